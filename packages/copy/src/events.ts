@@ -1,0 +1,98 @@
+import type { ErrorRecord } from '@batondb/core/errors';
+
+// What a copy tells while it runs. Paths are text for people: bytes that are no UTF-8 are shown as \xNN.
+
+/** One thing preflight found. `error` findings stop the copy before a byte moves; `warning` findings do not. */
+export type Finding = {
+  readonly severity: 'error' | 'warning';
+  readonly host: string;
+  readonly error: ErrorRecord;
+};
+
+/** One connection of the plan: from where to where the data goes. */
+export type Hop = { readonly from: string; readonly to: string; readonly address: string; readonly port: number };
+
+/** What will be done, known before a byte moves. */
+export type PlanSummary = {
+  readonly source: string;
+  readonly targets: readonly { readonly name: string; readonly finalPath: string; readonly resumedBytes: number }[];
+  readonly hops: readonly Hop[];
+  readonly entries: number;
+  readonly files: number;
+  /** Bytes of content (holes are not content). */
+  readonly contentBytes: number;
+  readonly units: number;
+  readonly manifestDigest: string;
+};
+
+/** Where a target is. */
+export type TargetPhase = 'checking' | 'receiving' | 'finishing' | 'verifying' | 'done' | 'failed';
+
+export type TargetProgress = {
+  readonly target: string;
+  readonly phase: TargetPhase;
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  readonly doneFiles: number;
+  readonly totalFiles: number;
+  readonly rateBytesPerSecond: number;
+  /** Undefined while no rate is known. */
+  readonly etaSeconds: number | undefined;
+};
+
+/** How the copy ended for one target. */
+export type TargetResult = {
+  readonly target: string;
+  readonly finalPath: string;
+  readonly state: 'done' | 'failed';
+  readonly error?: ErrorRecord;
+  readonly contentBytes: number;
+  /** Bytes that were there from an earlier run and were found good. */
+  readonly resumedBytes: number;
+  /** Bytes received, compressed, over all connections. */
+  readonly wireBytes: number;
+  readonly durationMs: number;
+  /** Digest over the manifest and all unit digests; the same on every host. Hexadecimal. */
+  readonly treeDigest?: string;
+};
+
+export type SourceChange = { readonly path: string; readonly what: 'changed' | 'grew' | 'shrank' | 'vanished' | 'unreadable' };
+
+/** A thing that could not be kept on a target, counted. */
+export type NotKept = {
+  readonly target: string;
+  readonly what: 'owner' | 'setuid' | 'xattr' | 'acl' | 'capability' | 'device' | 'times' | 'mode';
+  readonly count: number;
+  readonly example: string;
+  /** The system's word for it, such as EPERM. */
+  readonly reason: string;
+};
+
+export type CopySummary = {
+  readonly source: string;
+  readonly manifestDigest: string;
+  readonly entries: number;
+  readonly files: number;
+  readonly contentBytes: number;
+  readonly wireBytes: number;
+  readonly durationMs: number;
+  readonly targets: readonly TargetResult[];
+  readonly changes: readonly SourceChange[];
+  readonly changesTotal: number;
+  readonly skippedSockets: number;
+};
+
+export type CopyEvent =
+  | { readonly type: 'host'; readonly host: string; readonly version: string }
+  | { readonly type: 'scanned'; readonly entries: number; readonly files: number; readonly contentBytes: number; readonly skippedSockets: readonly string[]; readonly skippedSocketsTotal: number }
+  | { readonly type: 'findings'; readonly findings: readonly Finding[] }
+  | { readonly type: 'plan'; readonly plan: PlanSummary; readonly dryRun: boolean }
+  | { readonly type: 'progress'; readonly targets: readonly TargetProgress[] }
+  | { readonly type: 'resumed'; readonly target: string; readonly keptBytes: number; readonly keptUnits: number; readonly discardedFiles: number }
+  | { readonly type: 'unit-damaged'; readonly target: string; readonly unit: number; readonly path: string; readonly offset: number; readonly length: number }
+  | { readonly type: 'rerouted'; readonly target: string; readonly from: string; readonly to: string; readonly reason: string }
+  | { readonly type: 'source-change'; readonly change: SourceChange }
+  | { readonly type: 'not-kept'; readonly notKept: NotKept }
+  | { readonly type: 'target-done'; readonly result: TargetResult }
+  | { readonly type: 'target-failed'; readonly result: TargetResult }
+  | { readonly type: 'summary'; readonly summary: CopySummary };

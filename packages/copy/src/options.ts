@@ -1,0 +1,54 @@
+// What a caller of copy() can say, with every default in one place.
+
+/** How hard content is compressed on the wire; chosen anew for every unit in `auto`. */
+export type Compression = { readonly mode: 'auto' } | { readonly mode: 'none' } | { readonly mode: 'zstd'; readonly level: number };
+
+export type CopyOptions = {
+  /** Name of the copy in the target directory. Default: the source's base name. */
+  readonly as?: string;
+  /** Patterns of what is left out, as in .gitignore without negation: `name`, `*.log`, `/cache` (anchored at the source). */
+  readonly exclude: readonly string[];
+  /** Do not descend into other file systems below the source. */
+  readonly oneFileSystem: boolean;
+  /** The remote shell: program and its first arguments. Called as `SSH… [user@]host COMMAND`. */
+  readonly ssh: readonly string[];
+  /** The command that starts baton on a remote host. */
+  readonly agent: string;
+  /** Hosts whose agent runs under `sudo -n`; `all` for every remote host. */
+  readonly sudo: 'all' | readonly string[];
+  /** TCP port the targets listen on; 0: the first free of 4400 to 4500, without 4444. */
+  readonly port: number;
+  /** Address or network (CIDR) that targets listen on; undefined: all addresses. */
+  readonly bind: string | undefined;
+  readonly priority: 'low' | 'normal';
+  /** Bytes per second and hop; undefined: no limit. */
+  readonly bandwidthBytesPerSecond: number | undefined;
+  readonly topology: 'chain' | 'star';
+  /** `given`: the chain follows the order of the targets; `near`: hosts that answer faster come first. */
+  readonly order: 'given' | 'near';
+  /** Connections per hop; 0: as many as the source has cores, at most 4. */
+  readonly streams: number;
+  readonly compress: Compression;
+  /** `wire`: digests on the way; `disk`: both sides are read again after the copy. */
+  readonly verify: 'wire' | 'disk';
+  /** Plan and preflight only. */
+  readonly dryRun: boolean;
+};
+
+export const defaultOptions: CopyOptions = {
+  exclude: [],
+  oneFileSystem: false,
+  ssh: ['ssh'],
+  agent: 'baton',
+  sudo: [],
+  port: 0,
+  bind: undefined,
+  priority: 'low',
+  bandwidthBytesPerSecond: undefined,
+  topology: 'chain',
+  order: 'given',
+  streams: 0,
+  compress: { mode: 'auto' },
+  verify: 'wire',
+  dryRun: false,
+};
