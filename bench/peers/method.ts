@@ -1,0 +1,19 @@
+/**
+ * One way to copy a tree: a bash script that copies `$SOURCE/$NAME` into the directory `$TARGET`.
+ * It finds in its environment: SOURCE, NAME, TARGET (of a method with more targets also TARGET2, TARGET3), PORT (a free
+ * TCP port), PASSWORD, BATON (path of the command) and, when `ssh` is set, SSH_CONFIG (for `ssh -F`, host `bench-target`).
+ * `phase NAME` in it marks a point in time.
+ */
+export type Method = {
+  readonly name: string;
+  readonly title: string;
+  /** Programs without which it cannot run. */
+  readonly needs: readonly string[];
+  /** True: a server for SSH_CONFIG is up while it runs, and counted. */
+  readonly ssh?: boolean;
+  /** True: takes so long that every second round must do. */
+  readonly slow?: boolean;
+  /** Directories that it fills. Default: 1. */
+  readonly targets?: number;
+  readonly script: string;
+};
