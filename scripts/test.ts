@@ -1,0 +1,87 @@
+import { randomInt } from 'node:crypto';
+import { globSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { parseArgs } from 'node:util';
+import { ensureDebianPackages } from './debian-packages.ts';
+import { type RunnerEvent, Totals } from './test-totals.ts';
+
+// npm test: everything that runs. First the packages' own tests, then the black-box tests in test/, one file at a time:
+// those use namespaces, fill disks and measure times, and would disturb one another.
+
+const help = `Usage: npm test [-- --only PART] [-- --soak]
+
+  --only PART   only files whose path contains PART; may be given more than once
+  --soak        all rounds of repeated tests, not a seeded tenth (npm run test:soak)
+
+BATON_SEED=NUMBER repeats the choices of an earlier run; it is printed at the start and at the end.
+The tests in test/ and of the testbed need root: they make network namespaces and mounts.`;
+
+const root = resolve(import.meta.dirname, '..');
+
+type Group = { readonly files: readonly string[]; readonly concurrency: number };
+
+function findGroups(parts: readonly string[]): Group[] {
+  const find = (pattern: string): string[] =>
+    globSync(pattern, { cwd: root })
+      .filter((path) => parts.length === 0 || parts.some((part) => path.includes(part)))
+      .sort()
+      .map((path) => resolve(root, path));
+  return [
+    { files: find('packages/*/test/**/*.test.ts'), concurrency: 2 },
+    { files: find('test/**/*.test.ts'), concurrency: 1 },
+  ].filter(({ files }) => files.length > 0);
+}
+
+/** The events of all groups as of one run: Node's closing lines come once, with the sums. */
+async function* runGroups(groups: readonly Group[], totals: Totals, fileMsMax: number): AsyncGenerator<unknown> {
+  for (const { files, concurrency } of groups) {
+    const events = run({
+      cwd: root,
+      files: [...files],
+      concurrency,
+      timeout: fileMsMax,
+      execArgv: ['--conditions=batondb-source', '--disable-warning=ExperimentalWarning'],
+    });
+    for await (const event of events as AsyncIterable<RunnerEvent>) {
+      if (!totals.take(event)) yield event;
+    }
+  }
+  yield* totals.closingEvents();
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { help: { type: 'boolean' }, soak: { type: 'boolean' }, only: { type: 'string', multiple: true } },
+  });
+  if (values.help) {
+    console.log(help);
+    return 0;
+  }
+  const groups = findGroups(values.only ?? []);
+  if (groups.length === 0) {
+    console.error(`no test file's path contains ${(values.only ?? ['.test.ts']).join(' or ')}`);
+    return 2;
+  }
+  const toDo = ensureDebianPackages();
+  if (toDo !== undefined) {
+    console.error(toDo);
+    return 1;
+  }
+  const soak = values.soak || process.env['BATON_SOAK'] === '1';
+  const seed = process.env['BATON_SEED'] || String(randomInt(2 ** 31));
+  Object.assign(process.env, { BATON_SEED: seed, ...(soak ? { BATON_SOAK: '1' } : {}) });
+  console.log(`BATON_SEED=${seed}${soak ? ' BATON_SOAK=1' : ''}`);
+  const totals = new Totals();
+  const fileMinutesMax = soak ? 120 : 10;
+  const events = Readable.from(runGroups(groups, totals, fileMinutesMax * 60_000));
+  await pipeline(events, new spec(), process.stdout, { end: false });
+  for (const complaint of totals.complaints()) console.error(complaint);
+  console.log(`BATON_SEED=${seed}`);
+  return totals.complaints().length === 0 ? 0 : 1;
+}
+
+process.exitCode = await main();
