@@ -1,0 +1,188 @@
+import { Command, CommanderError, Option } from 'commander';
+import type { CopyPlan } from '@batondb/copy';
+import { type Endpoint, parseEndpoint } from '@batondb/copy/endpoint';
+import { type CopyOptions, defaultOptions } from '@batondb/copy/options';
+import { limits } from '@batondb/core/limits';
+import { nearestName } from '@batondb/core/text/suggest';
+import { parseByteRate } from '@batondb/core/text/rate';
+import { copyExamples, exitCodeHelp, helpTopics, targetHelp } from './help.ts';
+import { hostNames, readPlan } from './operands.ts';
+import * as values from './option-values.ts';
+
+// The grammar of the command line. Pure but for the lists of targets that operands name: nothing is started here.
+
+/** How much is said, and in which form. */
+export type View = { readonly form: 'human' | 'json'; readonly volume: 'quiet' | 'normal' | 'verbose' };
+
+/** What a command line asks for. */
+export type Request =
+  | { readonly kind: 'copy'; readonly plan: CopyPlan; readonly options: CopyOptions; readonly view: View }
+  | { readonly kind: 'clean'; readonly directory: Endpoint; readonly options: CopyOptions; readonly view: View }
+  /** Help. `isAsked` false: it stands in for an error. */
+  | { readonly kind: 'text'; readonly text: string; readonly isAsked: boolean };
+
+/** Reads the words after `baton`. Throws USAGE and BAD_ENDPOINT. */
+export function parseCommandLine(words: readonly string[]): Request {
+  let request: Request | undefined;
+  let printed = '';
+  const program = makeProgram((made) => (request = made), (text) => (printed += text));
+  try {
+    program.parse(words, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    const isHelp = error.code === 'commander.helpDisplayed' || error.code === 'commander.help';
+    if (!isHelp) throw usageError(error);
+    request = { kind: 'text', text: printed, isAsked: error.exitCode === 0 };
+  }
+  if (request === undefined) throw values.usage('no command was given', 'see: baton --help');
+  return request;
+}
+
+function usageError(error: CommanderError): Error {
+  const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n');
+  return values.usage(message, suggestion?.replace(/^\((.*)\)$/, '$1').replace(/^D/, 'd') ?? 'see: baton copy --help');
+}
+
+function makeProgram(accept: (request: Request) => void, print: (text: string) => void): Command {
+  const program = new Command('baton')
+    .description('Hands files and directory trees from the host that has them to the hosts that need them.')
+    .option('-V, --version', 'print the version')
+    .exitOverride()
+    .configureOutput({ writeOut: print, writeErr: print, outputError: () => {} })
+    .enablePositionalOptions()
+    .helpCommand(false);
+  const copy = makeCopy(program.command('copy'), accept);
+  makeClean(copy.command('clean'), accept);
+  program
+    .command('help [topic]')
+    .description(`more about a command or one of: ${Object.keys(helpTopics).join(', ')}`)
+    .action((topic: string | undefined) => accept({ kind: 'text', text: helpText(program, topic), isAsked: true }));
+  // Known here so that help shows it; the entry handles it before all this is loaded.
+  program.command('agent', { hidden: true }).description('the far side of a copy, on standard input and output');
+  return program;
+}
+
+function helpText(program: Command, topic: string | undefined): string {
+  if (topic === undefined) return program.helpInformation();
+  const text = helpTopics[topic] ?? program.commands.find((command) => command.name() === topic)?.helpInformation();
+  if (text !== undefined) return text;
+  const near = nearestName(topic, [...Object.keys(helpTopics), 'copy']);
+  throw values.usage(`there is no help on '${topic}'`, near === undefined ? 'see: baton --help' : `did you mean ${near}?`);
+}
+
+/** The options that `copy` and `clean` share: how the hosts are reached, and how much is said. */
+function addRemoteOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--ssh <command>', 'the remote shell, with arguments of its own').argParser(values.parseSsh).default(defaultOptions.ssh, 'ssh'))
+    .addOption(new Option('--agent <path>', 'where baton is on the hosts').argParser(values.parseAgent).default(defaultOptions.agent, 'baton'))
+    .option('--sudo', 'run the agent under sudo -n on every remote host')
+    .addOption(new Option('--sudo-on <host>', 'run the agent under sudo -n on this host; repeatable').argParser(append).default([], 'none'))
+    .option('--dry-run', 'say what would be done, and do nothing')
+    .option('--json', 'events as one JSON object a line, all on standard output')
+    .addOption(new Option('-q, --quiet', 'say nothing but what went wrong').conflicts(['verbose', 'json']))
+    .option('-v, --verbose', 'say more');
+}
+
+function append(text: string, earlier: readonly string[]): readonly string[] {
+  return [...earlier, text];
+}
+
+/** An option whose default is shown in the help as a word. */
+function choice<const Choice extends string>(flags: string, what: string, choices: readonly Choice[], standard: NoInfer<Choice>): Option {
+  const name = flags.split(' ')[0] ?? flags;
+  return new Option(flags, `${what}: ${choices.join(', ')}`).argParser(values.parseChoice(name, choices)).default(standard);
+}
+
+function makeCopy(command: Command, accept: (request: Request) => void): Command {
+  command
+    .description('copies a file or a directory tree from one host to one or many, directly and verified')
+    .usage('[options] SOURCE TARGET…')
+    .argument('<source>', '[user@]host:path, [user@][2001:db8::1]:path, or a local path')
+    .argument('<targets...>', '[user@]host:directory, a local directory, or @FILE: a list, one target a line')
+    .helpCommand(false)
+    .addOption(new Option('--as <name>', 'name of the copy in the target directory (default: that of the source)').argParser(values.parseName))
+    .addOption(
+      new Option('--exclude <pattern>', 'leave out what matches, as in .gitignore; repeatable')
+        .argParser((text: string, earlier: readonly string[]) => append(values.parsePattern(text), earlier))
+        .default([], 'nothing'),
+    )
+    .option('--one-file-system', 'do not enter other file systems below the source')
+    .addOption(choice('--verify <how>', 'digests on the way, or read both disks again afterwards', ['wire', 'disk'], defaultOptions.verify))
+    .addOption(new Option('--compress <how>', 'auto (chosen per unit), none, zstd or zstd:LEVEL').argParser(values.parseCompression).default(defaultOptions.compress, 'auto'))
+    .addOption(new Option('--bwlimit <rate>', 'per hop: 200MB, 200MiB, 800Mbit; bytes a second by default').argParser(parseByteRate))
+    .addOption(choice('--priority <how>', 'of CPU and disk on the hosts', ['low', 'normal'], defaultOptions.priority))
+    .addOption(choice('--topology <how>', 'each host hands on to the next, or the source serves all', ['chain', 'star'], defaultOptions.topology))
+    .addOption(choice('--order <how>', 'of the chain: as given, or those that answer faster first', ['given', 'near'], defaultOptions.order))
+    .addOption(
+      new Option('--streams <count>', 'connections per hop; 0: as many as the source has cores, at most 4')
+        .argParser(values.parseWhole('--streams', 0, limits.streamsMax))
+        .default(defaultOptions.streams),
+    )
+    .addOption(
+      new Option('--port <port>', 'that targets listen on; 0: the first free of 4400 to 4500, without 4444')
+        .argParser(values.parseWhole('--port', 0, 65_535))
+        .default(defaultOptions.port),
+    )
+    .addOption(new Option('--bind <address>', 'address or network (CIDR) that targets listen on (default: all)').argParser(values.parseBind));
+  return addRemoteOptions(command)
+    .addHelpText('after', `\n${targetHelp}\n${copyExamples}\n${exitCodeHelp}`)
+    .action((source: string, targets: string[], options: CopyFlags) => {
+      const plan = readPlan(source, targets, options.as);
+      const copyOptions = { ...remoteOptions(options, [plan.source, ...plan.targets]), ...transferOptions(options) };
+      accept({ kind: 'copy', plan, options: copyOptions, view: viewOf(options) });
+    });
+}
+
+function makeClean(command: Command, accept: (request: Request) => void): void {
+  command
+    .description('removes what abandoned copies left in a target directory (a source named clean is written ./clean)')
+    .usage('[options] [HOST:]DIR')
+    .argument('<directory>', 'the target directory of the abandoned copies');
+  addRemoteOptions(command).action((directory: string, options: RemoteFlags) => {
+    const endpoint = parseEndpoint(directory);
+    accept({ kind: 'clean', directory: endpoint, options: remoteOptions(options, [endpoint]), view: viewOf(options) });
+  });
+}
+
+type RemoteFlags = Pick<CopyOptions, 'ssh' | 'agent'> & {
+  readonly sudo?: true;
+  readonly sudoOn: readonly string[];
+  readonly dryRun?: true;
+  readonly json?: true;
+  readonly quiet?: true;
+  readonly verbose?: true;
+};
+
+type CopyFlags = RemoteFlags &
+  Pick<CopyOptions, 'as' | 'exclude' | 'priority' | 'topology' | 'order' | 'streams' | 'compress' | 'verify' | 'port'> & {
+    readonly oneFileSystem?: true;
+    readonly bind?: string;
+    readonly bwlimit?: number;
+  };
+
+function viewOf(flags: RemoteFlags): View {
+  return { form: flags.json ? 'json' : 'human', volume: flags.quiet ? 'quiet' : flags.verbose ? 'verbose' : 'normal' };
+}
+
+function remoteOptions(flags: RemoteFlags, endpoints: readonly Endpoint[]): CopyOptions {
+  const known = hostNames(endpoints);
+  for (const host of flags.sudoOn) {
+    if (known.has(host)) continue;
+    const near = nearestName(host, known) ?? [...known][0];
+    throw values.usage(
+      `--sudo-on ${host}: no such host in this copy`,
+      near === undefined ? 'every path of this copy is local; run baton itself under sudo' : `did you mean ${near}?`,
+    );
+  }
+  return { ...defaultOptions, ssh: flags.ssh, agent: flags.agent, sudo: flags.sudo ? 'all' : flags.sudoOn, dryRun: flags.dryRun ?? false };
+}
+
+function transferOptions(flags: CopyFlags): Partial<CopyOptions> {
+  const { exclude, priority, topology, order, streams, compress, verify, port, bind } = flags;
+  return {
+    ...(flags.as === undefined ? {} : { as: flags.as }),
+    oneFileSystem: flags.oneFileSystem ?? false,
+    bandwidthBytesPerSecond: flags.bwlimit,
+    ...{ exclude, priority, topology, order, streams, compress, verify, port, bind },
+  };
+}

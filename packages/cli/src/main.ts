@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs';
+import { watchInterruption } from './interruption.ts';
+import { Output } from './output.ts';
+import { reportFailure } from './failure.ts';
+import { rawArguments } from './raw-arguments.ts';
+
+// The entry: the only place that reads argv and the environment and sets the exit code. What is not needed for `--version`
+// and `agent` is loaded when it is: an agent starts on every host of every copy.
+
+async function main(words: readonly string[]): Promise<number> {
+  const [first] = words;
+  if (first === 'agent' && words.length === 1) {
+    const { runAgent } = await import('@batondb/copy/agent');
+    await runAgent(process.stdin, process.stdout);
+    return 0;
+  }
+  const interruption = watchInterruption();
+  const stdout = new Output(process.stdout, interruption);
+  const stderr = new Output(process.stderr, interruption);
+  try {
+    if (first === '--version' || first === '-V') {
+      await stdout.writeLines([`baton ${version()}`]);
+      return 0;
+    }
+    const { parseCommandLine } = await import('./command-line.ts');
+    const request = parseCommandLine(words);
+    if (request.kind === 'text') {
+      await (request.isAsked ? stdout : stderr).write(request.text);
+      return request.isAsked ? 0 : 2;
+    }
+    const { runCopy, runClean } = await import('./run.ts');
+    const context = { stdout, stderr, interruption, environment: process.env, words };
+    return request.kind === 'copy' ? await runCopy(request, context) : await runClean(request, context);
+  } catch (error) {
+    const exitCode = await reportFailure(error, stderr);
+    return interruption.exitCode() ?? exitCode;
+  }
+}
+
+function version(): string {
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  return manifest.version;
+}
+
+// An exit in so many words: a socket or worker that somebody forgot must not keep a finished command alive.
+process.exit(await main(rawArguments(process.argv.slice(2))));

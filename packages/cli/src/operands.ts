@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs';
+import type { CopyPlan } from '@batondb/copy';
+import { type Endpoint, formatEndpoint, formatHost, nameOfCopy, parseEndpoint } from '@batondb/copy/endpoint';
+import { BatonError } from '@batondb/core/errors';
+import { bytesToText } from '@batondb/core/text/bytes';
+
+// From the operands of a command line to endpoints.
+
+/** Reads SOURCE and TARGET…, lists of targets included. Throws USAGE and BAD_ENDPOINT. */
+export function readPlan(source: string, targets: readonly string[], as: string | undefined): CopyPlan {
+  const plan = { source: parseEndpoint(source), targets: targets.flatMap(readTarget) };
+  if (plan.targets.length === 0) throw new BatonError('USAGE', 'the lists of targets hold no target');
+  if (as === undefined && nameOfCopy(plan.source) === undefined) {
+    throw new BatonError('USAGE', `the source ${formatEndpoint(plan.source)} has no name of its own`, { hint: 'name the copy with --as NAME' });
+  }
+  const seen = new Set<string>();
+  for (const target of plan.targets) {
+    const text = formatEndpoint(target);
+    if (seen.has(text)) throw new BatonError('USAGE', `the target ${text} is given twice`);
+    seen.add(text);
+  }
+  return plan;
+}
+
+/** The remote hosts among some endpoints, each by the names a person may give it: with and without its user. */
+export function hostNames(endpoints: readonly Endpoint[]): Set<string> {
+  const remote = endpoints.filter(({ host }) => host !== undefined);
+  return new Set(remote.flatMap((endpoint) => [formatHost({ host: endpoint.host, user: undefined }), formatHost(endpoint)]));
+}
+
+/** One target, or those of `@FILE`; a local directory whose name begins with @ is written `./@name`. */
+function readTarget(operand: string): Endpoint[] {
+  return operand.startsWith('@') ? parseHostsFile(readHostsFile(operand.slice(1)), operand.slice(1)) : [parseEndpoint(operand)];
+}
+
+function readHostsFile(file: string): string {
+  try {
+    // Bytes: a path in it need not be UTF-8.
+    return bytesToText(readFileSync(file === '-' ? 0 : file));
+  } catch (error) {
+    throw new BatonError('USAGE', `cannot read the list of targets '${file}': ${(error as Error).message}`, {
+      hint: 'a directory whose name begins with @ is written ./@name',
+      cause: error,
+    });
+  }
+}
+
+/**
+ * The targets of a list: one per line, blank lines and lines that begin with `#` are skipped. Every target names a host,
+ * since a list that mixes hosts and local paths is a list with a typo. Throws BAD_ENDPOINT with file and line.
+ */
+export function parseHostsFile(content: string, file: string): Endpoint[] {
+  const targets: Endpoint[] = [];
+  for (const [index, line] of content.split('\n').entries()) {
+    const text = line.trim();
+    if (text !== '' && !text.startsWith('#')) targets.push(parseListed(text, `${file}:${index + 1}`));
+  }
+  return targets;
+}
+
+function parseListed(text: string, place: string): Endpoint {
+  try {
+    const endpoint = parseEndpoint(text);
+    if (endpoint.host !== undefined) return endpoint;
+  } catch (error) {
+    if (!(error instanceof BatonError)) throw error;
+    throw new BatonError(error.code, `${place}: ${error.message}`, error.hint === undefined ? {} : { hint: error.hint });
+  }
+  throw new BatonError('BAD_ENDPOINT', `${place}: '${text}' names no host`, { hint: 'a line of the list is [user@]host:directory' });
+}

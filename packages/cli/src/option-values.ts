@@ -1,0 +1,84 @@
+import { isIP } from 'node:net';
+import type { Compression } from '@batondb/copy/options';
+import { BatonError } from '@batondb/core/errors';
+import { limits } from '@batondb/core/limits';
+import { textToBytes } from '@batondb/core/text/bytes';
+import { nearestName } from '@batondb/core/text/suggest';
+import { splitWords } from '@batondb/core/text/words';
+
+// From the words of options to their values. Each throws USAGE with what would be right.
+
+/** What zstd's own command line offers without --ultra. */
+const zstdLevelMax = 19;
+/** Measured: the level whose speed a disk or a link does not wait for. */
+const zstdLevelDefault = 1;
+
+/** A whole number between two bounds, both included. */
+export function parseWhole(name: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    throw usage(`${name} is a whole number from ${min} to ${max}, not '${text}'`);
+  };
+}
+
+/** One of some words. */
+export function parseChoice<const Choice extends string>(name: string, choices: readonly Choice[]): (text: string) => Choice {
+  return (text) => {
+    const choice = choices.find((candidate) => candidate === text);
+    if (choice !== undefined) return choice;
+    const near = nearestName(text, choices);
+    throw usage(`${name} is ${choices.join(' or ')}, not '${text}'`, near === undefined ? undefined : `did you mean ${near}?`);
+  };
+}
+
+/** `auto`, `none`, `zstd`, `zstd:7`. */
+export function parseCompression(text: string): Compression {
+  if (text === 'auto' || text === 'none') return { mode: text };
+  const level = /^zstd(?::(?<level>\d+))?$/.exec(text);
+  const value = Number(level?.groups?.['level'] ?? zstdLevelDefault);
+  if (level !== null && value >= 1 && value <= zstdLevelMax) return { mode: 'zstd', level: value };
+  throw usage(`--compress is auto, none, zstd or zstd:LEVEL with a level from 1 to ${zstdLevelMax}, not '${text}'`);
+}
+
+/** The remote shell's words. */
+export function parseSsh(text: string): string[] {
+  const words = splitWords(text);
+  if (words.length === 0) throw usage('--ssh is empty', "write --ssh ssh, or --ssh 'ssh -F my.conf'");
+  return words;
+}
+
+/** Where baton is on a host: one path. */
+export function parseAgent(text: string): string {
+  if (text === '' || text.startsWith('-') || text.includes('\0')) throw usage(`--agent is the path of baton on the hosts, not '${text}'`);
+  return text;
+}
+
+/** An address or network (CIDR) to listen on. */
+export function parseBind(text: string): string {
+  const [address = '', prefix, ...rest] = text.split('/');
+  const family = isIP(address.replace(/^\[(.*)\]$/, '$1'));
+  const isPrefix = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128));
+  if (family === 0 || !isPrefix || rest.length > 0) {
+    throw usage(`--bind is an address or network, not '${text}'`, 'write 10.0.0.7, 10.0.0.0/8 or 2001:db8::/32');
+  }
+  return text.replace(/[[\]]/g, '');
+}
+
+/** One path component. */
+export function parseName(text: string): string {
+  const isName = text !== '' && text !== '.' && text !== '..' && !/[/\0]/.test(text);
+  if (!isName) throw usage(`--as is one name without slashes, not '${text}'`);
+  if (textToBytes(text).length > limits.nameBytesMax) throw usage(`--as is longer than ${limits.nameBytesMax} bytes`);
+  return text;
+}
+
+/** A pattern; an empty one would leave out nothing and is a typo. */
+export function parsePattern(text: string): string {
+  if (text.trim() === '') throw usage('--exclude is empty');
+  return text;
+}
+
+export function usage(message: string, hint?: string): BatonError {
+  return new BatonError('USAGE', message, hint === undefined ? {} : { hint });
+}

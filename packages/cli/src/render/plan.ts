@@ -1,0 +1,25 @@
+import type { PlanSummary } from '@batondb/copy/events';
+import { formatBytes, formatCount } from '@batondb/core/text/format';
+import { pad, paint, type Style, widthOf } from './style.ts';
+import type { Volume } from './events.ts';
+
+/** What will be done: final paths, sizes, and (asked for by `--dry-run` or `--verbose`) where the data goes. */
+export function planLines(plan: PlanSummary, dryRun: boolean, volume: Volume, style: Style): string[] {
+  if (volume === 'quiet' && !dryRun) return [];
+  const size = `${formatCount(plan.files, 'file')} in ${formatCount(plan.entries, 'entry', 'entries')}, ${formatBytes(plan.contentBytes)}`;
+  const lines = [`${paint(style, 'bold', 'source')}   ${plan.source}: ${size} in ${formatCount(plan.units, 'unit')}`];
+  const nameWidth = Math.max(...plan.targets.map(({ name }) => widthOf(name)));
+  for (const target of plan.targets) {
+    const resumed = target.resumedBytes === 0 ? '' : `  (continues: ${formatBytes(target.resumedBytes)} are there)`;
+    lines.push(`${paint(style, 'bold', 'target')}   ${pad(target.name, nameWidth)}  →  ${target.finalPath}${resumed}`);
+  }
+  if (dryRun || volume === 'verbose') {
+    for (const hop of plan.hops) lines.push(`${paint(style, 'bold', 'hop')}      ${hop.from} → ${hop.to}  (${formatAddress(hop.address, hop.port)})`);
+    lines.push(`${paint(style, 'bold', 'manifest')} ${plan.manifestDigest}`);
+  }
+  return dryRun ? [...lines, 'dry run: nothing was copied'] : lines;
+}
+
+function formatAddress(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}

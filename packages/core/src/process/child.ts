@@ -1,0 +1,137 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { BatonError } from '../errors.ts';
+import { limits } from '../limits.ts';
+import { quoteWord } from '../text/words.ts';
+import { Tail } from './tail.ts';
+
+/**
+ * How long we read on after a child has ended. A daemon it left behind (an ssh master connection) may hold its stderr open
+ * for ever; what the child itself wrote is there at once.
+ */
+const drainMsMax = 200;
+/** Grace of a child whose block is left without a word about its end. */
+const disposeGraceMs = 2_000;
+
+export type SpawnOptions = {
+  /**
+   * In a session of its own: a Ctrl-C on our terminal reaches only us, no password prompt reaches the terminal, and signals
+   * of ours reach all its children. Default: false.
+   */
+  readonly detached?: boolean;
+  /** Its whole environment. Default: ours. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  /** `keep`: the last lines are kept for an error message; `inherit`: they go where ours go. Default: `keep`. */
+  readonly stderr?: 'keep' | 'inherit';
+};
+
+/** How a child ended: exactly one of `code` and `signal` is defined. */
+export type ChildExit = {
+  readonly code: number | undefined;
+  readonly signal: NodeJS.Signals | undefined;
+  /** The last lines of stderr, at most limits.stderrBytesMax bytes. */
+  readonly stderrTail: string;
+};
+
+/**
+ * A running child process. Writing to the stdin of a child that has ended fails silently; `exited` says why.
+ * Leaving its block terminates it.
+ */
+export type Child = AsyncDisposable & {
+  readonly pid: number;
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** Settles when the process is gone; never rejects. */
+  readonly exited: Promise<ChildExit>;
+  /** Ends it: stdin closed and SIGTERM, after `graceMs` SIGKILL. Resolves when it is gone; may be called twice. */
+  terminate(graceMs: number): Promise<void>;
+};
+
+/**
+ * Starts a program (found by PATH, no shell in between) with pipes for stdin and stdout.
+ * Throws CHILD_FAILED when it cannot be started, and says why.
+ */
+export async function spawnChild(argv: readonly string[], options: SpawnOptions = {}): Promise<Child> {
+  const [program, ...rest] = argv;
+  if (program === undefined) throw new BatonError('USAGE', 'the command to start is empty');
+  const isDetached = options.detached ?? false;
+  const child = spawn(program, rest, {
+    stdio: ['pipe', 'pipe', options.stderr === 'inherit' ? 'inherit' : 'pipe'],
+    detached: isDetached,
+    ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  const exited = watchExit(child);
+  const { stdin, stdout, pid } = child;
+  if (pid === undefined || stdin === null || stdout === null) {
+    throw startError(program, await new Promise<unknown>((resolve) => child.once('error', resolve)));
+  }
+  // Without a listener the EPIPE of a child that has ended would end us too.
+  stdin.on('error', () => {});
+  let ending: Promise<void> | undefined;
+  const terminate = (graceMs: number): Promise<void> => (ending ??= endChild(child, isDetached, exited, graceMs));
+  return { pid, stdin, stdout, exited, terminate, [Symbol.asyncDispose]: () => terminate(disposeGraceMs) };
+}
+
+/** `ssh a baton agent` ended with exit code 255: its last words, for people. */
+export function describeExit(argv: readonly string[], exit: ChildExit): string {
+  const how = exit.signal === undefined ? `ended with exit code ${exit.code}` : `was killed by ${exit.signal}`;
+  const command = argv.map(quoteWord).join(' ');
+  return exit.stderrTail === '' ? `${command} ${how}` : `${command} ${how}: ${exit.stderrTail}`;
+}
+
+/** CHILD_FAILED with the command, how it ended and its last words. */
+export function childError(argv: readonly string[], exit: ChildExit): BatonError {
+  return new BatonError('CHILD_FAILED', describeExit(argv, exit));
+}
+
+function watchExit(child: ChildProcess): Promise<ChildExit> {
+  const tail = new Tail(limits.stderrBytesMax);
+  child.stderr?.on('data', (chunk: Buffer) => tail.append(chunk));
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => {
+      const finish = (): void => {
+        clearTimeout(timer);
+        child.stderr?.destroy();
+        resolve({ code: code ?? undefined, signal: signal ?? undefined, stderrTail: tail.text() });
+      };
+      const timer = setTimeout(finish, drainMsMax);
+      if (child.stderr === null || child.stderr.readableEnded) finish();
+      else child.stderr.once('end', finish);
+    });
+  });
+}
+
+async function endChild(child: ChildProcess, isGroup: boolean, exited: Promise<unknown>, graceMs: number): Promise<void> {
+  const { pid } = child;
+  // A pid that was waited for may belong to a stranger by now.
+  const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
+  if (pid === undefined || !isRunning()) return;
+  child.stdin?.destroy();
+  const id = isGroup ? -pid : pid;
+  signalProcess(id, 'SIGTERM');
+  const timer = setTimeout(() => isRunning() && signalProcess(id, 'SIGKILL'), graceMs);
+  await exited;
+  clearTimeout(timer);
+  // What is left of its session. The id stays taken while the group has members, and pids are not reused at once.
+  if (isGroup) signalProcess(id, 'SIGKILL');
+  child.stdout?.destroy();
+}
+
+function signalProcess(id: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(id, signal);
+  } catch (error) {
+    // Gone between the check and the signal, or another user's (sudo), which sees its stdin closed instead.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ESRCH' && code !== 'EPERM') throw error;
+  }
+}
+
+function startError(program: string, cause: unknown): BatonError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const reason = code === 'ENOENT' ? 'there is no such program' : code === 'EACCES' ? 'it may not be executed' : message;
+  const hint = code === 'ENOENT' ? 'install it, or name it by its whole path' : undefined;
+  return new BatonError('CHILD_FAILED', `cannot start ${program}: ${reason}`, { cause, ...(hint === undefined ? {} : { hint }) });
+}
