@@ -1,10 +1,10 @@
-import { Command, CommanderError, Option } from 'commander';
 import type { CopyPlan } from '@batondb/copy';
 import { type Endpoint, parseEndpoint } from '@batondb/copy/endpoint';
 import { type CopyOptions, defaultOptions } from '@batondb/copy/options';
 import { limits } from '@batondb/core/limits';
-import { nearestName } from '@batondb/core/text/suggest';
 import { parseByteRate } from '@batondb/core/text/rate';
+import { nearestName } from '@batondb/core/text/suggest';
+import { Command, CommanderError, Option } from 'commander';
 import { copyExamples, exitCodeHelp, helpTopics, targetHelp } from './help.ts';
 import { hostNames, readPlan } from './operands.ts';
 import * as values from './option-values.ts';
@@ -25,7 +25,10 @@ export type Request =
 export function parseCommandLine(words: readonly string[]): Request {
   let request: Request | undefined;
   let printed = '';
-  const program = makeProgram((made) => (request = made), (text) => (printed += text));
+  const program = makeProgram(
+    (made) => (request = made),
+    (text) => (printed += text),
+  );
   try {
     program.parse(words, { from: 'user' });
   } catch (error) {
@@ -67,16 +70,31 @@ function helpText(program: Command, topic: string | undefined): string {
   const text = helpTopics[topic] ?? program.commands.find((command) => command.name() === topic)?.helpInformation();
   if (text !== undefined) return text;
   const near = nearestName(topic, [...Object.keys(helpTopics), 'copy']);
-  throw values.usage(`there is no help on '${topic}'`, near === undefined ? 'see: baton --help' : `did you mean ${near}?`);
+  throw values.usage(
+    `there is no help on '${topic}'`,
+    near === undefined ? 'see: baton --help' : `did you mean ${near}?`,
+  );
 }
 
 /** The options that `copy` and `clean` share: how the hosts are reached, and how much is said. */
 function addRemoteOptions(command: Command): Command {
   return command
-    .addOption(new Option('--ssh <command>', 'the remote shell, with arguments of its own').argParser(values.parseSsh).default(defaultOptions.ssh, 'ssh'))
-    .addOption(new Option('--agent <path>', 'where baton is on the hosts').argParser(values.parseAgent).default(defaultOptions.agent, 'baton'))
+    .addOption(
+      new Option('--ssh <command>', 'the remote shell, with arguments of its own')
+        .argParser(values.parseSsh)
+        .default(defaultOptions.ssh, 'ssh'),
+    )
+    .addOption(
+      new Option('--agent <path>', 'where baton is on the hosts')
+        .argParser(values.parseAgent)
+        .default(defaultOptions.agent, 'baton'),
+    )
     .option('--sudo', 'run the agent under sudo -n on every remote host')
-    .addOption(new Option('--sudo-on <host>', 'run the agent under sudo -n on this host; repeatable').argParser(append).default([], 'none'))
+    .addOption(
+      new Option('--sudo-on <host>', 'run the agent under sudo -n on this host; repeatable')
+        .argParser(append)
+        .default([], 'none'),
+    )
     .option('--dry-run', 'say what would be done, and do nothing')
     .option('--json', 'events as one JSON object a line, all on standard output')
     .addOption(new Option('-q, --quiet', 'say nothing but what went wrong').conflicts(['verbose', 'json']))
@@ -88,9 +106,16 @@ function append(text: string, earlier: readonly string[]): readonly string[] {
 }
 
 /** An option whose default is shown in the help as a word. */
-function choice<const Choice extends string>(flags: string, what: string, choices: readonly Choice[], standard: NoInfer<Choice>): Option {
+function choice<const Choice extends string>(
+  flags: string,
+  what: string,
+  choices: readonly Choice[],
+  standard: NoInfer<Choice>,
+): Option {
   const name = flags.split(' ')[0] ?? flags;
-  return new Option(flags, `${what}: ${choices.join(', ')}`).argParser(values.parseChoice(name, choices)).default(standard);
+  return new Option(flags, `${what}: ${choices.join(', ')}`)
+    .argParser(values.parseChoice(name, choices))
+    .default(standard, standard);
 }
 
 function makeCopy(command: Command, accept: (request: Request) => void): Command {
@@ -100,19 +125,52 @@ function makeCopy(command: Command, accept: (request: Request) => void): Command
     .argument('<source>', '[user@]host:path, [user@][2001:db8::1]:path, or a local path')
     .argument('<targets...>', '[user@]host:directory, a local directory, or @FILE: a list, one target a line')
     .helpCommand(false)
-    .addOption(new Option('--as <name>', 'name of the copy in the target directory (default: that of the source)').argParser(values.parseName))
+    .addOption(
+      new Option('--as <name>', 'name of the copy in the target directory (default: that of the source)').argParser(
+        values.parseName,
+      ),
+    )
     .addOption(
       new Option('--exclude <pattern>', 'leave out what matches, as in .gitignore; repeatable')
         .argParser((text: string, earlier: readonly string[]) => append(values.parsePattern(text), earlier))
         .default([], 'nothing'),
     )
     .option('--one-file-system', 'do not enter other file systems below the source')
-    .addOption(choice('--verify <how>', 'digests on the way, or read both disks again afterwards', ['wire', 'disk'], defaultOptions.verify))
-    .addOption(new Option('--compress <how>', 'auto (chosen per unit), none, zstd or zstd:LEVEL').argParser(values.parseCompression).default(defaultOptions.compress, 'auto'))
-    .addOption(new Option('--bwlimit <rate>', 'per hop: 200MB, 200MiB, 800Mbit; bytes a second by default').argParser(parseByteRate))
+    .addOption(
+      choice(
+        '--verify <how>',
+        'digests on the way, or read both disks again afterwards',
+        ['wire', 'disk'],
+        defaultOptions.verify,
+      ),
+    )
+    .addOption(
+      new Option('--compress <how>', 'auto (chosen per unit), none, zstd or zstd:LEVEL')
+        .argParser(values.parseCompression)
+        .default(defaultOptions.compress, 'auto'),
+    )
+    .addOption(
+      new Option('--bwlimit <rate>', 'per hop: 200MB, 200MiB, 800Mbit; bytes a second by default').argParser(
+        parseByteRate,
+      ),
+    )
     .addOption(choice('--priority <how>', 'of CPU and disk on the hosts', ['low', 'normal'], defaultOptions.priority))
-    .addOption(choice('--topology <how>', 'each host hands on to the next, or the source serves all', ['chain', 'star'], defaultOptions.topology))
-    .addOption(choice('--order <how>', 'of the chain: as given, or those that answer faster first', ['given', 'near'], defaultOptions.order))
+    .addOption(
+      choice(
+        '--topology <how>',
+        'each host hands on to the next, or the source serves all',
+        ['chain', 'star'],
+        defaultOptions.topology,
+      ),
+    )
+    .addOption(
+      choice(
+        '--order <how>',
+        'of the chain: as given, or those that answer faster first',
+        ['given', 'near'],
+        defaultOptions.order,
+      ),
+    )
     .addOption(
       new Option('--streams <count>', 'connections per hop; 0: as many as the source has cores, at most 4')
         .argParser(values.parseWhole('--streams', 0, limits.streamsMax))
@@ -123,9 +181,13 @@ function makeCopy(command: Command, accept: (request: Request) => void): Command
         .argParser(values.parseWhole('--port', 0, 65_535))
         .default(defaultOptions.port),
     )
-    .addOption(new Option('--bind <address>', 'address or network (CIDR) that targets listen on (default: all)').argParser(values.parseBind));
+    .addOption(
+      new Option('--bind <address>', 'address or network (CIDR) that targets listen on (default: all)').argParser(
+        values.parseBind,
+      ),
+    );
   return addRemoteOptions(command)
-    .addHelpText('after', `\n${targetHelp}\n${copyExamples}\n${exitCodeHelp}`)
+    .addHelpText('after', `\n${targetHelp}\n\n${copyExamples}\n\n${exitCodeHelp}`)
     .action((source: string, targets: string[], options: CopyFlags) => {
       const plan = readPlan(source, targets, options.as);
       const copyOptions = { ...remoteOptions(options, [plan.source, ...plan.targets]), ...transferOptions(options) };
@@ -154,7 +216,10 @@ type RemoteFlags = Pick<CopyOptions, 'ssh' | 'agent'> & {
 };
 
 type CopyFlags = RemoteFlags &
-  Pick<CopyOptions, 'as' | 'exclude' | 'priority' | 'topology' | 'order' | 'streams' | 'compress' | 'verify' | 'port'> & {
+  Pick<
+    CopyOptions,
+    'as' | 'exclude' | 'priority' | 'topology' | 'order' | 'streams' | 'compress' | 'verify' | 'port'
+  > & {
     readonly oneFileSystem?: true;
     readonly bind?: string;
     readonly bwlimit?: number;
@@ -174,7 +239,13 @@ function remoteOptions(flags: RemoteFlags, endpoints: readonly Endpoint[]): Copy
       near === undefined ? 'every path of this copy is local; run baton itself under sudo' : `did you mean ${near}?`,
     );
   }
-  return { ...defaultOptions, ssh: flags.ssh, agent: flags.agent, sudo: flags.sudo ? 'all' : flags.sudoOn, dryRun: flags.dryRun ?? false };
+  return {
+    ...defaultOptions,
+    ssh: flags.ssh,
+    agent: flags.agent,
+    sudo: flags.sudo ? 'all' : flags.sudoOn,
+    dryRun: flags.dryRun ?? false,
+  };
 }
 
 function transferOptions(flags: CopyFlags): Partial<CopyOptions> {

@@ -26,7 +26,10 @@ export const exitCodeMeanings: readonly (readonly [number, string])[] = [
   [exitCodes.usage, 'the command line is wrong; nothing was started'],
   [exitCodes.sourceChanged, 'copied, but source files changed, vanished or could not be read meanwhile'],
   [exitCodes.refused, 'refused before a byte moved: a host, path, port, version or free space does not fit'],
-  [exitCodes.targetFailed, 'a target could not be written: no space or inodes, no permission, read-only, the name appeared'],
+  [
+    exitCodes.targetFailed,
+    'a target could not be written: no space or inodes, no permission, read-only, the name appeared',
+  ],
   [exitCodes.connection, 'a host or connection was lost, or stalled; the same command continues'],
   [exitCodes.verification, 'a digest, a peer or the protocol was not what it has to be; nothing of it was kept'],
   [exitCodes.bug, 'an error in baton itself; please report it'],
@@ -82,5 +85,7 @@ export function exitCodeOf(code: ErrorCode, hasMoved: boolean): number {
 /** Whether the same command, given again, continues where a failure stopped it (after what the error's hint asks for). */
 export function canRerun(code: ErrorCode): boolean {
   const exitCode = exitCodeOfError[code];
-  return [exitCodes.targetFailed, exitCodes.connection, exitCodes.verification, exitCodes.interrupted].some((one) => one === exitCode);
+  return [exitCodes.targetFailed, exitCodes.connection, exitCodes.verification, exitCodes.interrupted].some(
+    (one) => one === exitCode,
+  );
 }

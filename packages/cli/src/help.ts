@@ -2,8 +2,10 @@ import { exitCodeMeanings } from './exit-codes.ts';
 
 // Longer texts of the help, apart from the grammar.
 
-export const targetHelp = `The source lands in the target directory under its own name, or the one given with --as. A trailing slash changes
-nothing, nothing existing is ever overwritten, and the same command given again continues a copy that was broken off.`;
+export const targetHelp = `The source lands in the target directory under its own name, or the one given
+with --as. A trailing slash changes nothing, nothing existing is ever
+overwritten, and the same command given again continues a copy that was broken
+off.`;
 
 export const copyExamples = `Examples:
   baton copy db1:/srv/dump.sql db2:/srv db3:/srv      one file to two hosts, each byte sent once by db1
@@ -18,15 +20,18 @@ const endpoints = `A source or target is one of
   [user@]host:path                 a host as the ssh configuration knows it
   [user@][2001:db8::1]:path        an IPv6 address
   path                             here; a slash before the first colon makes it local: ./odd:name
-Relative paths of a host start in the login directory, those of this machine in the current one.
+Relative paths of a host start in the login directory, those of this machine in
+the current one.
 
-@FILE as a target reads a list: one [user@]host:directory a line; blank lines and lines that begin with # are skipped.
-@- reads it from standard input. A local directory whose name begins with @ is written ./@name, a source named clean ./clean.
+@FILE as a target reads a list: one [user@]host:directory a line; blank lines
+and lines that begin with # are skipped. @- reads it from standard input.
+A local directory whose name begins with @ is written ./@name, a source named
+clean ./clean.
 `;
 
 const exitCodesText = `The exit code is the gravest (largest) of what happened:
 ${exitCodeMeanings.map(([code, meaning]) => `  ${String(code).padStart(3)}  ${meaning}`).join('\n')}
 `;
 
-/** Topics of \`baton help TOPIC\` beside the commands. */
+/** Topics of `baton help TOPIC` beside the commands. */
 export const helpTopics: Readonly<Record<string, string>> = { 'exit-codes': exitCodesText, endpoints };

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { reportFailure } from './failure.ts';
 import { watchInterruption } from './interruption.ts';
 import { Output } from './output.ts';
-import { reportFailure } from './failure.ts';
 import { rawArguments } from './raw-arguments.ts';
 
 // The entry: the only place that reads argv and the environment and sets the exit code. What is not needed for `--version`

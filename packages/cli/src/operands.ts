@@ -11,7 +11,9 @@ export function readPlan(source: string, targets: readonly string[], as: string 
   const plan = { source: parseEndpoint(source), targets: targets.flatMap(readTarget) };
   if (plan.targets.length === 0) throw new BatonError('USAGE', 'the lists of targets hold no target');
   if (as === undefined && nameOfCopy(plan.source) === undefined) {
-    throw new BatonError('USAGE', `the source ${formatEndpoint(plan.source)} has no name of its own`, { hint: 'name the copy with --as NAME' });
+    throw new BatonError('USAGE', `the source ${formatEndpoint(plan.source)} has no name of its own`, {
+      hint: 'name the copy with --as NAME',
+    });
   }
   const seen = new Set<string>();
   for (const target of plan.targets) {
@@ -25,12 +27,16 @@ export function readPlan(source: string, targets: readonly string[], as: string 
 /** The remote hosts among some endpoints, each by the names a person may give it: with and without its user. */
 export function hostNames(endpoints: readonly Endpoint[]): Set<string> {
   const remote = endpoints.filter(({ host }) => host !== undefined);
-  return new Set(remote.flatMap((endpoint) => [formatHost({ host: endpoint.host, user: undefined }), formatHost(endpoint)]));
+  return new Set(
+    remote.flatMap((endpoint) => [formatHost({ host: endpoint.host, user: undefined }), formatHost(endpoint)]),
+  );
 }
 
 /** One target, or those of `@FILE`; a local directory whose name begins with @ is written `./@name`. */
 function readTarget(operand: string): Endpoint[] {
-  return operand.startsWith('@') ? parseHostsFile(readHostsFile(operand.slice(1)), operand.slice(1)) : [parseEndpoint(operand)];
+  return operand.startsWith('@')
+    ? parseHostsFile(readHostsFile(operand.slice(1)), operand.slice(1))
+    : [parseEndpoint(operand)];
 }
 
 function readHostsFile(file: string): string {
@@ -64,7 +70,13 @@ function parseListed(text: string, place: string): Endpoint {
     if (endpoint.host !== undefined) return endpoint;
   } catch (error) {
     if (!(error instanceof BatonError)) throw error;
-    throw new BatonError(error.code, `${place}: ${error.message}`, error.hint === undefined ? {} : { hint: error.hint });
+    throw new BatonError(
+      error.code,
+      `${place}: ${error.message}`,
+      error.hint === undefined ? {} : { hint: error.hint },
+    );
   }
-  throw new BatonError('BAD_ENDPOINT', `${place}: '${text}' names no host`, { hint: 'a line of the list is [user@]host:directory' });
+  throw new BatonError('BAD_ENDPOINT', `${place}: '${text}' names no host`, {
+    hint: 'a line of the list is [user@]host:directory',
+  });
 }

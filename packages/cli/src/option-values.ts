@@ -23,12 +23,18 @@ export function parseWhole(name: string, min: number, max: number): (text: strin
 }
 
 /** One of some words. */
-export function parseChoice<const Choice extends string>(name: string, choices: readonly Choice[]): (text: string) => Choice {
+export function parseChoice<const Choice extends string>(
+  name: string,
+  choices: readonly Choice[],
+): (text: string) => Choice {
   return (text) => {
     const choice = choices.find((candidate) => candidate === text);
     if (choice !== undefined) return choice;
     const near = nearestName(text, choices);
-    throw usage(`${name} is ${choices.join(' or ')}, not '${text}'`, near === undefined ? undefined : `did you mean ${near}?`);
+    throw usage(
+      `${name} is ${choices.join(' or ')}, not '${text}'`,
+      near === undefined ? undefined : `did you mean ${near}?`,
+    );
   };
 }
 
@@ -50,7 +56,8 @@ export function parseSsh(text: string): string[] {
 
 /** Where baton is on a host: one path. */
 export function parseAgent(text: string): string {
-  if (text === '' || text.startsWith('-') || text.includes('\0')) throw usage(`--agent is the path of baton on the hosts, not '${text}'`);
+  if (text === '' || text.startsWith('-') || text.includes('\0'))
+    throw usage(`--agent is the path of baton on the hosts, not '${text}'`);
   return text;
 }
 

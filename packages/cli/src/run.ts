@@ -37,7 +37,10 @@ export async function runCopy(request: Request & { kind: 'copy' }, context: Cont
     thrown = { error };
   }
   const ended = interruption.exitCode();
-  if (ended !== undefined) {
+  // A signal that came after the last target was done has ended nothing. A lost output has: nobody saw the summary.
+  const isFinished =
+    thrown === undefined && outcome.exitCode <= exitCodes.sourceChanged && ended !== exitCodes.pipeClosed;
+  if (ended !== undefined && !isFinished) {
     // Whatever the copy said of it: the reason why it ended is the person or signal that ended it.
     outcome = withInterruption(outcome, ended);
     await renderer.failure(toErrorRecord(interruption.signal.reason), outcome.exitCode);
@@ -53,14 +56,16 @@ export async function runCopy(request: Request & { kind: 'copy' }, context: Cont
 
 /** Removes what abandoned copies left, says what, and returns the exit code. */
 export async function runClean(request: Request & { kind: 'clean' }, context: Context): Promise<number> {
-  const { stdout, interruption } = context;
+  const { stdout, interruption, environment } = context;
   const results = await clean(request.directory, request.options, interruption.signal);
   const ended = interruption.exitCode();
   const { form, volume } = request.view;
   const nowMs = Date.now();
-  const style = { hasColor: stdout.isTerminal && !context.environment['NO_COLOR'] };
-  if (form === 'json') await stdout.writeLines(results.map((result) => jsonLine({ type: 'cleaned', ...result }, nowMs)));
-  else if (volume !== 'quiet') await stdout.writeLines(cleanLines(printableValue(results), request.options.dryRun, nowMs, style));
+  const style = { hasColor: stdout.isTerminal && !environment['NO_COLOR'] };
+  if (form === 'json')
+    await stdout.writeLines(results.map((result) => jsonLine({ type: 'cleaned', ...result }, nowMs)));
+  else if (volume !== 'quiet')
+    await stdout.writeLines(cleanLines(printableValue(results), request.options.dryRun, nowMs, style));
   if (ended !== undefined) return ended;
   return !request.options.dryRun && results.some(isLeft) ? exitCodes.targetFailed : exitCodes.ok;
 }

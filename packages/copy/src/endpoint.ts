@@ -69,16 +69,19 @@ function splitHost(text: string): HostSplit | undefined {
   if (bracket < 0) return { login: text.slice(0, colon), isBracketed: false, path: text.slice(colon + 1) };
   const end = text.indexOf(']', bracket);
   if (end < 0) throw bad(text, 'the bracket around the address is not closed', 'write [2001:db8::1]:path');
-  if (text[end + 1] !== ':') throw bad(text, 'a colon and a path have to follow the bracket', 'write [2001:db8::1]:path');
+  if (text[end + 1] !== ':')
+    throw bad(text, 'a colon and a path have to follow the bracket', 'write [2001:db8::1]:path');
   return { login: text.slice(0, end + 1), isBracketed: true, path: text.slice(end + 2) };
 }
 
 function checkLogin(text: string, user: string | undefined, host: string): void {
-  if (host === '') throw bad(text, 'the host before the colon is empty', 'a local path with a colon is written ./name:with:colon');
+  if (host === '')
+    throw bad(text, 'the host before the colon is empty', 'a local path with a colon is written ./name:with:colon');
   if (user === '') throw bad(text, 'the user before the @ is empty', 'write host:path or user@host:path');
   // The remote shell would read such a word as an option of its own, and ssh has options that run commands.
   if (host.startsWith('-') || user?.startsWith('-')) throw bad(text, 'neither user nor host may begin with a dash');
-  if (/[\s\p{Cc}\p{Cs}]/u.test(host + (user ?? ''))) throw bad(text, 'user and host may hold no blanks and control characters');
+  if (/[\s\p{Cc}\p{Cs}]/u.test(host + (user ?? '')))
+    throw bad(text, 'user and host may hold no blanks and control characters');
 }
 
 /** `2001:db8::1:/data` would be the host 2001: refused where what stands before some colon is an address. */
@@ -93,7 +96,11 @@ function checkRemotePath(text: string, host: string, path: string): void {
     throw bad(text, 'URLs are not understood', 'write [user@]host:path');
   }
   if (path === '~' || path.startsWith('~/')) {
-    throw bad(text, 'no shell on the far side expands ~', `relative paths start in the login directory: write ${path.slice(2) || '.'}`);
+    throw bad(
+      text,
+      'no shell on the far side expands ~',
+      `relative paths start in the login directory: write ${path.slice(2) || '.'}`,
+    );
   }
 }
 

@@ -30,15 +30,22 @@ export function eventLines(event: CopyEvent, volume: Volume, style: Style): stri
 function newsLines(event: CopyEvent, volume: Volume, style: Style): string[] {
   switch (event.type) {
     case 'resumed': {
-      const discarded = event.discardedFiles === 0 ? '' : `; ${formatCount(event.discardedFiles, 'file')} changed since and start anew`;
-      return [`resumed  ${event.target}: ${formatBytes(event.keptBytes)} in ${formatCount(event.keptUnits, 'unit')} are there from before${discarded}`];
+      const discarded =
+        event.discardedFiles === 0 ? '' : `; ${formatCount(event.discardedFiles, 'file')} changed since and start anew`;
+      return [
+        `resumed  ${event.target}: ${formatBytes(event.keptBytes)} in ${formatCount(event.keptUnits, 'unit')} are there from before${discarded}`,
+      ];
     }
     case 'rerouted':
-      return [`${paint(style, 'yellow', 'rerouted')} ${event.target}: now from ${event.to} instead of ${event.from} (${event.reason})`];
+      return [
+        `${paint(style, 'yellow', 'rerouted')} ${event.target}: now from ${event.to} instead of ${event.from} (${event.reason})`,
+      ];
     case 'not-kept':
       return [notKeptLine(event.notKept, style)];
     case 'target-done':
-      return [`${paint(style, 'green', 'done')}     ${event.result.target}: ${event.result.finalPath} after ${formatDuration(event.result.durationMs)}`];
+      return [
+        `${paint(style, 'green', 'done')}     ${event.result.target}: ${event.result.finalPath} after ${formatDuration(event.result.durationMs)}`,
+      ];
     case 'scanned':
       return scannedLines(event, volume);
     case 'host':
@@ -58,7 +65,10 @@ export function findingLines(findings: readonly Finding[], volume: Volume, style
     const label = severity === 'error' ? paint(style, 'red', 'problem') : paint(style, 'yellow', 'warning');
     // Messages may name their host themselves.
     const what = error.message.startsWith(`${host}:`) ? error.message : `${host}: ${error.message}`;
-    return [`${label}  ${indented(what)}`, ...(error.hint === undefined ? [] : [`         ${paint(style, 'dim', `hint: ${error.hint}`)}`])];
+    return [
+      `${label}  ${indented(what)}`,
+      ...(error.hint === undefined ? [] : [`         ${paint(style, 'dim', `hint: ${error.hint}`)}`]),
+    ];
   });
 }
 
@@ -76,13 +86,18 @@ export function changeLines(changes: readonly SourceChange[], total: number, sty
   const shown = changes.slice(0, listedMax).map((change) => `  ${changeLine(change, style)}`);
   const rest = total - shown.length;
   const title = `${formatCount(total, 'source file')} changed, vanished or could not be read during the copy:`;
-  return [paint(style, 'yellow', title), ...shown, ...(rest > 0 ? [`  … and ${rest.toLocaleString('en-US')} more`] : [])];
+  return [
+    paint(style, 'yellow', title),
+    ...shown,
+    ...(rest > 0 ? [`  … and ${rest.toLocaleString('en-US')} more`] : []),
+  ];
 }
 
 function scannedLines(event: CopyEvent & { type: 'scanned' }, volume: Volume): string[] {
   const total = event.skippedSocketsTotal;
   if (total === 0) return [];
-  const names = volume === 'verbose' ? event.skippedSockets.slice(0, listedMax).map((name) => `           ${name}`) : [];
+  const names =
+    volume === 'verbose' ? event.skippedSockets.slice(0, listedMax).map((name) => `           ${name}`) : [];
   return [`skipped  ${formatCount(total, 'socket')}: a socket belongs to the process that listens on it`, ...names];
 }
 

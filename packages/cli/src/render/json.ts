@@ -1,5 +1,5 @@
-import type { Output } from '../output.ts';
 import { failureLines } from '../failure.ts';
+import type { Output } from '../output.ts';
 import type { Renderer } from './renderer.ts';
 
 /**

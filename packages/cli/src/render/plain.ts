@@ -1,6 +1,6 @@
 import type { CopyEvent } from '@batondb/copy/events';
-import type { Output } from '../output.ts';
 import { failureLines } from '../failure.ts';
+import type { Output } from '../output.ts';
 import { eventLines, type Volume } from './events.ts';
 import { planLines } from './plan.ts';
 import { plainProgressLine } from './progress.ts';
@@ -14,7 +14,13 @@ const progressMs = 10_000;
 export type Styles = { readonly stdout: Style; readonly stderr: Style };
 
 /** Lines for logs and pipes: events as they come, progress each 10 s on stderr; plan (dry run) and summary on stdout. */
-export function renderPlain(stdout: Output, stderr: Output, styles: Styles, volume: Volume, nowMs: () => number): Renderer {
+export function renderPlain(
+  stdout: Output,
+  stderr: Output,
+  styles: Styles,
+  volume: Volume,
+  nowMs: () => number,
+): Renderer {
   let progressAtMs = nowMs();
   return {
     event: async (raw) => {

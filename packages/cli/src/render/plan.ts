@@ -1,7 +1,7 @@
 import type { PlanSummary } from '@batondb/copy/events';
 import { formatBytes, formatCount } from '@batondb/core/text/format';
-import { pad, paint, type Style, widthOf } from './style.ts';
 import type { Volume } from './events.ts';
+import { pad, paint, type Style, widthOf } from './style.ts';
 
 /** What will be done: final paths, sizes, and (asked for by `--dry-run` or `--verbose`) where the data goes. */
 export function planLines(plan: PlanSummary, dryRun: boolean, volume: Volume, style: Style): string[] {
@@ -14,7 +14,10 @@ export function planLines(plan: PlanSummary, dryRun: boolean, volume: Volume, st
     lines.push(`${paint(style, 'bold', 'target')}   ${pad(target.name, nameWidth)}  →  ${target.finalPath}${resumed}`);
   }
   if (dryRun || volume === 'verbose') {
-    for (const hop of plan.hops) lines.push(`${paint(style, 'bold', 'hop')}      ${hop.from} → ${hop.to}  (${formatAddress(hop.address, hop.port)})`);
+    for (const hop of plan.hops)
+      lines.push(
+        `${paint(style, 'bold', 'hop')}      ${hop.from} → ${hop.to}  (${formatAddress(hop.address, hop.port)})`,
+      );
     lines.push(`${paint(style, 'bold', 'manifest')} ${plan.manifestDigest}`);
   }
   return dryRun ? [...lines, 'dry run: nothing was copied'] : lines;

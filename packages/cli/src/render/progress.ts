@@ -20,7 +20,13 @@ const phaseLooks: Readonly<Record<TargetPhase, Look>> = {
 /** A line for a log: `progress db2: 42 %, 860 MiB of 2.00 GiB, 210 MiB/s, ETA 6 s, 8,100 of 20,000 files`. */
 export function plainProgressLine(progress: TargetProgress): string {
   const { target, phase, doneBytes, totalBytes } = progress;
-  const parts = [`${percentOf(progress)} %`, `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`, rateText(progress), etaText(progress), filesText(progress)];
+  const parts = [
+    `${percentOf(progress)} %`,
+    `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`,
+    rateText(progress),
+    etaText(progress),
+    filesText(progress),
+  ];
   const phaseText = phase === 'receiving' ? '' : `${phase}, `;
   return `progress ${target}: ${phaseText}${parts.filter((part) => part !== '').join(', ')}`;
 }
@@ -29,13 +35,23 @@ export function plainProgressLine(progress: TargetProgress): string {
  * One line per target, all of one shape, none wider than `columns` and not more than `rows`. Where the terminal is too low
  * the targets at work come first and the others are counted; where it is narrow, the least important columns go.
  */
-export function progressBlock(targets: readonly TargetProgress[], columns: number, rows: number, style: Style): string[] {
+export function progressBlock(
+  targets: readonly TargetProgress[],
+  columns: number,
+  rows: number,
+  style: Style,
+): string[] {
   const isCut = targets.length > Math.max(1, rows);
   const shown = isCut ? byInterest(targets).slice(0, Math.max(1, rows - 1)) : targets;
-  const nameWidth = Math.max(nameWidthMin, Math.min(Math.max(...shown.map(({ target }) => widthOf(target))), Math.floor(columns / 3)));
+  const nameWidth = Math.max(
+    nameWidthMin,
+    Math.min(Math.max(...shown.map(({ target }) => widthOf(target))), Math.floor(columns / 3)),
+  );
   const lines = shown.map((progress) => progressLine(progress, nameWidth, columns, style));
   const rest = targets.slice().filter((progress) => !shown.includes(progress));
-  return rest.length > 0 && rows > 1 ? [...lines, fit(`… and ${rest.length} more: ${countPhases(rest)}`, columns)] : lines;
+  return rest.length > 0 && rows > 1
+    ? [...lines, fit(`… and ${rest.length} more: ${countPhases(rest)}`, columns)]
+    : lines;
 }
 
 /** The line of one target. Columns have fixed widths, so that nothing jumps while numbers grow. */
@@ -80,7 +96,9 @@ function rateText({ phase, rateBytesPerSecond }: TargetProgress): string {
 }
 
 function etaText({ phase, etaSeconds }: TargetProgress): string {
-  return etaSeconds === undefined || phase === 'done' || phase === 'failed' ? '' : `ETA ${formatDuration(etaSeconds * 1000)}`;
+  return etaSeconds === undefined || phase === 'done' || phase === 'failed'
+    ? ''
+    : `ETA ${formatDuration(etaSeconds * 1000)}`;
 }
 
 function filesText({ doneFiles, totalFiles }: TargetProgress): string {
@@ -94,6 +112,8 @@ function byInterest(targets: readonly TargetProgress[]): TargetProgress[] {
 }
 
 function countPhases(targets: readonly TargetProgress[]): string {
-  const counted = interest.map((phase) => [phase, targets.filter((progress) => progress.phase === phase).length] as const);
+  const counted = interest.map(
+    (phase) => [phase, targets.filter((progress) => progress.phase === phase).length] as const,
+  );
   return counted.flatMap(([phase, count]) => (count === 0 ? [] : [`${count} ${phase}`])).join(', ');
 }

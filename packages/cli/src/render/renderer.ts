@@ -1,10 +1,10 @@
 import type { CopyEvent } from '@batondb/copy/events';
 import type { ErrorRecord } from '@batondb/core/errors';
+import type { View } from '../command-line.ts';
 import type { Output } from '../output.ts';
 import { renderJson } from './json.ts';
 import { renderPlain } from './plain.ts';
 import { renderTerminal } from './terminal.ts';
-import type { View } from '../command-line.ts';
 
 /** Shows events to whoever reads the output. Each call resolves when its text is written. */
 export type Renderer = {
@@ -21,7 +21,10 @@ export type Renderer = {
 export function makeRenderer(view: View, stdout: Output, stderr: Output, environment: NodeJS.ProcessEnv): Renderer {
   if (view.form === 'json') return renderJson(stdout, stderr, Date.now);
   const canRewrite = stderr.isTerminal && environment['TERM'] !== 'dumb' && view.volume !== 'quiet';
-  const hasColor = (output: Output): boolean => output.isTerminal && !environment['NO_COLOR'] && environment['TERM'] !== 'dumb';
+  const hasColor = (output: Output): boolean =>
+    output.isTerminal && !environment['NO_COLOR'] && environment['TERM'] !== 'dumb';
   const styles = { stdout: { hasColor: hasColor(stdout) }, stderr: { hasColor: hasColor(stderr) } };
-  return canRewrite ? renderTerminal(stdout, stderr, styles, view.volume) : renderPlain(stdout, stderr, styles, view.volume, Date.now);
+  return canRewrite
+    ? renderTerminal(stdout, stderr, styles, view.volume)
+    : renderPlain(stdout, stderr, styles, view.volume, Date.now);
 }

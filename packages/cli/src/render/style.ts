@@ -1,4 +1,6 @@
 import { stripVTControlCharacters, styleText } from 'node:util';
+import { printable } from '@batondb/core/files/names';
+import { textToBytes } from '@batondb/core/text/bytes';
 
 /** How text may look: colours only where somebody sees them. */
 export type Style = { readonly hasColor: boolean };
@@ -12,12 +14,12 @@ export function paint(style: Style, look: Look, text: string): string {
 
 /** Columns a text takes, without its colours. Wide characters count as one. */
 export function widthOf(text: string): number {
-  return [...stripVTControlCharacters(text)].length;
+  return graphemesOf(stripVTControlCharacters(text)).length;
 }
 
 /** Cut to a width, with an ellipsis; only for text without colours. */
 export function fit(text: string, width: number): string {
-  const characters = [...text];
+  const characters = graphemesOf(text);
   return characters.length <= width ? text : `${characters.slice(0, Math.max(0, width - 1)).join('')}…`;
 }
 
@@ -31,10 +33,10 @@ export function pad(text: string, width: number): string {
  * a login banner must not move the cursor or change the title.
  */
 export function printableText(text: string): string {
-  return text.replace(/[^\P{Cc}\n]|[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (character) => {
-    const code = character.codePointAt(0) ?? 0;
-    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
-  });
+  return text
+    .split('\n')
+    .map((line) => printable(textToBytes(line)))
+    .join('\n');
 }
 
 /** The same for every text inside of a plain value, such as an event. */
@@ -43,4 +45,11 @@ export function printableValue<Value>(value: Value): Value {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(printableValue) as Value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, printableValue(inner)])) as Value;
+}
+
+const segmenter = new Intl.Segmenter();
+
+/** What a person takes for the characters of a text. */
+function graphemesOf(text: string): string[] {
+  return Array.from(segmenter.segment(text), ({ segment }) => segment);
 }

@@ -10,7 +10,9 @@ export function summaryLines(summary: CopySummary, volume: Volume, style: Style)
   if (volume === 'quiet') return [...failed.flatMap((result) => failedLines(result, style)), ...changes];
   const pathWidth = Math.max(0, ...summary.targets.map((result) => widthOf(placeOf(result))));
   return [
-    ...summary.targets.flatMap((result) => (result.state === 'done' ? [doneLine(result, pathWidth, style)] : failedLines(result, style))),
+    ...summary.targets.flatMap((result) =>
+      result.state === 'done' ? [doneLine(result, pathWidth, style)] : failedLines(result, style),
+    ),
     ...changes,
     totalLine(summary),
     ...digestLines(summary),
@@ -48,7 +50,12 @@ function digestLines(summary: CopySummary): string[] {
     ({ treeDigest }) => treeDigest,
   );
   const trees = [...digests].map(([digest, results]) => {
-    const where = digests.size === 1 ? (results.length === 1 ? '' : `  (the same on ${results.length} targets)`) : `  (${results.map(({ target }) => target).join(', ')})`;
+    const where =
+      digests.size === 1
+        ? results.length === 1
+          ? ''
+          : `  (the same on ${results.length} targets)`
+        : `  (${results.map(({ target }) => target).join(', ')})`;
     return `tree     ${digest}${where}`;
   });
   return [`manifest ${summary.manifestDigest}`, ...trees];

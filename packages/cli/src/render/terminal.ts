@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import type { TargetProgress } from '@batondb/copy/events';
-import type { Output } from '../output.ts';
 import { failureLines } from '../failure.ts';
+import type { Output } from '../output.ts';
 import type { Volume } from './events.ts';
 import { newsOf, resultOf, type Styles } from './plain.ts';
 import { progressBlock } from './progress.ts';

@@ -8,7 +8,11 @@ import { commandByHand, isOpenssh, type RemoteRequest } from './ssh.ts';
 // shown as it is: a wrong guess would be worse than none.
 
 /** How the remote shell ended before the agent said a word. */
-export type RemoteExit = { readonly code: number | undefined; readonly signal?: string | undefined; readonly stderrTail: string };
+export type RemoteExit = {
+  readonly code: number | undefined;
+  readonly signal?: string | undefined;
+  readonly stderrTail: string;
+};
 
 type Diagnosis = {
   readonly pattern: RegExp;
@@ -26,14 +30,17 @@ const diagnoses: readonly Diagnosis[] = [
   {
     pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED|REVOKED HOST KEY/,
     code: 'UNKNOWN_HOST_KEY',
-    what: () => 'its host key is NOT the one that is known: somebody may be listening in, or the host was installed anew',
-    hint: () => 'compare the fingerprint with the administrator of the host by another way, before anything else; do not just remove the old key',
+    what: () =>
+      'its host key is NOT the one that is known: somebody may be listening in, or the host was installed anew',
+    hint: () =>
+      'compare the fingerprint with the administrator of the host by another way, before anything else; do not just remove the old key',
   },
   {
     pattern: /Host key verification failed/,
     code: 'UNKNOWN_HOST_KEY',
     what: () => 'its host key is not known',
-    hint: (request) => `compare the fingerprint that this shows, and accept it: ${commandByHand(request, interactive, 'true')}`,
+    hint: (request) =>
+      `compare the fingerprint that this shows, and accept it: ${commandByHand(request, interactive, 'true')}`,
   },
   {
     pattern: /^.*: Permission denied \([^)]*\)\.?$/m,
@@ -54,14 +61,16 @@ const diagnoses: readonly Diagnosis[] = [
     hint: () => 'check the spelling, or name the host in the ssh configuration',
   },
   {
-    pattern: /ssh: connect to host .*: (Connection timed out|Operation timed out|No route to host|Network is unreachable|Connection refused)|Connection timed out during banner exchange/,
+    pattern:
+      /ssh: connect to host .*: (Connection timed out|Operation timed out|No route to host|Network is unreachable|Connection refused)|Connection timed out during banner exchange/,
     code: 'UNREACHABLE',
     what: (detail) => `it did not answer: ${detail}`,
     hint: () => 'check that the host is up, that sshd listens there, and that no firewall is in between',
     retryable: true,
   },
   {
-    pattern: /Bad configuration option.*|Can't open user config file.*|terminating, \d+ bad configuration options|Unable to negotiate with.*/,
+    pattern:
+      /Bad configuration option.*|Can't open user config file.*|terminating, \d+ bad configuration options|Unable to negotiate with.*/,
     code: 'UNREACHABLE',
     what: (detail) => `ssh refused to connect: ${detail}`,
     hint: () => 'check the --ssh option and the ssh configuration',
@@ -145,15 +154,24 @@ function isPossible(diagnosis: Diagnosis, request: RemoteRequest, exit: RemoteEx
   return !isOfSsh || (isOpenssh(request.ssh) && exit.code === 255);
 }
 
+/** sysexits.h EX_UNAVAILABLE, by which baton's launcher says that it found no Node.js that is new enough. */
+const launcherCode = 69;
+
 function unexplained(request: RemoteRequest, exit: RemoteExit, host: string): BatonError {
   const shell = request.ssh[0] ?? 'ssh';
-  const how = exit.code === undefined ? `was killed by ${exit.signal ?? 'a signal'}` : `ended with exit code ${exit.code}`;
+  const how =
+    exit.code === undefined ? `was killed by ${exit.signal ?? 'a signal'}` : `ended with exit code ${exit.code}`;
   const words = exit.stderrTail === '' ? 'and said nothing' : `and said: ${exit.stderrTail}`;
-  return new BatonError('UNREACHABLE', `${host}: ${shell} ${how} before the agent answered, ${words}`, {
-    host,
-    retryable: true,
-    hint: `see what this says: ${commandByHand(request, [], quoteWord(`${request.agent} --version`))}`,
-  });
+  const isLauncher = exit.code === launcherCode;
+  return new BatonError(
+    isLauncher ? 'AGENT_MISSING' : 'UNREACHABLE',
+    `${host}: ${shell} ${how} before the agent answered, ${words}`,
+    {
+      host,
+      retryable: !isLauncher,
+      hint: `see what this says: ${commandByHand(request, [], quoteWord(`${request.agent} --version`))}`,
+    },
+  );
 }
 
 function sudoersLine(request: RemoteRequest): string {

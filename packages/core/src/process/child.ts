@@ -103,7 +103,12 @@ function watchExit(child: ChildProcess): Promise<ChildExit> {
   });
 }
 
-async function endChild(child: ChildProcess, isGroup: boolean, exited: Promise<unknown>, graceMs: number): Promise<void> {
+async function endChild(
+  child: ChildProcess,
+  isGroup: boolean,
+  exited: Promise<unknown>,
+  graceMs: number,
+): Promise<void> {
   const { pid } = child;
   // A pid that was waited for may belong to a stranger by now.
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
@@ -131,7 +136,11 @@ function signalProcess(id: number, signal: NodeJS.Signals): void {
 
 function startError(program: string, cause: unknown): BatonError {
   const { code, message } = cause as NodeJS.ErrnoException;
-  const reason = code === 'ENOENT' ? 'there is no such program' : code === 'EACCES' ? 'it may not be executed' : message;
+  const reason =
+    code === 'ENOENT' ? 'there is no such program' : code === 'EACCES' ? 'it may not be executed' : message;
   const hint = code === 'ENOENT' ? 'install it, or name it by its whole path' : undefined;
-  return new BatonError('CHILD_FAILED', `cannot start ${program}: ${reason}`, { cause, ...(hint === undefined ? {} : { hint }) });
+  return new BatonError('CHILD_FAILED', `cannot start ${program}: ${reason}`, {
+    cause,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }

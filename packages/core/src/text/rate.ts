@@ -20,5 +20,7 @@ export function parseByteRate(text: string): number {
 }
 
 function badRate(text: string, what: string): BatonError {
-  return new BatonError('USAGE', `'${text}' ${what}`, { hint: 'write 200MB, 200MiB, 800Mbit, or a number of bytes per second' });
+  return new BatonError('USAGE', `'${text}' ${what}`, {
+    hint: 'write 200MB, 200MiB, 800Mbit, or a number of bytes per second',
+  });
 }

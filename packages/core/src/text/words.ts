@@ -8,7 +8,8 @@ import { BatonError } from '../errors.ts';
  */
 export function splitWords(text: string): string[] {
   const words: string[] = [];
-  const part = /(?<blank>[ \t\n]+)|'(?<single>[^']*)'|"(?<double>(?:[^"\\]|\\[\s\S])*)"|\\(?<escaped>[\s\S])|(?<plain>[^ \t\n'"\\]+)/y;
+  const part =
+    /(?<blank>[ \t\n]+)|'(?<single>[^']*)'|"(?<double>(?:[^"\\]|\\[\s\S])*)"|\\(?<escaped>[\s\S])|(?<plain>[^ \t\n'"\\]+)/y;
   let word: string | undefined;
   while (part.lastIndex < text.length) {
     const groups = part.exec(text)?.groups;
@@ -32,5 +33,5 @@ function literal(groups: Record<string, string | undefined>): string {
 
 /** A word as a shell reads it back: as it is where that is safe, else in single quotes. */
 export function quoteWord(word: string): string {
-  return /^[A-Za-z0-9_\/.,:+@%^=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  return /^[A-Za-z0-9_/.,:+@%^=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
