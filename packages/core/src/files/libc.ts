@@ -1,0 +1,284 @@
+import { constants as fsConstants } from 'node:fs';
+import { constants as osConstants } from 'node:os';
+import koffi from 'koffi';
+import { assert } from '../errors.ts';
+
+export { check, errnoName, SystemError, toBatonError } from './system-error.ts';
+
+// The C library's file calls. Every function returns the call's result, or the negative errno: an expected failure (EEXIST,
+// ENOENT) costs no exception. `check` throws. Calls that a signal can interrupt are repeated here.
+
+/** Flags and numbers of Linux. Those that differ between x64 and arm64 come from Node, which was built for this machine. */
+export const flags = {
+  AT_FDCWD: -100,
+  AT_SYMLINK_NOFOLLOW: 0x100,
+  AT_EACCESS: 0x200,
+  AT_REMOVEDIR: 0x200,
+  AT_NO_AUTOMOUNT: 0x800,
+  AT_EMPTY_PATH: 0x1000,
+  O_RDONLY: 0,
+  O_WRONLY: 1,
+  O_RDWR: 2,
+  O_CREAT: 0o100,
+  O_EXCL: 0o200,
+  O_NONBLOCK: 0o4000,
+  O_DIRECTORY: fsConstants.O_DIRECTORY as number,
+  O_NOFOLLOW: fsConstants.O_NOFOLLOW as number,
+  O_NOATIME: 0o1000000,
+  O_CLOEXEC: 0o2000000,
+  O_PATH: 0o10000000,
+  SEEK_DATA: 3,
+  SEEK_HOLE: 4,
+  RENAME_NOREPLACE: 1,
+  RENAME_EXCHANGE: 2,
+  LOCK_EX_NB: 6,
+  LOCK_UN: 8,
+  FADV_SEQUENTIAL: 2,
+  FADV_DONTNEED: 4,
+  FALLOC_KEEP_SIZE_PUNCH_HOLE: 3,
+} as const;
+
+/** Positive error numbers the callers compare with. */
+export const errnos: typeof osConstants.errno = osConstants.errno;
+
+const EINTR = osConstants.errno.EINTR;
+const isArm = process.arch === 'arm64';
+const syscalls = { ioprioSet: isArm ? 30 : 251, getdents64: isArm ? 61 : 217, listxattrat: 465 };
+
+type Call = (...parameters: unknown[]) => number;
+const prototypes = {
+  openat: 'int openat(int, const void *, int, uint)',
+  close: 'int close(int)',
+  pread: 'int64_t pread(int, void *, size_t, int64_t)',
+  pwrite: 'int64_t pwrite(int, const void *, size_t, int64_t)',
+  statx: 'int statx(int, const void *, int, uint, void *)',
+  mkdirat: 'int mkdirat(int, const void *, uint)',
+  symlinkat: 'int symlinkat(const void *, int, const void *)',
+  linkat: 'int linkat(int, const void *, int, const void *, int)',
+  mknodat: 'int mknodat(int, const void *, uint, uint64_t)',
+  unlinkat: 'int unlinkat(int, const void *, int)',
+  renameat2: 'int renameat2(int, const void *, int, const void *, uint)',
+  readlinkat: 'int64_t readlinkat(int, const void *, void *, size_t)',
+  faccessat: 'int faccessat(int, const void *, int, int)',
+  fchown: 'int fchown(int, uint, uint)',
+  fchownat: 'int fchownat(int, const void *, uint, uint, int)',
+  fchmod: 'int fchmod(int, uint)',
+  chmod: 'int chmod(const void *, uint)',
+  utimensat: 'int utimensat(int, const void *, const void *, int)',
+  futimens: 'int futimens(int, const void *)',
+  lgetxattr: 'int64_t lgetxattr(const void *, const void *, void *, size_t)',
+  llistxattr: 'int64_t llistxattr(const void *, void *, size_t)',
+  lsetxattr: 'int lsetxattr(const void *, const void *, const void *, size_t, int)',
+  fsetxattr: 'int fsetxattr(int, const void *, const void *, size_t, int)',
+  lremovexattr: 'int lremovexattr(const void *, const void *)',
+  lseek: 'int64_t lseek(int, int64_t, int)',
+  ftruncate: 'int ftruncate(int, int64_t)',
+  fallocate: 'int fallocate(int, int, int64_t, int64_t)',
+  fsync: 'int fsync(int)',
+  syncfs: 'int syncfs(int)',
+  flock: 'int flock(int, int)',
+  posix_fadvise: 'int posix_fadvise(int, int64_t, int64_t, int)',
+  fstatfs: 'int fstatfs(int, void *)',
+  setpriority: 'int setpriority(int, uint, int)',
+  getpriority: 'int getpriority(int, uint)',
+  prctl: 'int prctl(int, ulong, ulong, ulong, ulong)',
+} as const;
+type Library = Record<keyof typeof prototypes | 'getdents64' | 'listxattrat' | 'ioprioSet', Call>;
+
+let loaded: Library | undefined;
+
+function load(): Library {
+  const library = koffi.load('libc.so.6');
+  const calls: Partial<Library> = {};
+  for (const name of Object.keys(prototypes) as (keyof typeof prototypes)[]) calls[name] = library.func(prototypes[name]) as Call;
+  calls.getdents64 = library.func('int64_t syscall(int64_t, int64_t, void *, int64_t)') as Call;
+  calls.listxattrat = library.func('int64_t syscall(int64_t, int64_t, const void *, int64_t, void *, int64_t)') as Call;
+  calls.ioprioSet = library.func('int64_t syscall(int64_t, int64_t, int64_t, int64_t)') as Call;
+  return calls as Library;
+}
+
+// Loaded at the first call, so that a command that touches no file pays nothing.
+function libc(): Library {
+  return (loaded ??= load());
+}
+
+function settle(result: number): number {
+  return result === -1 ? -koffi.errno() : result;
+}
+
+// Names are given without their NUL. A few buffers used in turn are enough: no call takes more than two strings.
+const stringBytesMax = 8192;
+const strings = [0, 1, 2, 3].map(() => new Uint8Array(stringBytesMax));
+let nextString = 0;
+
+function cString(bytes: Uint8Array): Uint8Array {
+  assert(bytes.length < stringBytesMax && !bytes.includes(0), 'a name or path for the C library is short and holds no NUL');
+  const buffer = strings[nextString++ & 3]!;
+  buffer.set(bytes);
+  buffer[bytes.length] = 0;
+  return buffer;
+}
+
+/** Opens `name` below `dirfd`; the descriptor is always close-on-exec. */
+export function openat(dirfd: number, name: Uint8Array, openFlags: number, mode: number = 0): number {
+  for (;;) {
+    const fd = settle(libc().openat(dirfd, cString(name), openFlags | flags.O_CLOEXEC, mode));
+    if (fd !== -EINTR) return fd;
+  }
+}
+/** Never repeated: Linux has freed the descriptor also when it was interrupted. */
+export function close(fd: number): number {
+  const result = settle(libc().close(fd));
+  return result === -EINTR ? 0 : result;
+}
+/** Reads until `into` is full or the file ends. Returns the bytes read. */
+export function pread(fd: number, into: Uint8Array, offset: number): number {
+  let done = 0;
+  while (done < into.length) {
+    const part = done === 0 ? into : into.subarray(done);
+    const count = settle(libc().pread(fd, part, part.length, offset + done));
+    if (count === -EINTR) continue;
+    if (count < 0) return count;
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
+}
+/** Writes all of `content`. Returns its length. */
+export function pwrite(fd: number, content: Uint8Array, offset: number): number {
+  let done = 0;
+  while (done < content.length) {
+    const part = done === 0 ? content : content.subarray(done);
+    const count = settle(libc().pwrite(fd, part, part.length, offset + done));
+    if (count === -EINTR) continue;
+    if (count < 0) return count;
+    done += count;
+  }
+  return done;
+}
+/** `into` takes 256 bytes, laid out as in statx(2). An empty name with AT_EMPTY_PATH asks about the descriptor itself. */
+export function statx(dirfd: number, name: Uint8Array, atFlags: number, into: Uint8Array): number {
+  const STATX_BASIC_STATS = 0x7ff;
+  return settle(libc().statx(dirfd, cString(name), atFlags, STATX_BASIC_STATS, into));
+}
+export function mkdirat(dirfd: number, name: Uint8Array, mode: number): number {
+  return settle(libc().mkdirat(dirfd, cString(name), mode));
+}
+export function symlinkat(target: Uint8Array, dirfd: number, name: Uint8Array): number {
+  return settle(libc().symlinkat(cString(target), dirfd, cString(name)));
+}
+/** A second name for what `fromName` is; a symlink is linked itself, not followed. */
+export function linkat(fromDirfd: number, fromName: Uint8Array, toDirfd: number, toName: Uint8Array): number {
+  return settle(libc().linkat(fromDirfd, cString(fromName), toDirfd, cString(toName), 0));
+}
+export function mknodat(dirfd: number, name: Uint8Array, mode: number, device: bigint): number {
+  return settle(libc().mknodat(dirfd, cString(name), mode, device));
+}
+export function unlinkat(dirfd: number, name: Uint8Array, atFlags: number = 0): number {
+  return settle(libc().unlinkat(dirfd, cString(name), atFlags));
+}
+export function renameat2(fromDirfd: number, fromName: Uint8Array, toDirfd: number, toName: Uint8Array, renameFlags: number): number {
+  return settle(libc().renameat2(fromDirfd, cString(fromName), toDirfd, cString(toName), renameFlags));
+}
+export function readlinkat(dirfd: number, name: Uint8Array, into: Uint8Array): number {
+  return settle(libc().readlinkat(dirfd, cString(name), into, into.length));
+}
+/** Whether the effective user may read (4), write (2) or search (1); never follows a symlink. */
+export function faccessat(dirfd: number, name: Uint8Array, mode: number): number {
+  return settle(libc().faccessat(dirfd, cString(name), mode, flags.AT_EACCESS | flags.AT_SYMLINK_NOFOLLOW));
+}
+export function fchown(fd: number, uid: number, gid: number): number {
+  return settle(libc().fchown(fd, uid, gid));
+}
+/** Of a symlink, the symlink itself. */
+export function fchownat(dirfd: number, name: Uint8Array, uid: number, gid: number): number {
+  return settle(libc().fchownat(dirfd, cString(name), uid, gid, flags.AT_SYMLINK_NOFOLLOW));
+}
+export function fchmod(fd: number, mode: number): number {
+  return settle(libc().fchmod(fd, mode));
+}
+/** chmod(2) for a /proc/self/fd path; it follows symlinks, so no other path belongs here. */
+export function chmod(path: Uint8Array, mode: number): number {
+  return settle(libc().chmod(cString(path), mode));
+}
+/** `times` are two timespecs of 16 bytes: access, then modification. Of a symlink, the symlink's own. */
+export function utimensat(dirfd: number, name: Uint8Array, times: Uint8Array): number {
+  return settle(libc().utimensat(dirfd, cString(name), times, flags.AT_SYMLINK_NOFOLLOW));
+}
+export function futimens(fd: number, times: Uint8Array): number {
+  return settle(libc().futimens(fd, times));
+}
+export function lgetxattr(path: Uint8Array, name: Uint8Array, into: Uint8Array): number {
+  return settle(libc().lgetxattr(cString(path), cString(name), into, into.length));
+}
+export function llistxattr(path: Uint8Array, into: Uint8Array): number {
+  return settle(libc().llistxattr(cString(path), into, into.length));
+}
+/** listxattrat(2) of Linux 6.13 on: a third of the cost of the way through /proc. -ENOSYS before. */
+export function listxattrat(dirfd: number, name: Uint8Array, into: Uint8Array): number {
+  return settle(libc().listxattrat(syscalls.listxattrat, dirfd, cString(name), flags.AT_SYMLINK_NOFOLLOW, into, into.length));
+}
+export function lsetxattr(path: Uint8Array, name: Uint8Array, value: Uint8Array): number {
+  return settle(libc().lsetxattr(cString(path), cString(name), value, value.length, 0));
+}
+export function fsetxattr(fd: number, name: Uint8Array, value: Uint8Array): number {
+  return settle(libc().fsetxattr(fd, cString(name), value, value.length, 0));
+}
+export function lremovexattr(path: Uint8Array, name: Uint8Array): number {
+  return settle(libc().lremovexattr(cString(path), cString(name)));
+}
+export function lseek(fd: number, offset: number, whence: number): number {
+  return settle(libc().lseek(fd, offset, whence));
+}
+export function ftruncate(fd: number, sizeBytes: number): number {
+  for (;;) {
+    const result = settle(libc().ftruncate(fd, sizeBytes));
+    if (result !== -EINTR) return result;
+  }
+}
+export function fallocate(fd: number, mode: number, offset: number, length: number): number {
+  for (;;) {
+    const result = settle(libc().fallocate(fd, mode, offset, length));
+    if (result !== -EINTR) return result;
+  }
+}
+export function fsync(fd: number): number {
+  for (;;) {
+    const result = settle(libc().fsync(fd));
+    if (result !== -EINTR) return result;
+  }
+}
+export function syncfs(fd: number): number {
+  return settle(libc().syncfs(fd));
+}
+export function flock(fd: number, operation: number): number {
+  return settle(libc().flock(fd, operation));
+}
+/** `length` 0 means to the end. */
+export function posixFadvise(fd: number, offset: number, length: number, advice: number): number {
+  // It returns the error instead of setting errno.
+  return 0 - libc().posix_fadvise(fd, offset, length, advice);
+}
+/** `into` takes the 120 bytes of struct statfs. */
+export function fstatfs(fd: number, into: Uint8Array): number {
+  return settle(libc().fstatfs(fd, into));
+}
+/** Records of struct linux_dirent64; 0 at the end. */
+export function getdents64(fd: number, into: Uint8Array): number {
+  return settle(libc().getdents64(syscalls.getdents64, fd, into, into.length));
+}
+/** Nice value of one thread (Linux keeps it per thread). -20 to 19. */
+export function setThreadPriority(thread: number, nice: number): number {
+  return settle(libc().setpriority(0, thread, nice));
+}
+/** Nice value of one thread; a negative one cannot be told from an error and both mean: not lowered yet. */
+export function getThreadPriority(thread: number): number {
+  return libc().getpriority(0, thread);
+}
+export function setThreadIoPriority(thread: number, priority: number): number {
+  return settle(libc().ioprioSet(syscalls.ioprioSet, 1, thread, priority));
+}
+/** The kernel sends `signal` to this process when the thread that started it ends. */
+export function setParentDeathSignal(signal: number): number {
+  return settle(libc().prctl(1, signal, 0, 0, 0));
+}
