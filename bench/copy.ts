@@ -44,6 +44,7 @@ async function runAll(options: BenchOptions, directory: string, runDirectory: st
   tell(`making the data sets in ${directory}`);
   const sets = chooseData(options, directory);
   const bench = new Bench(runDirectory, batonPath);
+  for (const data of sets) bench.warmUp(data, data.name === 'large' ? Math.max(...methods.map(({ targets }) => targets ?? 1)) : 1);
   const runs: Run[] = [];
   const failures: Failure[] = [];
   let rounds = 0;

@@ -91,11 +91,14 @@ export async function measure(command: Command, signal: AbortSignal): Promise<Sa
 async function follow(control: Duplex, scope: Scope, memory: MemorySampler): Promise<Omit<Sample, 'leftovers'> | undefined> {
   const phases: { name: string; at: number; cpu: number | undefined }[] = [];
   let cpuBefore = 0;
+  let ofChildren = 0;
   let loopbackBefore = 0;
   for await (const line of createInterface({ input: control })) {
     const [event, ...words] = line.split(' ');
-    if (event === 'ready') {
-      cpuBefore = scope.cpuSeconds() ?? childSeconds(words);
+    if (/^\d+m/.test(line)) {
+      ofChildren = shellSeconds(line);
+    } else if (event === 'ready') {
+      cpuBefore = scope.cpuSeconds() ?? ofChildren;
       loopbackBefore = loopbackBytes();
       control.write('go\n');
     } else if (event === 'phase') {
@@ -105,7 +108,7 @@ async function follow(control: Duplex, scope: Scope, memory: MemorySampler): Pro
       if (status !== 0 || start === undefined || end === undefined) return undefined;
       return {
         wallSeconds: end - start,
-        cpuSeconds: (scope.cpuSeconds() ?? childSeconds(words.slice(3))) - cpuBefore,
+        cpuSeconds: (scope.cpuSeconds() ?? ofChildren) - cpuBefore,
         memoryBytesMax: memory.largest.bytes,
         memoryProcess: memory.largest.name,
         loopbackBytes: loopbackBytes() - loopbackBefore,
@@ -150,11 +153,9 @@ async function waitUntilEmpty(scope: Scope): Promise<void> {
   }
 }
 
-/** `0m1.250s 0m0.120s` of the shell's `times`: user and system. */
-function childSeconds(words: readonly string[]): number {
-  return words
-    .map((word) => /^(\d+)m([\d.]+)s$/.exec(word))
-    .reduce((sum, match) => sum + Number(match?.[1] ?? 0) * 60 + Number(match?.[2] ?? 0), 0);
+/** A line such as `0m1.250s 0m0.120s` of the shell's `times`: user and system together. */
+function shellSeconds(line: string): number {
+  return [...line.matchAll(/(\d+)m([\d.]+)s/g)].reduce((sum, match) => sum + Number(match[1]) * 60 + Number(match[2]), 0);
 }
 
 function loopbackBytes(): number {

@@ -1,13 +1,12 @@
 # Runs $BENCH_SCRIPT for measure.ts and tells it over descriptor 3 when what happened:
-#   ready CHILD_TIMES    everything the method needs is up; waits for a line before it starts
-#   phase NAME TIME      said by the script itself
-#   done STATUS START END CHILD_TIMES
-# Times are $EPOCHREALTIME, CHILD_TIMES what `times` says of children that have ended.
+#   ready                    everything the method needs is up; waits for a line before it starts
+#   phase NAME TIME          said by the script itself
+#   done STATUS START END    before it and before `ready`, what `times` says: its second line is of ended children
+# TIME, START and END are $EPOCHREALTIME.
 set -u
 exec 1>&2 </dev/null
 if [ -n "$BENCH_CGROUP" ]; then echo $$ >"$BENCH_CGROUP" || exit 90; fi
 
-child_times() { times | tail -n 1; }
 phase() { echo "phase $1 $EPOCHREALTIME" >&3; }
 
 sshd_pid=
@@ -22,7 +21,8 @@ if [ -n "$BENCH_SSHD_CONFIG" ]; then
   if [ -z "$answers" ]; then echo 'sshd does not answer'; exit 91; fi
 fi
 
-echo "ready $(child_times)" >&3
+times >&3
+echo ready >&3
 read -r _ <&3
 start=$EPOCHREALTIME
 (
@@ -34,4 +34,5 @@ end=$EPOCHREALTIME
 
 # sshd waits for its sessions, and this shell for sshd: only then do their times count here.
 if [ -n "$sshd_pid" ]; then kill "$sshd_pid"; wait "$sshd_pid"; fi
-echo "done $status $start $end $(child_times)" >&3
+times >&3
+echo "done $status $start $end" >&3
