@@ -24,6 +24,11 @@ const root = resolve(import.meta.dirname, '..');
 
 type Group = { readonly files: readonly string[]; readonly concurrency: number };
 
+/** Minutes after which one test, and the whole run, are given up. */
+type Bounds = { readonly testMinutesMax: number; readonly runMinutesMax: number };
+const usualBounds: Bounds = { testMinutesMax: 5, runMinutesMax: 60 };
+const soakBounds: Bounds = { testMinutesMax: 60, runMinutesMax: 480 };
+
 function findGroups(parts: readonly string[]): Group[] {
   const find = (pattern: string): string[] =>
     globSync(pattern, { cwd: root })
@@ -37,14 +42,18 @@ function findGroups(parts: readonly string[]): Group[] {
 }
 
 /** The events of all groups as of one run: Node's closing lines come once, with the sums. */
-async function* runGroups(groups: readonly Group[], totals: Totals, fileMsMax: number): AsyncGenerator<unknown> {
+async function* runGroups(groups: readonly Group[], totals: Totals, bounds: Bounds): AsyncGenerator<unknown> {
+  // A test that blocks its thread notices no timeout of its own: this ends the whole.
+  const signal = AbortSignal.timeout(bounds.runMinutesMax * 60_000);
   for (const { files, concurrency } of groups) {
     const events = run({
       cwd: root,
       files: [...files],
       concurrency,
-      timeout: fileMsMax,
-      execArgv: ['--conditions=batondb-source', '--disable-warning=ExperimentalWarning'],
+      timeout: bounds.testMinutesMax * 60_000,
+      signal,
+      // A test that timed out leaves things open; without the last flag its file would never end.
+      execArgv: ['--conditions=batondb-source', '--disable-warning=ExperimentalWarning', '--test-force-exit'],
     });
     for await (const event of events as AsyncIterable<RunnerEvent>) {
       if (!totals.take(event)) yield event;
@@ -76,8 +85,7 @@ async function main(): Promise<number> {
   Object.assign(process.env, { BATON_SEED: seed, ...(soak ? { BATON_SOAK: '1' } : {}) });
   console.log(`BATON_SEED=${seed}${soak ? ' BATON_SOAK=1' : ''}`);
   const totals = new Totals();
-  const fileMinutesMax = soak ? 120 : 10;
-  const events = Readable.from(runGroups(groups, totals, fileMinutesMax * 60_000));
+  const events = Readable.from(runGroups(groups, totals, soak ? soakBounds : usualBounds));
   await pipeline(events, new spec(), process.stdout, { end: false });
   for (const complaint of totals.complaints()) console.error(complaint);
   console.log(`BATON_SEED=${seed}`);

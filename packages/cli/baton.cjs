@@ -67,8 +67,7 @@ function isPrivate(directory, forbiddenMode) {
 
 function environment() {
   const env = Object.assign({}, process.env);
-  const directory =
-    env.NODE_COMPILE_CACHE || env.NODE_DISABLE_COMPILE_CACHE ? undefined : compileCacheDirectory();
+  const directory = env.NODE_COMPILE_CACHE || env.NODE_DISABLE_COMPILE_CACHE ? undefined : compileCacheDirectory();
   if (directory) env.NODE_COMPILE_CACHE = directory;
   return env;
 }
@@ -104,7 +103,11 @@ function executeByLibc(node, argv, env) {
 
 /** The last resort: a child with our streams, our signals and its exit status as ours. */
 function executeAsChild(node, argv, env) {
-  const child = require('node:child_process').spawn(node, argv.slice(1).map(String), { argv0: argv[0], env, stdio: 'inherit' });
+  const child = require('node:child_process').spawn(node, argv.slice(1).map(String), {
+    argv0: argv[0],
+    env,
+    stdio: 'inherit',
+  });
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGCONT', 'SIGWINCH'];
   for (const signal of signals) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => fail('cannot start ' + node + ': ' + error.message));
@@ -139,9 +142,23 @@ function main() {
   const node = findNode();
   if (!node) {
     return fail(
-      'needs Node.js ' + nodeMajorMin + ' or newer, and this is ' + process.version + ' on ' + process.platform + '-' + process.arch +
-        '\nrun: npm ci   (in ' + path.resolve(__dirname, '..', '..') + '; without --omit=optional, it brings node-' +
-        process.platform + '-' + process.arch + ')\nor install Node.js ' + nodeMajorMin + ' and put it first in PATH: https://nodejs.org/en/download',
+      'needs Node.js ' +
+        nodeMajorMin +
+        ' or newer, and this is ' +
+        process.version +
+        ' on ' +
+        process.platform +
+        '-' +
+        process.arch +
+        '\nrun: npm ci   (in ' +
+        path.resolve(__dirname, '..', '..') +
+        '; without --omit=optional, it brings node-' +
+        process.platform +
+        '-' +
+        process.arch +
+        ')\nor install Node.js ' +
+        nodeMajorMin +
+        ' and put it first in PATH: https://nodejs.org/en/download',
     );
   }
   const flags = ['--conditions=batondb-source', '--disable-warning=ExperimentalWarning'];
