@@ -39,7 +39,7 @@ test('an endpoint is written as it is read', () => {
   }
   const odd = { host: undefined, user: undefined, path: textToBytes('odd:name') };
   assert.equal(formatEndpoint(odd), './odd:name');
-  assert.deepEqual(parseEndpoint('a:x\udcfe').path, Uint8Array.of(0x78, 0xfe));
+  assert.deepEqual(Uint8Array.from(parseEndpoint('a:x\udcfe').path), Uint8Array.of(0x78, 0xfe));
 });
 
 const refused: [text: string, message: RegExp, hint: RegExp | undefined][] = [
