@@ -37,49 +37,56 @@ export class ByteWriter {
 
   u8(value: number): this {
     requireUnsigned(value, 0xff);
-    this.#view.setUint8(this.#take(1), value);
+    const at = this.#take(1);
+    this.#view.setUint8(at, value);
     return this;
   }
 
   u16(value: number): this {
     requireUnsigned(value, 0xffff);
-    this.#view.setUint16(this.#take(2), value, true);
+    const at = this.#take(2);
+    this.#view.setUint16(at, value, true);
     return this;
   }
 
   u32(value: number): this {
     requireUnsigned(value, 0xffff_ffff);
-    this.#view.setUint32(this.#take(4), value, true);
+    const at = this.#take(4);
+    this.#view.setUint32(at, value, true);
     return this;
   }
 
   u64(value: bigint): this {
     if (value < 0n || value > 0xffff_ffff_ffff_ffffn) throw new RangeError(`${value} is no unsigned 64-bit integer`);
-    this.#view.setBigUint64(this.#take(8), value, true);
+    const at = this.#take(8);
+    this.#view.setBigUint64(at, value, true);
     return this;
   }
 
   i64(value: bigint): this {
     if (BigInt.asIntN(64, value) !== value) throw new RangeError(`${value} is no signed 64-bit integer`);
-    this.#view.setBigInt64(this.#take(8), value, true);
+    const at = this.#take(8);
+    this.#view.setBigInt64(at, value, true);
     return this;
   }
 
   /** An unsigned safe integer in groups of 7 bits, lowest first, the high bit of a byte meaning that another follows. */
   varint(value: number): this {
     requireUnsigned(value, Number.MAX_SAFE_INTEGER);
+    let at = this.#take(varintLength(value));
     let rest = value;
-    while (rest > 0x7f) {
-      this.#bytes[this.#take(1)] = (rest % 0x80) | 0x80;
+    for (; rest > 0x7f; at++) {
+      this.#bytes[at] = (rest % 0x80) | 0x80;
       rest = Math.floor(rest / 0x80);
     }
-    this.#bytes[this.#take(1)] = rest;
+    this.#bytes[at] = rest;
     return this;
   }
 
   /** The bytes as they are, without a length. */
   bytes(value: Uint8Array): this {
-    this.#bytes.set(value, this.#take(value.length));
+    const at = this.#take(value.length);
+    this.#bytes.set(value, at);
     return this;
   }
 
@@ -103,6 +110,7 @@ export class ByteWriter {
     this.#length = Math.min(this.#length, length);
   }
 
+  /** Room for `count` more bytes, and where it starts. Call it before naming the buffer: growing replaces it. */
   #take(count: number): number {
     const start = this.#length;
     const end = start + count;
@@ -117,6 +125,12 @@ export class ByteWriter {
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
   }
+}
+
+function varintLength(value: number): number {
+  let length = 1;
+  for (let rest = value; rest > 0x7f; length++) rest = Math.floor(rest / 0x80);
+  return length;
 }
 
 function requireUnsigned(value: number, max: number): void {
