@@ -64,17 +64,25 @@ function toSource(pattern: string): string {
 
 function compile(pattern: string): Rule {
   if (pattern.startsWith('!')) {
-    throw new BatonError('USAGE', `the exclude pattern ${pattern} starts with !, which would include again`, { hint: 'leave it out, or write \\! for a name that starts with !' });
+    throw new BatonError('USAGE', `the exclude pattern ${pattern} starts with !, which would include again`, {
+      hint: 'leave it out, or write \\! for a name that starts with !',
+    });
   }
   const directoriesOnly = pattern.endsWith('/');
   const body = directoriesOnly ? pattern.slice(0, -1) : pattern;
   const anchored = body.includes('/');
   const source = toSource(body.startsWith('/') ? body.slice(1) : body);
-  if (source === '') throw new BatonError('USAGE', `the exclude pattern '${pattern}' names nothing`, { hint: 'give a name such as *.log, or /cache for one directly in the source' });
+  if (source === '')
+    throw new BatonError('USAGE', `the exclude pattern '${pattern}' names nothing`, {
+      hint: 'give a name such as *.log, or /cache for one directly in the source',
+    });
   try {
     return { expression: new RegExp(`^${source}$`, 'su'), directoriesOnly, anchored };
   } catch (cause) {
-    throw new BatonError('USAGE', `the exclude pattern ${pattern} cannot be read`, { hint: 'look at its [ ] ranges', cause });
+    throw new BatonError('USAGE', `the exclude pattern ${pattern} cannot be read`, {
+      hint: 'look at its [ ] ranges',
+      cause,
+    });
   }
 }
 
@@ -87,6 +95,8 @@ export function compileExcludes(patterns: readonly string[]): ExcludeMatcher {
   const rules = patterns.map(compile);
   return (path, isDirectory) => {
     const name = path.slice(path.lastIndexOf('/') + 1);
-    return rules.some((rule) => (isDirectory || !rule.directoriesOnly) && rule.expression.test(rule.anchored ? path : name));
+    return rules.some(
+      (rule) => (isDirectory || !rule.directoriesOnly) && rule.expression.test(rule.anchored ? path : name),
+    );
   };
 }

@@ -8,8 +8,11 @@ import { check, errnos, flags, lseek } from './libc.ts';
 export function mergeExtents(extents: readonly Extent[], max: number): Extent[] {
   const surplus = extents.length - max;
   if (surplus <= 0) return [...extents];
-  const holeBefore = (index: number): number => extents[index]!.offset - extents[index - 1]!.offset - extents[index - 1]!.length;
-  const smallestFirst = Array.from({ length: extents.length - 1 }, (_, index) => index + 1).sort((a, b) => holeBefore(a) - holeBefore(b));
+  const holeBefore = (index: number): number =>
+    extents[index]!.offset - extents[index - 1]!.offset - extents[index - 1]!.length;
+  const smallestFirst = Array.from({ length: extents.length - 1 }, (_, index) => index + 1).sort(
+    (a, b) => holeBefore(a) - holeBefore(b),
+  );
   const filled = new Set(smallestFirst.slice(0, surplus));
   const merged: { offset: number; length: number }[] = [];
   for (const [index, { offset, length }] of extents.entries()) {

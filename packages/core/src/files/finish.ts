@@ -96,7 +96,9 @@ class Finisher {
       stat = tryStatAt(dirfd, name);
     }
     if (typeof stat === 'number' || stat.kind !== 'file') {
-      throw new BatonError('STAGING_DAMAGED', `${this.#path(index)} is not in the staged copy any more`, { hint: 'something else removed it: run the same command again' });
+      throw new BatonError('STAGING_DAMAGED', `${this.#path(index)} is not in the staged copy any more`, {
+        hint: 'something else removed it: run the same command again',
+      });
     }
     if (stat.sizeBytes !== entry.sizeBytes) this.#resize(index, dirfd, name, entry.sizeBytes);
     else if (!this.#options.applyAllFiles && isComplete(stat, entry)) return;
@@ -143,8 +145,11 @@ class Finisher {
       return;
     }
     const linkName = this.#handles.nameOf(entry.link);
-    const result = this.#again(index, (dirfd, name) => linkat(this.#handles.parentOf(entry.link), linkName, dirfd, name));
-    if (result === -errnos.EPERM || result === -errnos.EOPNOTSUPP || result === -errnos.EMLINK) throw this.#unsupported(index, 'this many hard links');
+    const result = this.#again(index, (dirfd, name) =>
+      linkat(this.#handles.parentOf(entry.link), linkName, dirfd, name),
+    );
+    if (result === -errnos.EPERM || result === -errnos.EOPNOTSUPP || result === -errnos.EMLINK)
+      throw this.#unsupported(index, 'this many hard links');
     check(result, 'linkat', () => this.#path(index));
   }
 
@@ -175,7 +180,9 @@ class Finisher {
   }
 
   #unsupported(index: number, what: string): BatonError {
-    return new BatonError('UNSUPPORTED', `${this.#path(index)}: this file system cannot hold ${what}`, { hint: 'choose a target on another file system, or leave it out with --exclude' });
+    return new BatonError('UNSUPPORTED', `${this.#path(index)}: this file system cannot hold ${what}`, {
+      hint: 'choose a target on another file system, or leave it out with --exclude',
+    });
   }
 }
 
@@ -185,5 +192,11 @@ function hasNoContent({ sizeBytes, extents }: FileEntry): boolean {
 
 // Times are set last, so a file that has its time has the rest; attributes do not show and are set again.
 function isComplete(stat: Stat, entry: FileEntry): boolean {
-  return stat.modifyTimeNs === entry.modifyTimeNs && stat.mode === entry.mode && stat.uid === entry.uid && stat.gid === entry.gid && entry.xattrs.length === 0;
+  return (
+    stat.modifyTimeNs === entry.modifyTimeNs &&
+    stat.mode === entry.mode &&
+    stat.uid === entry.uid &&
+    stat.gid === entry.gid &&
+    entry.xattrs.length === 0
+  );
 }

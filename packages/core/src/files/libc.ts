@@ -1,47 +1,14 @@
-import { constants as fsConstants } from 'node:fs';
-import { constants as osConstants } from 'node:os';
 import koffi from 'koffi';
 import { assert } from '../errors.ts';
+import { errnos, flags } from './flags.ts';
 
+export { errnos, flags } from './flags.ts';
 export { check, errnoName, SystemError, toBatonError } from './system-error.ts';
 
 // The C library's file calls. Every function returns the call's result, or the negative errno: an expected failure (EEXIST,
 // ENOENT) costs no exception. `check` throws. Calls that a signal can interrupt are repeated here.
 
-/** Flags and numbers of Linux. Those that differ between x64 and arm64 come from Node, which was built for this machine. */
-export const flags = {
-  AT_FDCWD: -100,
-  AT_SYMLINK_NOFOLLOW: 0x100,
-  AT_EACCESS: 0x200,
-  AT_REMOVEDIR: 0x200,
-  AT_NO_AUTOMOUNT: 0x800,
-  AT_EMPTY_PATH: 0x1000,
-  O_RDONLY: 0,
-  O_WRONLY: 1,
-  O_RDWR: 2,
-  O_CREAT: 0o100,
-  O_EXCL: 0o200,
-  O_NONBLOCK: 0o4000,
-  O_DIRECTORY: fsConstants.O_DIRECTORY as number,
-  O_NOFOLLOW: fsConstants.O_NOFOLLOW as number,
-  O_NOATIME: 0o1000000,
-  O_CLOEXEC: 0o2000000,
-  O_PATH: 0o10000000,
-  SEEK_DATA: 3,
-  SEEK_HOLE: 4,
-  RENAME_NOREPLACE: 1,
-  RENAME_EXCHANGE: 2,
-  LOCK_EX_NB: 6,
-  LOCK_UN: 8,
-  FADV_SEQUENTIAL: 2,
-  FADV_DONTNEED: 4,
-  FALLOC_KEEP_SIZE_PUNCH_HOLE: 3,
-} as const;
-
-/** Positive error numbers the callers compare with. */
-export const errnos: typeof osConstants.errno = osConstants.errno;
-
-const EINTR = osConstants.errno.EINTR;
+const { EINTR } = errnos;
 const isArm = process.arch === 'arm64';
 const syscalls = { ioprioSet: isArm ? 30 : 251, getdents64: isArm ? 61 : 217, listxattrat: 465 };
 
@@ -90,7 +57,8 @@ let loaded: Library | undefined;
 function load(): Library {
   const library = koffi.load('libc.so.6');
   const calls: Partial<Library> = {};
-  for (const name of Object.keys(prototypes) as (keyof typeof prototypes)[]) calls[name] = library.func(prototypes[name]) as Call;
+  for (const name of Object.keys(prototypes) as (keyof typeof prototypes)[])
+    calls[name] = library.func(prototypes[name]) as Call;
   calls.getdents64 = library.func('int64_t syscall(int64_t, int64_t, void *, int64_t)') as Call;
   calls.listxattrat = library.func('int64_t syscall(int64_t, int64_t, const void *, int64_t, void *, int64_t)') as Call;
   calls.ioprioSet = library.func('int64_t syscall(int64_t, int64_t, int64_t, int64_t)') as Call;
@@ -112,7 +80,10 @@ const strings = [0, 1, 2, 3].map(() => new Uint8Array(stringBytesMax));
 let nextString = 0;
 
 function cString(bytes: Uint8Array): Uint8Array {
-  assert(bytes.length < stringBytesMax && !bytes.includes(0), 'a name or path for the C library is short and holds no NUL');
+  assert(
+    bytes.length < stringBytesMax && !bytes.includes(0),
+    'a name or path for the C library is short and holds no NUL',
+  );
   const buffer = strings[nextString++ & 3]!;
   buffer.set(bytes);
   buffer[bytes.length] = 0;
@@ -177,7 +148,13 @@ export function mknodat(dirfd: number, name: Uint8Array, mode: number, device: b
 export function unlinkat(dirfd: number, name: Uint8Array, atFlags: number = 0): number {
   return settle(libc().unlinkat(dirfd, cString(name), atFlags));
 }
-export function renameat2(fromDirfd: number, fromName: Uint8Array, toDirfd: number, toName: Uint8Array, renameFlags: number): number {
+export function renameat2(
+  fromDirfd: number,
+  fromName: Uint8Array,
+  toDirfd: number,
+  toName: Uint8Array,
+  renameFlags: number,
+): number {
   return settle(libc().renameat2(fromDirfd, cString(fromName), toDirfd, cString(toName), renameFlags));
 }
 export function readlinkat(dirfd: number, name: Uint8Array, into: Uint8Array): number {
@@ -216,7 +193,9 @@ export function llistxattr(path: Uint8Array, into: Uint8Array): number {
 }
 /** listxattrat(2) of Linux 6.13 on: a third of the cost of the way through /proc. -ENOSYS before. */
 export function listxattrat(dirfd: number, name: Uint8Array, into: Uint8Array): number {
-  return settle(libc().listxattrat(syscalls.listxattrat, dirfd, cString(name), flags.AT_SYMLINK_NOFOLLOW, into, into.length));
+  return settle(
+    libc().listxattrat(syscalls.listxattrat, dirfd, cString(name), flags.AT_SYMLINK_NOFOLLOW, into, into.length),
+  );
 }
 export function lsetxattr(path: Uint8Array, name: Uint8Array, value: Uint8Array): number {
   return settle(libc().lsetxattr(cString(path), cString(name), value, value.length, 0));

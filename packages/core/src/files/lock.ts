@@ -8,7 +8,10 @@ import { check, errnos, flags, flock } from './libc.ts';
 export function lockDirectory(dirfd: number): Disposable {
   const result = flock(dirfd, flags.LOCK_EX_NB);
   if (result === -errnos.EAGAIN) {
-    throw new BatonError('BUSY', 'another copy is at work on the same staging directory', { retryable: true, hint: 'wait for it to end, or stop it' });
+    throw new BatonError('BUSY', 'another copy is at work on the same staging directory', {
+      retryable: true,
+      hint: 'wait for it to end, or stop it',
+    });
   }
   check(result, 'flock', () => 'the staging directory');
   return { [Symbol.dispose]: () => void flock(dirfd, flags.LOCK_UN) };

@@ -1,5 +1,19 @@
-import type { EntryBase, HardlinkEntry, Entry, Xattr } from '../protocol/entry.ts';
-import { errnos, fchmod, fchown, fchownat, flags, fsetxattr, fstatfs, futimens, lsetxattr, openat, close, SystemError, utimensat } from './libc.ts';
+import type { Entry, EntryBase, HardlinkEntry, Xattr } from '../protocol/entry.ts';
+import {
+  close,
+  errnos,
+  fchmod,
+  fchown,
+  fchownat,
+  flags,
+  fsetxattr,
+  fstatfs,
+  futimens,
+  lsetxattr,
+  openat,
+  SystemError,
+  utimensat,
+} from './libc.ts';
 import { printable } from './names.ts';
 import type { NotKept } from './not-kept.ts';
 import { chmodAt, descriptorPath } from './open.ts';
@@ -57,7 +71,16 @@ function hasFreeBlocks(fd: number): boolean {
 }
 
 // Refusals of the kind "not for you" or "not here". Everything else (a failing disk, no space) ends the copy.
-const refusals = new Set([errnos.EPERM, errnos.EACCES, errnos.EOPNOTSUPP, errnos.EINVAL, errnos.ENOSYS, errnos.E2BIG, errnos.ERANGE, errnos.EOVERFLOW]);
+const refusals = new Set([
+  errnos.EPERM,
+  errnos.EACCES,
+  errnos.EOPNOTSUPP,
+  errnos.EINVAL,
+  errnos.ENOSYS,
+  errnos.E2BIG,
+  errnos.ERANGE,
+  errnos.EOVERFLOW,
+]);
 const unchanged = 0xffff_ffff;
 const setIdBits = 0o6000;
 const times = new Uint8Array(32);
@@ -74,7 +97,13 @@ function refused(errno: number, syscall: string, path: () => string): number {
  * What is refused goes to `onNotKept`; setuid and setgid are dropped when the owner was refused, because they would lend out
  * somebody else's rights. Throws SystemError for other failures. Can be repeated.
  */
-export function applyMetadata(target: MetadataTarget, entry: Exclude<Entry, HardlinkEntry>, current: CurrentMetadata, onNotKept: OnNotKept, path: () => string): void {
+export function applyMetadata(
+  target: MetadataTarget,
+  entry: Exclude<Entry, HardlinkEntry>,
+  current: CurrentMetadata,
+  onNotKept: OnNotKept,
+  path: () => string,
+): void {
   const isOwned = applyOwner(target, entry, current, onNotKept, path);
   for (const xattr of entry.xattrs) applyXattr(target, xattr, onNotKept, path);
   if (entry.kind !== 'symlink') applyMode(target, entry, current, isOwned, onNotKept, path);
@@ -84,7 +113,13 @@ export function applyMetadata(target: MetadataTarget, entry: Exclude<Entry, Hard
   if (result < 0) onNotKept('times', refused(-result, 'utimensat', path));
 }
 
-function applyOwner(target: MetadataTarget, entry: EntryBase, current: CurrentMetadata, onNotKept: OnNotKept, path: () => string): boolean {
+function applyOwner(
+  target: MetadataTarget,
+  entry: EntryBase,
+  current: CurrentMetadata,
+  onNotKept: OnNotKept,
+  path: () => string,
+): boolean {
   if (current.uid === entry.uid && current.gid === entry.gid) return true;
   const result = target.chown(entry.uid, entry.gid);
   if (result >= 0) return true;
@@ -106,10 +141,19 @@ function applyXattr(target: MetadataTarget, { name, value }: Xattr, onNotKept: O
 function xattrKind(name: Uint8Array): NotKept['what'] {
   const text = printable(name);
   if (text === 'security.capability') return 'capability';
-  return text.startsWith('system.posix_acl_') || text.startsWith('system.nfs4') || text === 'system.richacl' ? 'acl' : 'xattr';
+  return text.startsWith('system.posix_acl_') || text.startsWith('system.nfs4') || text === 'system.richacl'
+    ? 'acl'
+    : 'xattr';
 }
 
-function applyMode(target: MetadataTarget, entry: EntryBase, current: CurrentMetadata, isOwned: boolean, onNotKept: OnNotKept, path: () => string): void {
+function applyMode(
+  target: MetadataTarget,
+  entry: EntryBase,
+  current: CurrentMetadata,
+  isOwned: boolean,
+  onNotKept: OnNotKept,
+  path: () => string,
+): void {
   const hasSetId = (entry.mode & setIdBits) !== 0;
   if (hasSetId && !isOwned) onNotKept('setuid', errnos.EPERM);
   const mode = isOwned ? entry.mode : entry.mode & ~setIdBits;

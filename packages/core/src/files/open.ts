@@ -24,7 +24,9 @@ export function openDirectory(path: Uint8Array, options: { readonly readable?: b
   try {
     while (rest.length > pathBytesMax) {
       const at = splitAt(rest);
-      const next = check(openat(base, rest.subarray(0, at), flags.O_DIRECTORY | flags.O_PATH), 'openat', () => printable(path));
+      const next = check(openat(base, rest.subarray(0, at), flags.O_DIRECTORY | flags.O_PATH), 'openat', () =>
+        printable(path),
+      );
       if (base >= 0) close(base);
       base = next;
       rest = rest.subarray(at + 1);
@@ -64,7 +66,7 @@ export function listDirectory(fd: number, path: () => string): Uint8Array[] {
   for (;;) {
     const buffer = Buffer.allocUnsafeSlow(32 * 1024);
     const bytes = check(getdents64(fd, buffer), 'getdents64', path);
-    if (bytes === 0) return names.sort(Buffer.compare);
+    if (bytes === 0) return names.sort((a, b) => a.compare(b));
     for (let at = 0; at < bytes; at += buffer.readUInt16LE(at + 16)) {
       const name = buffer.subarray(at + 19, buffer.indexOf(0, at + 19));
       if (name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e))) continue;

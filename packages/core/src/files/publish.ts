@@ -1,5 +1,5 @@
 import { BatonError } from '../errors.ts';
-import { check, errnos, flags, fsync, linkat, mkdirat, renameat2, syncfs, SystemError, unlinkat } from './libc.ts';
+import { check, errnos, flags, fsync, linkat, mkdirat, renameat2, SystemError, syncfs, unlinkat } from './libc.ts';
 import { printable } from './names.ts';
 import { statAt } from './stat.ts';
 
@@ -12,7 +12,8 @@ import { statAt } from './stat.ts';
  */
 export function renameNoReplace(fromDirfd: number, fromName: Uint8Array, toDirfd: number, toName: Uint8Array): void {
   const result = renameat2(fromDirfd, fromName, toDirfd, toName, flags.RENAME_NOREPLACE);
-  if (result === -errnos.EINVAL || result === -errnos.ENOSYS) renameWithPlaceholder(fromDirfd, fromName, toDirfd, toName);
+  if (result === -errnos.EINVAL || result === -errnos.ENOSYS)
+    renameWithPlaceholder(fromDirfd, fromName, toDirfd, toName);
   else check(result, 'renameat2', () => printable(toName));
 }
 
@@ -21,19 +22,29 @@ export function renameNoReplace(fromDirfd: number, fromName: Uint8Array, toDirfd
  * that we made in its place: a directory that somebody filled meanwhile is not empty and stays. Everything else gets a second
  * name, which fails when it is taken, and loses its first.
  */
-export function renameWithPlaceholder(fromDirfd: number, fromName: Uint8Array, toDirfd: number, toName: Uint8Array): void {
+export function renameWithPlaceholder(
+  fromDirfd: number,
+  fromName: Uint8Array,
+  toDirfd: number,
+  toName: Uint8Array,
+): void {
   const path = (): string => printable(toName);
   if (statAt(fromDirfd, fromName).kind === 'directory') {
     check(mkdirat(toDirfd, toName, 0o700), 'mkdirat', path);
     const result = renameat2(fromDirfd, fromName, toDirfd, toName, 0);
     if (result < 0) unlinkat(toDirfd, toName, flags.AT_REMOVEDIR);
-    if (result === -errnos.ENOTEMPTY || result === -errnos.ENOTDIR) throw new SystemError(errnos.EEXIST, 'renameat', path());
+    if (result === -errnos.ENOTEMPTY || result === -errnos.ENOTDIR)
+      throw new SystemError(errnos.EEXIST, 'renameat', path());
     check(result, 'renameat', path);
     return;
   }
   const result = linkat(fromDirfd, fromName, toDirfd, toName);
   if (result === -errnos.EPERM || result === -errnos.EOPNOTSUPP) {
-    throw new BatonError('UNSUPPORTED', `${path()}: this file system can neither rename without replacing nor make hard links`, { hint: 'choose a target on another file system' });
+    throw new BatonError(
+      'UNSUPPORTED',
+      `${path()}: this file system can neither rename without replacing nor make hard links`,
+      { hint: 'choose a target on another file system' },
+    );
   }
   if (result !== -errnos.EEXIST || !isSame(fromDirfd, fromName, toDirfd, toName)) check(result, 'linkat', path);
   check(unlinkat(fromDirfd, fromName), 'unlinkat', () => printable(fromName));

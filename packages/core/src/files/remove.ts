@@ -10,7 +10,9 @@ import { type Stat, statDescriptor, tryStatAt } from './stat.ts';
 type Level = { readonly name: Uint8Array; readonly names: readonly Uint8Array[]; next: number };
 
 function refuseMount(name: Uint8Array): never {
-  throw new BatonError('BUSY', `something is mounted at ${printable(name)}, and another file system is never emptied`, { hint: 'unmount it and run the same command again' });
+  throw new BatonError('BUSY', `something is mounted at ${printable(name)}, and another file system is never emptied`, {
+    hint: 'unmount it and run the same command again',
+  });
 }
 
 /**

@@ -21,8 +21,19 @@ export type FreeSpace = {
 const readOnlyFlag = 1;
 // statfs(2), for a mount that /proc/self/mountinfo lists under another device number (btrfs, overlay).
 const magics: Readonly<Record<number, string>> = {
-  0xef53: 'ext4', 0x58465342: 'xfs', 0x9123683e: 'btrfs', 0x01021994: 'tmpfs', 0x794c7630: 'overlay', 0x6969: 'nfs',
-  0x2fc12fc1: 'zfs', 0xf2f52010: 'f2fs', 0x4d44: 'vfat', 0x65735546: 'fuse', 0xff534d42: 'cifs', 0x00c36400: 'ceph', 0xca451a4e: 'bcachefs',
+  0xef53: 'ext4',
+  0x58465342: 'xfs',
+  0x9123683e: 'btrfs',
+  0x01021994: 'tmpfs',
+  0x794c7630: 'overlay',
+  0x6969: 'nfs',
+  0x2fc12fc1: 'zfs',
+  0xf2f52010: 'f2fs',
+  0x4d44: 'vfat',
+  0x65735546: 'fuse',
+  0xff534d42: 'cifs',
+  0x00c36400: 'ceph',
+  0xca451a4e: 'bcachefs',
 };
 
 /** What the file system has left on which `path` lies. Throws SystemError. */

@@ -25,7 +25,13 @@ function endOfRun(content: Uint8Array, firstEnd: number, zero: boolean): number 
  * Writes `content` at `offset`, leaving out aligned blocks of zeros. Below `existingBytes` the file may hold older bytes, which
  * are taken out instead. Does not change the file's size beyond the last data: the caller sets it. Throws SystemError.
  */
-export function writeSparse(fd: number, offset: number, content: Uint8Array, existingBytes: number, path: () => string): void {
+export function writeSparse(
+  fd: number,
+  offset: number,
+  content: Uint8Array,
+  existingBytes: number,
+  path: () => string,
+): void {
   for (let start = 0; start < content.length; ) {
     // Blocks are aligned in the file, not in the piece.
     const firstEnd = Math.min(start + blockBytes - ((offset + start) % blockBytes), content.length);
@@ -39,6 +45,7 @@ export function writeSparse(fd: number, offset: number, content: Uint8Array, exi
 
 function clear(fd: number, offset: number, zeroContent: Uint8Array, path: () => string): void {
   const result = fallocate(fd, flags.FALLOC_KEEP_SIZE_PUNCH_HOLE, offset, zeroContent.length);
-  if (result === -errnos.EOPNOTSUPP || result === -errnos.ENOSYS) check(pwrite(fd, zeroContent, offset), 'pwrite', path);
+  if (result === -errnos.EOPNOTSUPP || result === -errnos.ENOSYS)
+    check(pwrite(fd, zeroContent, offset), 'pwrite', path);
   else check(result, 'fallocate', path);
 }

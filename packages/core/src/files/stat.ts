@@ -32,7 +32,15 @@ const raw = new Uint8Array(256);
 const view = new DataView(raw.buffer);
 const empty = new Uint8Array(0);
 const attributeMountRoot = 0x2000;
-const kinds: Readonly<Record<number, StatKind>> = { 1: 'fifo', 2: 'character', 4: 'directory', 6: 'block', 8: 'file', 10: 'symlink', 12: 'socket' };
+const kinds: Readonly<Record<number, StatKind>> = {
+  1: 'fifo',
+  2: 'character',
+  4: 'directory',
+  6: 'block',
+  8: 'file',
+  10: 'symlink',
+  12: 'socket',
+};
 
 /** A device's number as Linux packs it into dev_t. */
 export function deviceNumber(major: number, minor: number): bigint {

@@ -52,18 +52,56 @@ export function check(result: number, syscall: string, path: () => string): numb
 }
 
 const meanings: Readonly<Record<string, { code: ErrorCode; message: string; hint?: string; retryable?: boolean }>> = {
-  ENOENT: { code: 'NOT_FOUND', message: 'does not exist', hint: 'check the path, and that nothing removed it meanwhile' },
-  EACCES: { code: 'NO_PERMISSION', message: 'permission denied', hint: 'run as a user who may access it, or with --sudo' },
-  EPERM: { code: 'NO_PERMISSION', message: 'operation not permitted', hint: 'run as its owner or as root (--sudo), and look for chattr +i' },
-  EROFS: { code: 'READ_ONLY', message: 'is on a read-only file system', hint: 'mount it read-write, or choose another directory' },
-  ENOSPC: { code: 'NO_SPACE', message: 'no space or no inodes left on the file system', hint: 'make space and run the same command again: it continues' },
-  EDQUOT: { code: 'NO_SPACE', message: 'the disk quota is used up', hint: 'raise the quota or make space, and run the same command again: it continues' },
+  ENOENT: {
+    code: 'NOT_FOUND',
+    message: 'does not exist',
+    hint: 'check the path, and that nothing removed it meanwhile',
+  },
+  EACCES: {
+    code: 'NO_PERMISSION',
+    message: 'permission denied',
+    hint: 'run as a user who may access it, or with --sudo',
+  },
+  EPERM: {
+    code: 'NO_PERMISSION',
+    message: 'operation not permitted',
+    hint: 'run as its owner or as root (--sudo), and look for chattr +i',
+  },
+  EROFS: {
+    code: 'READ_ONLY',
+    message: 'is on a read-only file system',
+    hint: 'mount it read-write, or choose another directory',
+  },
+  ENOSPC: {
+    code: 'NO_SPACE',
+    message: 'no space or no inodes left on the file system',
+    hint: 'make space and run the same command again: it continues',
+  },
+  EDQUOT: {
+    code: 'NO_SPACE',
+    message: 'the disk quota is used up',
+    hint: 'raise the quota or make space, and run the same command again: it continues',
+  },
   EEXIST: { code: 'EXISTS', message: 'exists already', hint: 'move it away or choose another name with --as' },
   ENOTDIR: { code: 'NOT_A_DIRECTORY', message: 'is not a directory, or a part of its path is not' },
-  EMFILE: { code: 'SYSTEM', message: 'too many open files in this process', hint: 'raise the limit with ulimit -n', retryable: true },
-  ENFILE: { code: 'SYSTEM', message: 'too many open files on this machine', hint: 'raise fs.file-max', retryable: true },
+  EMFILE: {
+    code: 'SYSTEM',
+    message: 'too many open files in this process',
+    hint: 'raise the limit with ulimit -n',
+    retryable: true,
+  },
+  ENFILE: {
+    code: 'SYSTEM',
+    message: 'too many open files on this machine',
+    hint: 'raise fs.file-max',
+    retryable: true,
+  },
   EIO: { code: 'SYSTEM', message: 'input/output error', hint: 'the disk may be failing: look at dmesg' },
-  EFBIG: { code: 'SYSTEM', message: 'too large for this file system', hint: 'choose a file system that holds larger files, or raise ulimit -f' },
+  EFBIG: {
+    code: 'SYSTEM',
+    message: 'too large for this file system',
+    hint: 'choose a file system that holds larger files, or raise ulimit -f',
+  },
   ENAMETOOLONG: { code: 'SYSTEM', message: 'the name is too long for this file system' },
   ESTALE: { code: 'SYSTEM', message: 'the network file system has lost it', retryable: true },
 };
@@ -72,7 +110,10 @@ const meanings: Readonly<Record<string, { code: ErrorCode; message: string; hint
  * Any thrown thing as a BatonError: a SystemError, or an error of Node with a `code`, by its errno's meaning; what has no errno
  * is BUG. A BatonError is passed through. `path` overrides the error's own path, `host` names the machine.
  */
-export function toBatonError(error: unknown, where: { readonly path?: string; readonly host?: string } = {}): BatonError {
+export function toBatonError(
+  error: unknown,
+  where: { readonly path?: string; readonly host?: string } = {},
+): BatonError {
   if (error instanceof BatonError) return error;
   const host = where.host === undefined ? {} : { host: where.host };
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') {
@@ -81,12 +122,21 @@ export function toBatonError(error: unknown, where: { readonly path?: string; re
   const ownPath = 'path' in error && typeof error.path === 'string' ? error.path : undefined;
   const path = where.path ?? ownPath;
   const meaning = meanings[error.code];
-  if (meaning === undefined) return new BatonError('SYSTEM', path === undefined || path === ownPath ? error.message : `${path}: ${error.message}`, { ...host, cause: error });
+  if (meaning === undefined)
+    return new BatonError(
+      'SYSTEM',
+      path === undefined || path === ownPath ? error.message : `${path}: ${error.message}`,
+      { ...host, cause: error },
+    );
   const syscall = 'syscall' in error && typeof error.syscall === 'string' ? `${error.syscall}: ` : '';
-  return new BatonError(meaning.code, `${path === undefined ? '' : `${path}: `}${meaning.message} (${syscall}${error.code})`, {
-    ...host,
-    ...(meaning.hint === undefined ? {} : { hint: meaning.hint }),
-    retryable: meaning.retryable ?? false,
-    cause: error,
-  });
+  return new BatonError(
+    meaning.code,
+    `${path === undefined ? '' : `${path}: `}${meaning.message} (${syscall}${error.code})`,
+    {
+      ...host,
+      ...(meaning.hint === undefined ? {} : { hint: meaning.hint }),
+      retryable: meaning.retryable ?? false,
+      cause: error,
+    },
+  );
 }

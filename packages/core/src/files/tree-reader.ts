@@ -1,7 +1,7 @@
 import { assert } from '../errors.ts';
+import type { ChangeKind } from '../protocol/changes.ts';
 import type { FileEntry } from '../protocol/entry.ts';
 import type { EntryTable } from '../protocol/entry-table.ts';
-import type { ChangeKind } from '../protocol/changes.ts';
 import { DescriptorCache } from './descriptor-cache.ts';
 import { type DirectoryHandles, entryPath } from './directories.ts';
 import { check, close, errnos, flags, posixFadvise, pread, SystemError } from './libc.ts';

@@ -3,7 +3,7 @@ import type { FileEntry } from '../protocol/entry.ts';
 import type { EntryTable } from '../protocol/entry-table.ts';
 import { DescriptorCache } from './descriptor-cache.ts';
 import { type DirectoryHandles, entryPath } from './directories.ts';
-import { finishTree, type FinishOptions } from './finish.ts';
+import { type FinishOptions, finishTree } from './finish.ts';
 import { check, close, errnos, flags, ftruncate, mkdirat, openat, pwrite, SystemError } from './libc.ts';
 import { applyMetadata, descriptorTarget } from './metadata.ts';
 import type { NotKept } from './not-kept.ts';
@@ -13,8 +13,8 @@ import { writeSparse } from './sparse-write.ts';
 import { statAt, statDescriptor, statOwner } from './stat.ts';
 import { removeInheritedAcls } from './xattrs.ts';
 
-export type { NotKept } from './not-kept.ts';
 export type { FinishOptions } from './finish.ts';
+export type { NotKept } from './not-kept.ts';
 
 // Writes a staged tree: directories, then content in any order and from several threads, then everything else.
 
@@ -86,7 +86,8 @@ export class TreeWriter implements Disposable {
     const entry = this.#file(entryIndex);
     const path = (): string => entryPath(this.#table, entryIndex);
     const kept = this.#files.get(entryIndex);
-    const { fd, existingBytes } = kept === undefined ? this.#openForPieces(entryIndex, entry, path) : { fd: kept.fd, ...kept.state };
+    const { fd, existingBytes } =
+      kept === undefined ? this.#openForPieces(entryIndex, entry, path) : { fd: kept.fd, ...kept.state };
     if (entry.extents === undefined) check(pwrite(fd, content, offset), 'pwrite', path);
     else writeSparse(fd, offset, content, existingBytes, path);
   }
@@ -158,7 +159,11 @@ export class TreeWriter implements Disposable {
     return check(openat(dirfd, name, openFlags, mode), 'openat', path);
   }
 
-  #openForPieces(index: number, entry: FileEntry, path: () => string): { readonly fd: number; readonly existingBytes: number } {
+  #openForPieces(
+    index: number,
+    entry: FileEntry,
+    path: () => string,
+  ): { readonly fd: number; readonly existingBytes: number } {
     const dirfd = this.#handles.parentOf(index);
     const fd = check(openStagedFile(dirfd, this.#handles.nameOf(index)), 'openat', path);
     try {

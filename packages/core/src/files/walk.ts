@@ -1,5 +1,5 @@
-import type { Entry, EntryBase, Extent } from '../protocol/entry.ts';
 import { BatonError } from '../errors.ts';
+import type { Entry, EntryBase, Extent } from '../protocol/entry.ts';
 import { bytesToText } from '../text/bytes.ts';
 import { Descent } from './descent.ts';
 import { compileExcludes, type ExcludeMatcher } from './exclude.ts';
@@ -8,8 +8,10 @@ import { check, close, errnos, faccessat, flags, readlinkat, SystemError } from 
 import { isSafeName, printable } from './names.ts';
 import { listDirectory, openDirectory, openForReading, splitPath } from './open.ts';
 import { type Stat, statAt, statDescriptor, tryStatAt } from './stat.ts';
-import { type PathSample, PathSampler } from './path-sample.ts';
+import { type WalkReport, WalkTally } from './walk-report.ts';
 import { readXattrs } from './xattrs.ts';
+
+export type { WalkReport } from './walk-report.ts';
 
 // Reads a tree's metadata, in the order in which a manifest has it.
 
@@ -20,25 +22,6 @@ export type WalkOptions = {
   readonly exclude: readonly string[];
   /** Do not descend into directories on other devices; they stay as empty directories. */
   readonly oneFileSystem: boolean;
-};
-
-/** What the walk saw beside the entries. Paths are full paths for people. */
-export type WalkReport = {
-  readonly entries: number;
-  readonly files: number;
-  /** Bytes of content: holes are none, and a file with several names counts once. */
-  readonly contentBytes: number;
-  readonly allocatedBytes: number;
-  /** Left out: there is nothing in a socket to copy. */
-  readonly sockets: PathSample;
-  /** Files that may not be read (left out) and directories that may not be listed (there, but empty). */
-  readonly unreadable: PathSample;
-  /** Listed, but gone when they were looked at. */
-  readonly vanished: PathSample;
-  /** Entries that a pattern left out; what lies below a directory is not counted. */
-  readonly excluded: number;
-  /** Directories of other file systems that were not entered. */
-  readonly otherFileSystems: PathSample;
 };
 
 type Level = { readonly index: number; readonly path: Uint8Array; readonly names: readonly Uint8Array[]; next: number };
@@ -73,19 +56,11 @@ class Walk {
   readonly #options: WalkOptions;
   readonly #excludes: ExcludeMatcher | undefined;
   readonly #checksAccess: boolean = process.geteuid?.() !== 0;
-  readonly #sockets = new PathSampler();
-  readonly #unreadable = new PathSampler();
-  readonly #vanished = new PathSampler();
-  readonly #otherFileSystems = new PathSampler();
+  readonly #tally = new WalkTally();
   /** Things with several names: where the first was, and how many names are still to come. */
   readonly #linked = new Map<string, { readonly index: number; remaining: number }>();
   readonly #levels: Level[] = [];
   #rootDevice = 0n;
-  #count = 0;
-  #files = 0;
-  #contentBytes = 0;
-  #allocatedBytes = 0;
-  #excluded = 0;
 
   constructor(options: WalkOptions) {
     this.#options = options;
@@ -93,17 +68,7 @@ class Walk {
   }
 
   report(): WalkReport {
-    return {
-      entries: this.#count,
-      files: this.#files,
-      contentBytes: this.#contentBytes,
-      allocatedBytes: this.#allocatedBytes,
-      sockets: this.#sockets.sample(),
-      unreadable: this.#unreadable.sample(),
-      vanished: this.#vanished.sample(),
-      excluded: this.#excluded,
-      otherFileSystems: this.#otherFileSystems.sample(),
-    };
+    return this.#tally.report();
   }
 
   /** Yields the root. Unlike below it, what cannot be read here is an error. */
@@ -117,7 +82,12 @@ class Walk {
     const entryName = isSafeName(name) ? name : rootNameFallback;
     if (stat.kind === 'directory') {
       const fd = check(openForReading(parent, name, flags.O_DIRECTORY), 'openat', path);
-      yield this.#enter(descent, fd, { parent: -1, name: entryName, path: new Uint8Array(0) }, rethrowWithPath(path, () => readXattrs(parent, name)));
+      yield this.#enter(
+        descent,
+        fd,
+        { parent: -1, name: entryName, path: new Uint8Array(0) },
+        rethrowWithPath(path, () => readXattrs(parent, name)),
+      );
       return;
     }
     if (this.#checksAccess && stat.kind === 'file') check(faccessat(parent, name, userReads), 'faccessat', path);
@@ -144,7 +114,7 @@ class Walk {
   #loseRest(): void {
     const level = this.#levels.at(-1);
     if (level === undefined) return;
-    for (const name of level.names.slice(level.next)) this.#vanished.add(this.#shown(join(level.path, name)));
+    for (const name of level.names.slice(level.next)) this.#tally.vanished.add(this.#shown(join(level.path, name)));
     level.next = level.names.length;
   }
 
@@ -156,11 +126,11 @@ class Walk {
     const isDirectory = stat.kind === 'directory';
     if (isDirectory && name[0] === 0x2e && stagingName.test(bytesToText(name))) return undefined;
     if (this.#excludes?.(bytesToText(join(level.path, name)), isDirectory)) {
-      this.#excluded += 1;
+      this.#tally.excluded += 1;
       return undefined;
     }
     if (stat.kind === 'socket') {
-      this.#sockets.add(path());
+      this.#tally.sockets.add(path());
       return undefined;
     }
     try {
@@ -174,8 +144,9 @@ class Walk {
 
   // Reports what a live tree does to a walk; throws what only a broken disk or a lack of memory does.
   #fail(errno: number, syscall: string, path: () => string): undefined {
-    if (errno === errnos.ENOENT || errno === errnos.ELOOP || errno === errnos.ENOTDIR || errno === errnos.ESTALE) this.#vanished.add(path());
-    else if (errno === errnos.EACCES || errno === errnos.EPERM) this.#unreadable.add(path());
+    if (errno === errnos.ENOENT || errno === errnos.ELOOP || errno === errnos.ENOTDIR || errno === errnos.ESTALE)
+      this.#tally.vanished.add(path());
+    else if (errno === errnos.EACCES || errno === errnos.EPERM) this.#tally.unreadable.add(path());
     else throw new SystemError(errno, syscall, path());
     return undefined;
   }
@@ -184,19 +155,24 @@ class Walk {
     const own = { parent: level.index, name, path: join(level.path, name) };
     const dirfd = descent.fd;
     if (this.#options.oneFileSystem && stat.device !== this.#rootDevice) {
-      this.#otherFileSystems.add(path());
+      this.#tally.otherFileSystems.add(path());
       return this.#add({ ...base(stat, own), xattrs: readXattrs(dirfd, name), kind: 'directory' });
     }
     const fd = openForReading(dirfd, name, flags.O_DIRECTORY);
     if (fd === -errnos.EACCES) {
-      this.#unreadable.add(path());
+      this.#tally.unreadable.add(path());
       return this.#add({ ...base(stat, own), xattrs: readXattrs(dirfd, name), kind: 'directory' });
     }
     check(fd, 'openat', path);
     return this.#enter(descent, fd, own, readXattrs(dirfd, name));
   }
 
-  #enter(descent: Descent, fd: number, own: { parent: number; name: Uint8Array; path: Uint8Array }, xattrs: EntryBase['xattrs']): Entry {
+  #enter(
+    descent: Descent,
+    fd: number,
+    own: { parent: number; name: Uint8Array; path: Uint8Array },
+    xattrs: EntryBase['xattrs'],
+  ): Entry {
     let stat: Stat;
     let names: Uint8Array[];
     try {
@@ -209,11 +185,18 @@ class Walk {
     }
     descent.enter(fd, stat);
     const entry = this.#add({ ...base(stat, own), xattrs, kind: 'directory' });
-    this.#levels.push({ index: this.#count - 1, path: own.path, names, next: 0 });
+    this.#levels.push({ index: this.#tally.entries - 1, path: own.path, names, next: 0 });
     return entry;
   }
 
-  #leaf(dirfd: number, name: Uint8Array, stat: Stat, parent: number, entryName: Uint8Array, path: () => string): Entry | undefined {
+  #leaf(
+    dirfd: number,
+    name: Uint8Array,
+    stat: Stat,
+    parent: number,
+    entryName: Uint8Array,
+    path: () => string,
+  ): Entry | undefined {
     if (this.#checksAccess && stat.kind === 'file') check(faccessat(dirfd, name, userReads), 'faccessat', path);
     if (stat.links > 1) {
       const known = this.#link(stat);
@@ -248,9 +231,7 @@ class Walk {
       }
     }
     const identity = { device: stat.device, inode: stat.inode, changeTimeNs: stat.changeTimeNs };
-    this.#files += 1;
-    this.#contentBytes += extents === undefined ? stat.sizeBytes : extents.reduce((sum, { length }) => sum + length, 0);
-    this.#allocatedBytes += stat.allocatedBytes;
+    this.#tally.file(stat, extents);
     return this.#add({ ...common, kind: 'file', sizeBytes: stat.sizeBytes, identity, extents }, stat);
   }
 
@@ -265,13 +246,16 @@ class Walk {
   }
 
   #add(entry: Entry, stat?: Stat): Entry {
-    if (stat !== undefined && stat.links > 1) this.#linked.set(`${stat.device}:${stat.inode}`, { index: this.#count, remaining: stat.links - 1 });
-    this.#count += 1;
+    if (stat !== undefined && stat.links > 1)
+      this.#linked.set(`${stat.device}:${stat.inode}`, { index: this.#tally.entries, remaining: stat.links - 1 });
+    this.#tally.entries += 1;
     return entry;
   }
 
   #shown(path: Uint8Array): string {
-    return printable(path.length === 0 ? this.#options.root : join(this.#options.root, path));
+    const { root } = this.#options;
+    if (path.length === 0) return printable(root);
+    return printable(root.at(-1) === slash[0] ? Buffer.concat([root, path]) : join(root, path));
   }
 }
 
@@ -279,7 +263,10 @@ function join(directory: Uint8Array, name: Uint8Array): Uint8Array {
   return directory.length === 0 ? name : Buffer.concat([directory, slash, name]);
 }
 
-function base(stat: Stat, { parent, name }: { readonly parent: number; readonly name: Uint8Array }): Omit<EntryBase, 'xattrs'> {
+function base(
+  stat: Stat,
+  { parent, name }: { readonly parent: number; readonly name: Uint8Array },
+): Omit<EntryBase, 'xattrs'> {
   const { mode, uid, gid, modifyTimeNs, accessTimeNs } = stat;
   return { parent, name, mode, uid, gid, modifyTimeNs, accessTimeNs };
 }

@@ -42,11 +42,21 @@ export function readXattrs(dirfd: number, name: Uint8Array): readonly Xattr[] {
     const xattrName = namesBuffer.slice(at, end);
     at = end + 1;
     const valueBytes = lgetxattr(path, xattrName, valueBuffer);
-    if (valueBytes === -errnos.ENODATA || valueBytes === -errnos.EACCES || valueBytes === -errnos.EPERM || valueBytes === -errnos.EOPNOTSUPP) continue;
+    if (
+      valueBytes === -errnos.ENODATA ||
+      valueBytes === -errnos.EACCES ||
+      valueBytes === -errnos.EPERM ||
+      valueBytes === -errnos.EOPNOTSUPP
+    )
+      continue;
     check(valueBytes, 'getxattr', () => `${printable(name)} (${printable(xattrName)})`);
     totalBytes += xattrName.length + valueBytes;
     if (totalBytes > limits.xattrsBytesMax) {
-      throw new BatonError('LIMIT', `${printable(name)} has more than ${limits.xattrsBytesMax} bytes of extended attributes`, { hint: 'remove some with setfattr -x, or leave the file out with --exclude' });
+      throw new BatonError(
+        'LIMIT',
+        `${printable(name)} has more than ${limits.xattrsBytesMax} bytes of extended attributes`,
+        { hint: 'remove some with setfattr -x, or leave the file out with --exclude' },
+      );
     }
     xattrs.push({ name: xattrName, value: valueBuffer.slice(0, valueBytes) });
   }
@@ -62,7 +72,13 @@ export function removeInheritedAcls(dirfd: number, name: Uint8Array): void {
   const path = descriptorPath(dirfd, name);
   for (const acl of inheritedAcls) {
     const result = lremovexattr(path, acl);
-    if (result === -errnos.ENODATA || result === -errnos.EOPNOTSUPP || result === -errnos.EPERM || result === -errnos.EACCES) continue;
+    if (
+      result === -errnos.ENODATA ||
+      result === -errnos.EOPNOTSUPP ||
+      result === -errnos.EPERM ||
+      result === -errnos.EACCES
+    )
+      continue;
     check(result, 'removexattr', () => printable(name));
   }
 }
