@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { version } from '@batondb/core/version';
 import { reportFailure } from './failure.ts';
 import { watchInterruption } from './interruption.ts';
 import { Output } from './output.ts';
@@ -19,7 +19,7 @@ async function main(words: readonly string[]): Promise<number> {
   const stderr = new Output(process.stderr, interruption);
   try {
     if (first === '--version' || first === '-V') {
-      await stdout.writeLines([`baton ${version()}`]);
+      await stdout.writeLines([`baton ${version}`]);
       return 0;
     }
     const { parseCommandLine } = await import('./command-line.ts');
@@ -35,11 +35,6 @@ async function main(words: readonly string[]): Promise<number> {
     const exitCode = await reportFailure(error, stderr);
     return interruption.exitCode() ?? exitCode;
   }
-}
-
-function version(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
-  return manifest.version;
 }
 
 // An exit in so many words: a socket or worker that somebody forgot must not keep a finished command alive.

@@ -1,6 +1,6 @@
 import type { CopyEvent, Finding, NotKept, SourceChange, TargetResult } from '@batondb/copy/events';
 import { formatBytes, formatCount, formatDuration } from '@batondb/core/text/format';
-import { paint, type Style } from './style.ts';
+import { pad, paint, type Style } from './style.ts';
 
 // One event as lines for people. Pure; the text in events is printable already.
 
@@ -8,6 +8,8 @@ export type Volume = 'quiet' | 'normal' | 'verbose';
 
 /** How many of a list are shown before the rest is counted. */
 const listedMax = 20;
+/** What stands in the place of a label in further lines. */
+const margin = ' '.repeat(9);
 
 /** The lines of an event that happened; progress, plan and summary have modules of their own and are none here. */
 export function eventLines(event: CopyEvent, volume: Volume, style: Style): string[] {
@@ -65,19 +67,17 @@ export function findingLines(findings: readonly Finding[], volume: Volume, style
     const label = severity === 'error' ? paint(style, 'red', 'problem') : paint(style, 'yellow', 'warning');
     // Messages may name their host themselves.
     const what = error.message.startsWith(`${host}:`) ? error.message : `${host}: ${error.message}`;
-    return [
-      `${label}  ${indented(what)}`,
-      ...(error.hint === undefined ? [] : [`         ${paint(style, 'dim', `hint: ${error.hint}`)}`]),
-    ];
+    return messageLines(label, what, error.hint, style);
   });
 }
 
 /** Why a target failed. */
 export function failedLines(result: TargetResult, style: Style): string[] {
-  const { error } = result;
-  const what = error === undefined ? 'no reason was given' : error.message;
-  const hint = error?.hint === undefined ? [] : [`         ${paint(style, 'dim', `hint: ${error.hint}`)}`];
-  return [`${paint(style, 'red', 'failed')}   ${result.target}: ${indented(what)}`, ...hint];
+  const { target, error } = result;
+  const what = error?.message ?? 'no reason was given';
+  // Messages may name their target or its host themselves.
+  const message = what.startsWith(`${target}:`) ? what : `${target}: ${what}`;
+  return messageLines(paint(style, 'red', 'failed'), message, error?.hint, style);
 }
 
 /** The files that changed during the copy: the first few, the rest counted. */
@@ -110,7 +110,9 @@ function changeLine(change: SourceChange, style: Style): string {
   return `${paint(style, 'yellow', change.what.padEnd(10))} ${change.path}`;
 }
 
-/** Further lines of a message (a program's last words) below its first. */
-function indented(text: string): string {
-  return text.trimEnd().replaceAll('\n', '\n         ');
+/** A message behind its label: further lines (a program's last words) below its first, then the hint. */
+function messageLines(label: string, message: string, hint: string | undefined, style: Style): string[] {
+  const [first = '', ...further] = message.trimEnd().split('\n');
+  const hints = hint === undefined ? [] : [paint(style, 'dim', `hint: ${hint}`)];
+  return [pad(label, margin.length) + first, ...[...further, ...hints].map((line) => margin + line)];
 }

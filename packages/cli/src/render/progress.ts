@@ -64,7 +64,7 @@ function progressLine(progress: TargetProgress, nameWidth: number, columns: numb
     pad(rateText(progress), 10),
     pad(etaText(progress), 12),
     pad(`${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`, 20),
-    filesText(progress),
+    filesText(progress).padEnd(filesText({ ...progress, doneFiles: progress.totalFiles }).length),
   ];
   const cells: string[] = [];
   let width = nameWidth;

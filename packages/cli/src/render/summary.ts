@@ -33,12 +33,14 @@ function doneLine(result: TargetResult, pathWidth: number, style: Style): string
 }
 
 function totalLine(summary: CopySummary): string {
-  const done = summary.targets.filter(({ state }) => state === 'done').length;
+  const done = summary.targets.filter(({ state }) => state === 'done');
   const sockets = summary.skippedSockets === 0 ? '' : `, ${formatCount(summary.skippedSockets, 'socket')} skipped`;
-  const moved = summary.targets.reduce((sum, result) => sum + result.contentBytes - result.resumedBytes, 0);
+  // How much content a failed target got is not known, and so the ratio is not.
+  const isComplete = done.length === summary.targets.length;
+  const moved = isComplete ? done.reduce((sum, result) => sum + result.contentBytes - result.resumedBytes, 0) : 0;
   return (
     `total    ${formatCount(summary.files, 'file')} in ${formatCount(summary.entries, 'entry', 'entries')}${sockets}, ${formatBytes(summary.contentBytes)} ` +
-    `to ${done} of ${formatCount(summary.targets.length, 'target')} in ${formatDuration(summary.durationMs)}; ` +
+    `to ${done.length} of ${formatCount(summary.targets.length, 'target')} in ${formatDuration(summary.durationMs)}; ` +
     `on the wire ${formatBytes(summary.wireBytes)}${ratioText(moved, summary.wireBytes)}`
   );
 }
