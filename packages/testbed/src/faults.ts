@@ -75,16 +75,20 @@ let tables = 0;
 export async function blockTraffic(host: Host, filter: TrafficFilter = {}): Promise<Fault> {
   const table = `fault_${process.pid}_${++tables}`;
   const rules = (direction: 'saddr' | 'daddr', port: 'dport' | 'sport'): string => {
-    const verdict = filter.how === 'reject' ? (filter.ports === undefined ? 'reject' : 'reject with tcp reset') : 'drop';
+    const verdict =
+      filter.how === 'reject' ? (filter.ports === undefined ? 'reject' : 'reject with tcp reset') : 'drop';
     const ports = filter.ports === undefined ? '' : `tcp ${port} ${filter.ports}`;
     if (filter.peer === undefined) return `meta nfproto { ipv4, ipv6 } ${ports} ${verdict};`;
     return `ip ${direction} ${filter.peer.ipv4} ${ports} ${verdict}; ip6 ${direction} ${filter.peer.ipv6} ${ports} ${verdict};`;
   };
+  // A refusal is itself a packet that goes out, and must not be refused.
+  const refusals =
+    filter.how === 'reject' ? 'meta l4proto { icmp, icmpv6 } accept; tcp flags & rst == rst accept;' : '';
   const script =
     `table inet ${table} {\n` +
     `chain input { type filter hook input priority -5; iifname ${hostLink} jump in; }\n` +
     `chain output { type filter hook output priority -5; oifname ${hostLink} jump out; }\n` +
-    `chain in { ${rules('saddr', 'dport')} }\nchain out { ${rules('daddr', 'sport')} }\n}\n`;
+    `chain in { ${rules('saddr', 'dport')} }\nchain out { ${refusals} ${rules('daddr', 'sport')} }\n}\n`;
   await mustRun(host.inNamespace(['nft', '-f', '-']), { input: script });
   return new Fault(async () => {
     await mustRun(host.inNamespace(['nft', 'delete', 'table', 'inet', table]));

@@ -7,11 +7,24 @@ import { type CommandOptions, type CommandResult, runCommand } from './processes
 import type { RecordHandle } from './registry.ts';
 import { namespaceInode } from './removal.ts';
 
+/** What a host is made of; startHosts() makes it. */
+export type HostParts = {
+  readonly network: NetworkPlan;
+  readonly plan: HostPlan;
+  /** Its directory, without a slash at the end. */
+  readonly path: string;
+  readonly home: string;
+  readonly sshdPid: number;
+  readonly record: RecordHandle;
+};
+
 /** A host: its own network, sshd and directory. The file system and the processes' numbers are the machine's. */
 export class Host {
   readonly name: string;
   /** Its directory, absolute, with a slash at the end. */
   readonly path: string;
+  /** Value of HOME for root, outside of `path`: nothing of this machine's own root is read or changed. */
+  readonly home: string;
   readonly ipv4: string;
   readonly ipv6: string;
   /** Name of its network namespace, as in /run/netns. */
@@ -26,13 +39,14 @@ export class Host {
   readonly #network: NetworkPlan;
   readonly #plan: HostPlan;
 
-  constructor(network: NetworkPlan, plan: HostPlan, directory: string, sshdPid: number, record: RecordHandle) {
+  constructor({ network, plan, path, home, sshdPid, record }: HostParts) {
     const inode = namespaceInode(plan.namespace);
     if (inode === undefined) throw new Error(`the namespace ${plan.namespace} does not exist`);
     this.#network = network;
     this.#plan = plan;
     this.name = plan.name;
-    this.path = `${join(directory, plan.name)}/`;
+    this.path = `${path}/`;
+    this.home = home;
     this.ipv4 = plan.ipv4;
     this.ipv6 = plan.ipv6;
     this.namespace = plan.namespace;
@@ -54,22 +68,32 @@ export class Host {
   /** Runs a command (a string goes to `sh -c`) as root on this host, in its directory unless `cwd` says otherwise. */
   async exec(command: string | readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     const argv = typeof command === 'string' ? ['sh', '-c', command] : command;
-    return await runCommand(this.inNamespace(argv), { cwd: this.path, ...options, env: { PATH: hostPath, ...options.env } });
+    return await runCommand(this.inNamespace(argv), {
+      cwd: this.path,
+      ...options,
+      env: { PATH: hostPath, HOME: this.home, ...options.env },
+    });
   }
 
   /** Every process of this host except its sshd with its sessions and the testbed's own tools. */
   processes(): ProcessInfo[] {
-    return listProcesses(this.namespaceInode).filter(({ executable, pid }) => !executable.endsWith('/sshd') && !this.toolPids.has(pid));
+    return listProcesses(this.namespaceInode).filter(
+      ({ executable, pid }) => !executable.endsWith('/sshd') && !this.toolPids.has(pid),
+    );
   }
 
   /** The processes of ssh sessions that are open on this host. */
   sshSessions(): ProcessInfo[] {
-    return listProcesses(this.namespaceInode).filter(({ executable, pid }) => executable.endsWith('/sshd') && pid !== this.sshdPid);
+    return listProcesses(this.namespaceInode).filter(
+      ({ executable, pid }) => executable.endsWith('/sshd') && pid !== this.sshdPid,
+    );
   }
 
   /** Baton's agents: processes with the argument `agent`, but not the shells, sudo or ssh that started them. */
   agents(): ProcessInfo[] {
-    return this.processes().filter(({ argv, executable }) => !/\/(sudo|ssh|dash|bash|sh)$/.test(executable) && argv.slice(1).includes('agent'));
+    return this.processes().filter(
+      ({ argv, executable }) => !/\/(sudo|ssh|dash|bash|sh)$/.test(executable) && argv.slice(1).includes('agent'),
+    );
   }
 
   /** Waits for an agent to run and returns the first one. */

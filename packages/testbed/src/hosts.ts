@@ -1,15 +1,15 @@
 // Beds: several hosts on one machine, each a network namespace with an sshd, a directory and a shaped link of its own.
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
-import { BatonError } from '@batondb/core/errors';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { hostPath } from './checkout.ts';
 import { Host } from './host.ts';
 import { buildNetwork, type NetworkPlan, planNetwork } from './network.ts';
 import { type CommandOptions, type CommandResult, mustRun, runCommand } from './processes.ts';
 import { createRecord, type RecordHandle } from './registry.ts';
 import { removeRecorded, sweep } from './removal.ts';
+import { requireRoot, requireTools } from './requirements.ts';
 import { makeRecordedDirectory } from './sandbox.ts';
-import { prepareSsh, type SshFiles, type SshOptions, startSshd, waitForSshd } from './ssh.ts';
+import { hostHome, prepareSsh, type SshFiles, type SshOptions, startSshd, waitForSshd } from './ssh.ts';
 
 /** What a bed has. Every field may be left out. */
 export type BedOptions = SshOptions & {
@@ -38,7 +38,14 @@ export class Bed implements AsyncDisposable {
   readonly user: string | undefined;
   readonly record: RecordHandle;
 
-  constructor(record: RecordHandle, path: string, network: NetworkPlan, files: SshFiles, hosts: readonly Host[], user: string | undefined) {
+  constructor(
+    record: RecordHandle,
+    path: string,
+    network: NetworkPlan,
+    files: SshFiles,
+    hosts: readonly Host[],
+    user: string | undefined,
+  ) {
     this.id = record.record.id;
     this.record = record;
     this.path = path;
@@ -52,7 +59,8 @@ export class Bed implements AsyncDisposable {
   /** The host of a name; throws when there is none. */
   host(name: string): Host {
     const host = this.hosts.find((candidate) => candidate.name === name);
-    if (host === undefined) throw new Error(`this bed has no host ${name}, only ${this.hosts.map((known) => known.name).join(', ')}`);
+    if (host === undefined)
+      throw new Error(`this bed has no host ${name}, only ${this.hosts.map((known) => known.name).join(', ')}`);
     return host;
   }
 
@@ -71,38 +79,22 @@ export class Bed implements AsyncDisposable {
   }
 }
 
-const tools: readonly (readonly [program: string, debianPackage: string])[] = [
-  ['ip', 'iproute2'],
-  ['tc', 'iproute2'],
-  ['nsenter', 'util-linux'],
-  ['sshd', 'openssh-server'],
-  ['ssh', 'openssh-client'],
-  ['ssh-keygen', 'openssh-client'],
-];
-
-/** Throws when this process is not root, naming what needs it. */
-export function requireRoot(what: string): void {
-  const uid = process.getuid?.();
-  if (uid === 0) return;
-  throw new BatonError('NO_PERMISSION', `${what} needs root, and this process runs as uid ${uid}`, { hint: 'run the tests as root: sudo npm test' });
-}
-
-function requireTools(): void {
-  const directories = [...hostPath.split(delimiter), ...(process.env['PATH'] ?? '').split(delimiter)];
-  const missing = tools.filter(([program]) => !directories.some((directory) => existsSync(join(directory, program))));
-  if (missing.length === 0) return;
-  const packages = [...new Set(missing.map(([, debianPackage]) => debianPackage))].join(' ');
-  throw new BatonError('UNSUPPORTED', `a bed of hosts needs ${missing.map(([program]) => program).join(', ')}, which this machine does not have`, {
-    hint: `apt-get install ${packages}`,
-  });
-}
+const bedTools = ['ip', 'tc', 'nsenter', 'sshd', 'ssh', 'ssh-keygen'] as const;
 
 function hostNames(options: BedOptions): readonly string[] {
-  const names = options.names ?? Array.from({ length: options.count ?? 2 }, (_, index) => String.fromCharCode(97 + index));
+  const names =
+    options.names ?? Array.from({ length: options.count ?? 2 }, (_, index) => String.fromCharCode(97 + index));
   const bad = names.find((name) => !/^[a-z][a-z0-9]{0,7}$/.test(name));
-  if (bad !== undefined) throw new Error(`a host's name is a lowercase letter and up to 7 letters or digits, not ${bad}`);
-  if (names.length === 0 || new Set(names).size !== names.length) throw new Error('a bed needs hosts with different names');
-  for (const name of [...(options.unknownHostKeys ?? []), ...(options.changedHostKeys ?? []), ...(options.refuseLogin ?? []), ...Object.entries(options.jump ?? {}).flat()]) {
+  if (bad !== undefined)
+    throw new Error(`a host's name is a lowercase letter and up to 7 letters or digits, not ${bad}`);
+  if (names.length === 0 || new Set(names).size !== names.length)
+    throw new Error('a bed needs hosts with different names');
+  for (const name of [
+    ...(options.unknownHostKeys ?? []),
+    ...(options.changedHostKeys ?? []),
+    ...(options.refuseLogin ?? []),
+    ...Object.entries(options.jump ?? {}).flat(),
+  ]) {
     if (!names.includes(name)) throw new Error(`the options name the host ${name}, which this bed does not have`);
   }
   return names;
@@ -119,7 +111,9 @@ async function addUser(record: RecordHandle, directory: string, withSudo: boolea
   if (withSudo) {
     const path = `/etc/sudoers.d/${name}`;
     record.add('files', path);
-    writeFileSync(path, `Defaults:${name} secure_path="${hostPath}", !requiretty\n${name} ALL=(root) NOPASSWD: ALL\n`, { mode: 0o440 });
+    writeFileSync(path, `Defaults:${name} secure_path="${hostPath}", !requiretty\n${name} ALL=(root) NOPASSWD: ALL\n`, {
+      mode: 0o440,
+    });
   }
   return name;
 }
@@ -132,7 +126,9 @@ async function closeToRoot(host: Host, network: NetworkPlan): Promise<void> {
 }
 
 /** Promise.all() that waits for every part also when one fails: the removal that follows must not run beside them. */
-async function allEnded<T extends readonly unknown[]>(parts: readonly [...T]): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+async function allEnded<T extends readonly unknown[]>(
+  parts: readonly [...T],
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   await Promise.allSettled(parts);
   return await Promise.all(parts);
 }
@@ -143,13 +139,14 @@ async function allEnded<T extends readonly unknown[]>(parts: readonly [...T]): P
  */
 export async function startHosts(options: BedOptions = {}): Promise<Bed> {
   requireRoot('a bed of hosts (network namespaces)');
-  requireTools();
+  requireTools('a bed of hosts', bedTools);
   const names = hostNames(options);
   await sweep();
   const record = createRecord('bt');
   try {
     const network = planNetwork(record.record.id, names, options.linkMbit);
-    for (const namespace of [network.switchNamespace, ...network.hosts.map((host) => host.namespace)]) record.add('namespaces', namespace);
+    for (const namespace of [network.switchNamespace, ...network.hosts.map((host) => host.namespace)])
+      record.add('namespaces', namespace);
     record.add('links', network.rootLink);
     const path = makeRecordedDirectory(record, 'baton-bed');
     for (const name of names) mkdirSync(join(path, name), { mode: 0o755 });
@@ -158,9 +155,21 @@ export async function startHosts(options: BedOptions = {}): Promise<Bed> {
       buildNetwork(network),
       options.user === undefined ? undefined : addUser(record, path, options.user === 'sudo'),
     ]);
-    const hosts = network.hosts.map((plan) => new Host(network, plan, path, startSshd(files, plan, record), record));
+    const hosts = network.hosts.map((plan) => {
+      const home = hostHome(files.directory, plan.name);
+      return new Host({
+        network,
+        plan,
+        path: join(path, plan.name),
+        home,
+        sshdPid: startSshd(files, plan, record),
+        record,
+      });
+    });
     await Promise.all(network.hosts.map((plan) => waitForSshd(files, plan)));
-    await Promise.all(hosts.filter(({ name }) => options.jump?.[name] !== undefined).map((host) => closeToRoot(host, network)));
+    await Promise.all(
+      hosts.filter(({ name }) => options.jump?.[name] !== undefined).map((host) => closeToRoot(host, network)),
+    );
     return new Bed(record, path, network, files, hosts, user);
   } catch (error) {
     await removeRecorded(record);

@@ -1,12 +1,13 @@
 // File systems that are small or read-only, mounted at a directory of a host or a sandbox.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, statfsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Fault } from './faults.ts';
-import { requireRoot } from './hosts.ts';
 import { mustRun, runCommand } from './processes.ts';
 import type { RecordHandle } from './registry.ts';
 import { mountsBelow } from './removal.ts';
+import { requireRoot } from './requirements.ts';
 
 /** What mounts are noted in: a Host, a Bed or a Sandbox. */
 export type MountOwner = { readonly record: RecordHandle };
@@ -39,7 +40,10 @@ export class SmallFileSystem extends Fault {
   /** Fills it until about `leaveBytes` are free; empty() makes the space free again. */
   async fill(leaveBytes: number): Promise<void> {
     const fillBytes = this.free().bytes - leaveBytes;
-    if (fillBytes <= 0) throw new Error(`only ${this.free().bytes} bytes are free in ${this.path}, fewer than the ${leaveBytes} to leave`);
+    if (fillBytes <= 0)
+      throw new Error(
+        `only ${this.free().bytes} bytes are free in ${this.path}, fewer than the ${leaveBytes} to leave`,
+      );
     await mustRun(['fallocate', '-l', String(fillBytes), this.#filler()]);
   }
 
@@ -60,7 +64,11 @@ async function unmount(owner: MountOwner, path: string): Promise<void> {
 }
 
 /** Mounts an empty small file system at `path`, which is made when it does not exist. Needs root. */
-export async function smallFileSystem(owner: MountOwner, path: string, size: FileSystemSize = {}): Promise<SmallFileSystem> {
+export async function smallFileSystem(
+  owner: MountOwner,
+  path: string,
+  size: FileSystemSize = {},
+): Promise<SmallFileSystem> {
   requireRoot('mounting a file system');
   const sizeBytes = size.sizeBytes ?? 64 * 1024 * 1024;
   mkdirSync(path, { recursive: true });
@@ -70,7 +78,7 @@ export async function smallFileSystem(owner: MountOwner, path: string, size: Fil
     await mustRun(['mount', '-t', 'tmpfs', '-o', `mode=0755,size=${sizeBytes}${inodes}`, 'baton-testbed', path]);
     return new SmallFileSystem(path, () => unmount(owner, path));
   }
-  const image = join(dirname(path), `.image-${randomBytes(4).toString('hex')}`);
+  const image = join(tmpdir(), `baton-image-${randomBytes(4).toString('hex')}`);
   owner.record.add('files', image);
   await mustRun(['truncate', '-s', String(sizeBytes), image]);
   // -m 0: no blocks kept for root, so that "free" is the same for everybody.

@@ -58,7 +58,8 @@ function shapeLine(link: string, linkMbit: number): string {
 
 /** Sets the speed of one host's link in both directions; undefined takes the limit away. */
 export async function shapeLink(plan: NetworkPlan, host: HostPlan, linkMbit: number | undefined): Promise<void> {
-  const line = (link: string): string => (linkMbit === undefined ? `qdisc delete dev ${link} root` : shapeLine(link, linkMbit));
+  const line = (link: string): string =>
+    linkMbit === undefined ? `qdisc delete dev ${link} root` : shapeLine(link, linkMbit);
   await Promise.all([
     batch('tc', host.namespace, [line(hostLink)]),
     batch('tc', plan.switchNamespace, [line(host.port)]),

@@ -61,7 +61,8 @@ export function listProcesses(namespaceInode?: number): ProcessInfo[] {
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     const info = describeProcess(Number(name));
-    if (info !== undefined && (namespaceInode === undefined || info.namespaceInode === namespaceInode)) found.push(info);
+    if (info !== undefined && (namespaceInode === undefined || info.namespaceInode === namespaceInode))
+      found.push(info);
   }
   return found;
 }
@@ -78,7 +79,11 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
 }
 
 /** Waits until `condition` holds; throws with `what` in the message when it does not within `timeoutMs`. */
-export async function waitUntil(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 5000): Promise<void> {
+export async function waitUntil(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = 5000,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain: ${what}`);

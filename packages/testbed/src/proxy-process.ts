@@ -1,6 +1,6 @@
 // Runs as a process of its own inside a host's network: forwards TCP connections to a port and interferes as it is told.
 // Its one argument is a ProxyPlan as JSON; it reports on standard output, a JSON object per line; it ends with its input.
-import { createServer, connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 
 /** What the proxy does to a connection. Offsets count the bytes of one direction of one connection from 0. */
 export type ProxyAction =
@@ -32,7 +32,12 @@ export type ProxyReport =
   /** The action has happened at this offset. */
   | { readonly type: 'acted'; readonly connection: number; readonly offset: number }
   | { readonly type: 'recorded'; readonly connection: number; readonly base64: string }
-  | { readonly type: 'closed'; readonly connection: number; readonly toServerBytes: number; readonly toClientBytes: number };
+  | {
+      readonly type: 'closed';
+      readonly connection: number;
+      readonly toServerBytes: number;
+      readonly toClientBytes: number;
+    };
 
 function report(line: ProxyReport): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -52,6 +57,11 @@ class Lane {
     this.#action = action;
     this.#connection = connection;
     this.#cut = cut;
+  }
+
+  /** True when nothing more goes through, not even the end. */
+  get isStalled(): boolean {
+    return this.#acted && this.#action.kind === 'stall';
   }
 
   /** What is passed on of a chunk. */
@@ -82,7 +92,11 @@ class Lane {
   finish(): void {
     if (this.#action.kind !== 'record' || this.#acted) return;
     this.#acted = true;
-    report({ type: 'recorded', connection: this.#connection, base64: Buffer.concat(this.#recorded).toString('base64') });
+    report({
+      type: 'recorded',
+      connection: this.#connection,
+      base64: Buffer.concat(this.#recorded).toString('base64'),
+    });
   }
 
   #record(chunk: Buffer, length: number): void {
@@ -102,7 +116,9 @@ function carry(from: Socket, to: Socket, lane: Lane): void {
       to.once('drain', () => from.resume());
     }
   });
-  from.on('end', () => to.end());
+  from.on('end', () => {
+    if (!lane.isStalled) to.end();
+  });
 }
 
 function serve(client: Socket, connection: number, plan: ProxyPlan): void {
@@ -152,4 +168,5 @@ function main(plan: ProxyPlan): void {
   process.stdin.resume();
 }
 
-if (process.argv[2] !== undefined && process.argv[1] === import.meta.filename) main(JSON.parse(process.argv[2]) as ProxyPlan);
+if (process.argv[2] !== undefined && process.argv[1] === import.meta.filename)
+  main(JSON.parse(process.argv[2]) as ProxyPlan);

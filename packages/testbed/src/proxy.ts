@@ -35,7 +35,11 @@ export class Proxy extends Fault {
 
   /** Waits until the action has happened. */
   async waitUntilActed(timeoutMs = 10_000): Promise<void> {
-    await waitUntil('the proxy acts', () => this.reports.some(({ type }) => type === 'acted' || type === 'recorded'), timeoutMs);
+    await waitUntil(
+      'the proxy acts',
+      () => this.reports.some(({ type }) => type === 'acted' || type === 'recorded'),
+      timeoutMs,
+    );
   }
 
   /** The first bytes that a `record` proxy has kept of its first connection. */
@@ -48,7 +52,10 @@ export class Proxy extends Fault {
 /** Puts a proxy in front of a port of a host. New connections from other hosts go through it; open ones do not. */
 export async function startProxy(host: Host, options: ProxyOptions): Promise<Proxy> {
   const plan: ProxyPlan = { port: options.port, action: options.action, connections: options.connections ?? 1 };
-  const program = join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? 'proxy-process.ts' : 'proxy-process.js');
+  const program = join(
+    import.meta.dirname,
+    import.meta.filename.endsWith('.ts') ? 'proxy-process.ts' : 'proxy-process.js',
+  );
   const [command = '', ...argv] = host.inNamespace([process.execPath, program, JSON.stringify(plan)]);
   const child = spawn(command, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
   const { pid } = child;
@@ -79,26 +86,35 @@ export async function startProxy(host: Host, options: ProxyOptions): Promise<Pro
   }
 }
 
-/** Reads what is sent to it, sends the bytes, and prints what comes back until the other side closes or time is up. */
+/** Sends its input, and prints what comes back until the other side closes or time is up. */
 const replayScript = `
 const [address, port, timeoutMs] = process.argv.slice(1);
 const socket = require('node:net').connect({ host: address, port: Number(port) });
 let ended = 'timeout';
-process.stdin.pipe(socket, { end: false });
 const answer = [];
+const timer = setTimeout(() => socket.destroy(), Number(timeoutMs));
+process.stdin.pipe(socket, { end: false });
 socket.on('data', (chunk) => answer.push(chunk));
 socket.on('end', () => { ended = 'closed'; });
 socket.on('error', (error) => { ended = error.code; });
-const finish = () => { console.log(JSON.stringify({ ended, base64: Buffer.concat(answer).toString('base64') })); process.exit(0); };
-socket.on('close', finish);
-setTimeout(finish, Number(timeoutMs));
+socket.on('close', () => {
+  clearTimeout(timer);
+  process.stdin.destroy();
+  console.log(JSON.stringify({ ended, base64: Buffer.concat(answer).toString('base64') }));
+});
 `;
 
 /** What a replay met: `closed` by the other side, `timeout` (still open), or the error's code such as ECONNRESET. */
 export type ReplayResult = { readonly ended: string; readonly answer: Buffer };
 
 /** Connects from a host to an address, sends the bytes (a recording, say) and gives back the answer. */
-export async function replayBytes(from: Host, address: string, port: number, bytes: Uint8Array, timeoutMs = 3000): Promise<ReplayResult> {
+export async function replayBytes(
+  from: Host,
+  address: string,
+  port: number,
+  bytes: Uint8Array,
+  timeoutMs = 3000,
+): Promise<ReplayResult> {
   const argv = from.inNamespace([process.execPath, '-e', replayScript, address, String(port), String(timeoutMs)]);
   const { stdout } = await mustRun(argv, { input: bytes, timeoutMs: timeoutMs + 10_000 });
   const { ended, base64 } = JSON.parse(stdout) as { ended: string; base64: string };

@@ -76,7 +76,9 @@ export function registryDirectory(): string {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const stat = lstatSync(path);
   if (!stat.isDirectory() || stat.uid !== uid) {
-    throw new Error(`${path} must be a directory of uid ${uid}, it belongs to ${stat.uid}: a sweep deletes what it lists`);
+    throw new Error(
+      `${path} must be a directory of uid ${uid}, it belongs to ${stat.uid}: a sweep deletes what it lists`,
+    );
   }
   if ((stat.mode & 0o077) !== 0) chmodSync(path, 0o700);
   return path;

@@ -29,9 +29,12 @@ export function mountsBelow(directory: string): string[] {
 async function killRecorded(record: BedRecord, failures: string[]): Promise<void> {
   const inodes = new Set(record.namespaces.map(namespaceInode).filter((inode) => inode !== undefined));
   const left = (): number[] => {
-    const pids = record.processes.filter(({ pid, startTicks }) => processStart(pid) === startTicks).map(({ pid }) => pid);
+    const pids = record.processes
+      .filter(({ pid, startTicks }) => processStart(pid) === startTicks)
+      .map(({ pid }) => pid);
     if (inodes.size > 0) {
-      for (const info of listProcesses()) if (inodes.has(info.namespaceInode) && info.pid !== process.pid) pids.push(info.pid);
+      for (const info of listProcesses())
+        if (inodes.has(info.namespaceInode) && info.pid !== process.pid) pids.push(info.pid);
     }
     return pids;
   };

@@ -1,6 +1,6 @@
 // Keys, configurations and servers of OpenSSH for the hosts of a bed; everything below the bed's own directory.
 import { spawn } from 'node:child_process';
-import { readFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { hostPath } from './checkout.ts';
@@ -37,7 +37,11 @@ function hostBlock(alias: string, address: string, jump: string | undefined): st
  * Makes keys and files: a client configuration with an alias per host (`a`, and `a6` for its IPv6 address) that also knows
  * the bare addresses, and a server configuration per host.
  */
-export async function prepareSsh(directory: string, hosts: readonly HostPlan[], options: SshOptions): Promise<SshFiles> {
+export async function prepareSsh(
+  directory: string,
+  hosts: readonly HostPlan[],
+  options: SshOptions,
+): Promise<SshFiles> {
   mkdirSync(directory, { recursive: true, mode: 0o755 });
   const keyPath = join(directory, 'user_key');
   const otherKeyPath = join(directory, 'other_key');
@@ -50,6 +54,7 @@ export async function prepareSsh(directory: string, hosts: readonly HostPlan[], 
   const blocks: string[] = [];
   const version = await opensshVersion();
   for (const [index, host] of hosts.entries()) {
+    mkdirSync(hostHome(directory, host.name), { mode: 0o700 });
     const jump = options.jump?.[host.name];
     const known = options.changedHostKeys?.includes(host.name) === true ? otherKey : hostKeys[index];
     if (options.unknownHostKeys?.includes(host.name) !== true) knownHosts.push(`${host.ipv4},${host.ipv6} ${known}`);
@@ -69,6 +74,11 @@ export async function prepareSsh(directory: string, hosts: readonly HostPlan[], 
   return { directory, configPath, keyPath };
 }
 
+/** Home directory of root on a host, beside the bed's ssh files. */
+export function hostHome(sshDirectory: string, name: string): string {
+  return join(sshDirectory, `home_${name}`);
+}
+
 function serverConfig(directory: string, name: string, authorizedKeys: string, version: number): string {
   const lines = [
     'Port 22',
@@ -86,9 +96,14 @@ function serverConfig(directory: string, name: string, authorizedKeys: string, v
     'MaxStartups 200',
     'MaxSessions 200',
     'Subsystem sftp internal-sftp',
-    `SetEnv PATH=${hostPath}`,
     // Tests of refused logins would otherwise lock their own address out.
     ...(version >= 9.8 ? ['PerSourcePenalties no'] : []),
+    // A home of its own: bash reads ~/.bashrc for commands over ssh, and this machine's may do anything, also take a lock
+    // that a killed test leaves behind. The directory that a session starts in stays the one of the user's account.
+    'Match User root',
+    `  SetEnv PATH=${hostPath} HOME=${hostHome(directory, name)}`,
+    'Match User *,!root',
+    `  SetEnv PATH=${hostPath}`,
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -136,6 +151,10 @@ function answersAsSsh(address: string): Promise<boolean> {
 /** Waits until a host's sshd sends its greeting on both addresses. */
 export async function waitForSshd(files: SshFiles, host: HostPlan): Promise<void> {
   for (const address of [host.ipv4, host.ipv6]) {
-    await waitUntil(`sshd of ${host.name} answers on ${address} (log: ${sshdLogPath(files, host.name)})`, () => answersAsSsh(address), 10_000);
+    await waitUntil(
+      `sshd of ${host.name} answers on ${address} (log: ${sshdLogPath(files, host.name)})`,
+      () => answersAsSsh(address),
+      10_000,
+    );
   }
 }
