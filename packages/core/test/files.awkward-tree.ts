@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdirSync, openSync, symlinkSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
@@ -70,7 +79,11 @@ async function makeSocket(path: string): Promise<void> {
 }
 
 function shell(script: string, directory: string): string {
-  return execFileSync('bash', ['-c', `set -euo pipefail; cd "$0"; ${script}`, directory], { maxBuffer: 1 << 28, env: { ...process.env, LC_ALL: 'C' } }).toString('latin1');
+  return execFileSync('bash', ['-c', `set -euo pipefail; cd "$0"; ${script}`, directory], {
+    maxBuffer: 1 << 28,
+    stdio: 'pipe',
+    env: { ...process.env, LC_ALL: 'C' },
+  }).toString('latin1');
 }
 
 /** What find, stat, getfattr, getfacl and sha256sum say of a tree, sockets left out. */
@@ -81,9 +94,18 @@ export function describeTree(root: string): Record<string, string> {
     names: shell(`find . ! -type s -printf '%p %y %m %U %G %T@ %n %l\\0' | sort -z`, root),
     sizes: shell(`find . -type f -printf '%s %p\\0' | sort -z`, root),
     devices: shell(`find . \\( -type b -o -type c \\) -exec stat -c '%n %t:%T' {} + | sort`, root),
-    links: shell(`find . ! -type d -links +1 -printf '%i %p\\0' | sort -z | awk -v RS='\\0' '{ if (!($1 in n)) n[$1] = ++c; $1 = ""; print $0 }' | sort`, root),
-    xattrs: shell(`getfattr -R -P -h -d -m - -e hex . | awk -v RS= '{ print $0 "|" }' | tr '\\n' ' ' | tr '|' '\\n' | sort`, root),
-    acls: shell(`getfacl -R -P -n . 2>/dev/null | awk -v RS= '{ print $0 "|" }' | tr '\\n' ' ' | tr '|' '\\n' | sort | grep -v 'file: socket'`, root),
+    links: shell(
+      `find . ! -type d -links +1 -printf '%i %p\\0' | sort -z | awk -v RS='\\0' '{ if (!($1 in n)) n[$1] = ++c; $1 = ""; print $0 }' | sort`,
+      root,
+    ),
+    xattrs: shell(
+      `getfattr -R -P -h -d -m - -e hex . | awk -v RS= '{ print $0 "|" }' | tr '\\n' ' ' | tr '|' '\\n' | sort`,
+      root,
+    ),
+    acls: shell(
+      `getfacl -R -P -n . | awk -v RS= '{ print $0 "|" }' | tr '\\n' ' ' | tr '|' '\\n' | sort | grep -v 'file: socket'`,
+      root,
+    ),
     content: shell(`find . -type f -print0 | sort -z | xargs -0 sha256sum -z`, root),
   };
 }

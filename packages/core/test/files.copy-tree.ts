@@ -1,6 +1,6 @@
-import { openDirectory, splitPath } from '../src/files/open.ts';
-import { close } from '../src/files/libc.ts';
 import { DirectoryHandles } from '../src/files/directories.ts';
+import { close } from '../src/files/libc.ts';
+import { openDirectory, splitPath } from '../src/files/open.ts';
 import { TreeReader } from '../src/files/tree-reader.ts';
 import { type NotKept, TreeWriter } from '../src/files/tree-writer.ts';
 import { type WalkOptions, type WalkReport, walkTree } from '../src/files/walk.ts';
@@ -57,7 +57,10 @@ export function* piecesOf(entry: Entry): Generator<{ readonly offset: number; re
 }
 
 /** Copies `source` to `target`, which must not exist; its directory must. */
-export function copyTree(source: string, target: string): Walked & { readonly notKept: NotKept[]; readonly changes: string[] } {
+export function copyTree(
+  source: string,
+  target: string,
+): Walked & { readonly notKept: NotKept[]; readonly changes: string[] } {
   const { entries, report } = walkAll(source);
   using from = openTree(source, entries);
   using to = openTree(target, entries);

@@ -85,7 +85,9 @@ function leftOut(paths: readonly string[], pattern: string): string[] {
 
 function ignoredByGit(directory: string, paths: readonly string[]): string[] {
   try {
-    const output = execFileSync('git', ['-C', directory, 'check-ignore', '--no-index', '--stdin'], { input: paths.join('\n') });
+    const output = execFileSync('git', ['-C', directory, 'check-ignore', '--no-index', '--stdin'], {
+      input: paths.join('\n'),
+    });
     return output.toString().trim().split('\n');
   } catch (error) {
     assert.equal((error as { status: number }).status, 1, 'git check-ignore found nothing');

@@ -1,7 +1,18 @@
 // Proves: whatever happens to a source file while it is copied is told, and nothing outside the tree is ever read.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, truncateSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -27,7 +38,10 @@ function readAfter(happening: () => void): string[] {
     using tree = openTree(join(base, 'source'), entries);
     const into = new Uint8Array(19 - offset).fill(0x7a);
     const { readBytes, change } = tree.reader.readPiece(index, offset, into);
-    assert.ok(into.subarray(readBytes).every((byte) => byte === 0), 'what is missing is zeros');
+    assert.ok(
+      into.subarray(readBytes).every((byte) => byte === 0),
+      'what is missing is zeros',
+    );
     assert.ok(!Buffer.from(into).includes('SECRET'), 'nothing outside the tree is read');
     return `${change} ${readBytes}`;
   });
@@ -37,11 +51,26 @@ function readAfter(happening: () => void): string[] {
 const file = (): string => join(base, 'source/sub/file');
 
 test('each change has its name', () => {
-  assert.deepEqual(readAfter(() => {}), ['undefined 19', 'undefined 9']);
-  assert.deepEqual(readAfter(() => appendFileSync(file(), '!')), ['grew 19', 'grew 9']);
-  assert.deepEqual(readAfter(() => truncateSync(file(), 15)), ['shrank 15', 'shrank 5']);
-  assert.deepEqual(readAfter(() => writeFileSync(file(), 'another content now')), ['shrank 19', 'shrank 9'].map((text) => text.replace('shrank', 'grew')));
-  assert.deepEqual(readAfter(() => utimesSync(file(), 1, 2)), ['changed 19', 'changed 9']);
+  assert.deepEqual(
+    readAfter(() => {}),
+    ['undefined 19', 'undefined 9'],
+  );
+  assert.deepEqual(
+    readAfter(() => appendFileSync(file(), '!')),
+    ['grew 19', 'grew 9'],
+  );
+  assert.deepEqual(
+    readAfter(() => truncateSync(file(), 15)),
+    ['shrank 15', 'shrank 5'],
+  );
+  assert.deepEqual(
+    readAfter(() => writeFileSync(file(), 'another content now')),
+    ['shrank 19', 'shrank 9'].map((text) => text.replace('shrank', 'grew')),
+  );
+  assert.deepEqual(
+    readAfter(() => utimesSync(file(), 1, 2)),
+    ['changed 19', 'changed 9'],
+  );
 });
 
 test('the same size and the same time is still a change', () => {

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { close, flags, mkdirat, openat } from '../src/files/libc.ts';
-import { removeTree } from '../src/files/remove.ts';
 import { openDirectory } from '../src/files/open.ts';
+import { removeTree } from '../src/files/remove.ts';
 import { describeTree, makePlainTree } from './files.awkward-tree.ts';
 import { copyTree, openTree, walkAll } from './files.copy-tree.ts';
 
@@ -15,7 +15,11 @@ let scratch = '';
 before(() => {
   scratch = mkdtempSync(join(tmpdir(), 'baton-files-'));
 });
-after(() => rmSync(scratch, { recursive: true, force: true }));
+after(() => {
+  // Copies have directories that keep their owner out, too.
+  execFileSync('chmod', ['-R', 'u+rwX', scratch]);
+  rmSync(scratch, { recursive: true, force: true });
+});
 
 function place(name: string): string {
   const path = join(scratch, name);
@@ -45,7 +49,8 @@ test('access times are kept, and reading does not move them', async () => {
   writeFileSync(join(base, 'source'), 'content');
   execFileSync('touch', ['-a', '-d', '2001-02-03 04:05:06.789 UTC', join(base, 'source')]);
   copyTree(join(base, 'source'), join(base, 'copy'));
-  for (const name of ['source', 'copy']) assert.equal(statSync(join(base, name)).atimeMs, Date.parse('2001-02-03T04:05:06.789Z'), name);
+  for (const name of ['source', 'copy'])
+    assert.equal(statSync(join(base, name)).atimeMs, Date.parse('2001-02-03T04:05:06.789Z'), name);
 });
 
 test('a root of any kind is copied', async () => {
@@ -56,7 +61,10 @@ test('a root of any kind is copied', async () => {
   execFileSync('mkfifo', [join(base, 'fifo')]);
   for (const name of ['file', 'empty', 'link', 'fifo']) {
     copyTree(join(base, name), join(base, `${name} copy`));
-    const format = (path: string): string => execFileSync('stat', ['-c', '%F %a %s %y %N', path], { cwd: base }).toString().replace(/'[^']*'/, '');
+    const format = (path: string): string =>
+      execFileSync('stat', ['-c', '%F %a %s %y %N', path], { cwd: base })
+        .toString()
+        .replace(/'[^']*'/, '');
     assert.equal(format(`${name} copy`), format(name));
   }
   execFileSync('cmp', [join(base, 'file'), join(base, 'file copy')]);
@@ -74,7 +82,12 @@ test('everything can be repeated: a finished tree is finished again, a damaged o
   writeFileSync(join(base, 'copy/sparse'), Buffer.alloc(50_000_000, 1));
   using source = openTree(join(base, 'source'), entries);
   tree.writer.makeDirectories();
-  for (const [index, offset] of [[large, 1_000_000], [sparse, 0], [sparse, 12_300_000], [sparse, 39_900_000]] as const) {
+  for (const [index, offset] of [
+    [large, 1_000_000],
+    [sparse, 0],
+    [sparse, 12_300_000],
+    [sparse, 39_900_000],
+  ] as const) {
     const content = new Uint8Array(100_000);
     source.reader.readPiece(index, offset, content);
     tree.writer.writePiece(index, offset, content);
@@ -83,7 +96,10 @@ test('everything can be repeated: a finished tree is finished again, a damaged o
   const at = new Uint8Array(100_000);
   tree.reader.readPiece(sparse, 12_300_000, at);
   assert.deepEqual(at.subarray(45_678, 45_687), new Uint8Array(Buffer.from('some data')));
-  assert.ok(at.subarray(0, 45_678).every((byte) => byte === 0), 'older bytes in a hole are taken out');
+  assert.ok(
+    at.subarray(0, 45_678).every((byte) => byte === 0),
+    'older bytes in a hole are taken out',
+  );
   const { accessTimes: _, content: __, ...kept } = describeTree(join(base, 'copy'));
   const { accessTimes: ___, content: ____, ...wanted } = describeTree(join(base, 'source'));
   assert.deepEqual(kept, wanted);
@@ -95,18 +111,25 @@ test('what the source lost is left out, with its other names; a missing file is 
   for (const name of ['gone', 'kept', 'missing']) writeFileSync(join(base, 'source', name), name);
   execFileSync('ln', ['gone', 'gone too'], { cwd: join(base, 'source') });
   const { entries } = walkAll(join(base, 'source'));
-  const indexOf = (name: string): number => entries.findIndex((entry) => Buffer.from(entry.name).equals(Buffer.from(name)));
+  const indexOf = (name: string): number =>
+    entries.findIndex((entry) => Buffer.from(entry.name).equals(Buffer.from(name)));
   using tree = openTree(join(base, 'copy'), entries, false);
   tree.writer.makeDirectories();
   for (const name of ['gone', 'kept', 'missing']) tree.writer.writeWholeFile(indexOf(name), Buffer.from(name));
   tree.writer.discard(indexOf('missing'));
-  assert.throws(() => tree.writer.finish({ applyAllFiles: false }), { code: 'STAGING_DAMAGED', message: /copy|source\/missing/ });
+  assert.throws(() => tree.writer.finish({ applyAllFiles: false }), {
+    code: 'STAGING_DAMAGED',
+    message: /copy|source\/missing/,
+  });
   tree.writer.finish({ applyAllFiles: false, omit: new Set([indexOf('gone'), indexOf('missing')]) });
   assert.deepEqual(readdirSync(join(base, 'copy')), ['kept']);
 });
 
 // Linux refuses paths above 4,096 bytes, but only whole: component by component there is no limit.
-for (const [label, name, depth] of [['long names', 'n'.repeat(255), 40], ['many levels', 'd', 2_500]] as const) {
+for (const [label, name, depth] of [
+  ['long names', 'n'.repeat(255), 40],
+  ['many levels', 'd', 2_500],
+] as const) {
   test(`paths far above 4,096 bytes: ${label}`, { timeout: 60_000 }, () => {
     const base = place(label);
     const component = Buffer.from(name);
@@ -123,7 +146,10 @@ for (const [label, name, depth] of [['long names', 'n'.repeat(255), 40], ['many 
     for (const open of [fd, next, file]) close(open);
     const { entries, notKept } = copyTree(join(base, 'source'), join(base, 'copy'));
     assert.deepEqual([entries.length, notKept], [depth + 2, []]);
-    const list = (root: string): string => execFileSync('bash', ['-c', `cd "$0"; find . -printf '%d %f %y %m %T@\\n'`, join(base, root)], { maxBuffer: 1 << 26 }).toString();
+    const list = (root: string): string =>
+      execFileSync('bash', ['-c', `cd "$0"; find . -printf '%d %f %y %m %T@\\n'`, join(base, root)], {
+        maxBuffer: 1 << 26,
+      }).toString();
     assert.equal(list('copy'), list('source'));
     const parent = openDirectory(Buffer.from(base));
     for (const tree of ['source', 'copy']) removeTree(parent, Buffer.from(tree));
