@@ -15,7 +15,9 @@ import { describeScope } from './scope.ts';
 
 const batonPath = resolve(import.meta.dirname, '..', 'baton');
 /** The source, three copies of it (the chain), and room for what copies stage. */
-const spaceFactor = 4.5;
+const largeSpaceFactor = 4.5;
+/** What a file of `small` takes on disk, its inode and its part of a directory included. Bytes. */
+const smallFileBytes = 9 * 1024;
 
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2));
@@ -40,11 +42,12 @@ async function main(): Promise<number> {
 async function runAll(options: BenchOptions, directory: string, runDirectory: string, signal: AbortSignal): Promise<Report> {
   const start = performance.now();
   const methods = chooseMethods(options.only);
-  requireSpace(directory, options);
+  requireSpace(directory, options, methods);
   tell(`making the data sets in ${directory}`);
   const sets = chooseData(options, directory);
   const bench = new Bench(runDirectory, batonPath);
-  for (const data of sets) bench.warmUp(data, data.name === 'large' ? Math.max(...methods.map(({ targets }) => targets ?? 1)) : 1);
+  const large = sets.find(({ name }) => name === 'large');
+  if (large !== undefined) bench.warmUp(large, Math.max(...methods.map(({ targets }) => targets ?? 1)));
   const runs: Run[] = [];
   const failures: Failure[] = [];
   let rounds = 0;
@@ -106,9 +109,10 @@ function chooseData(options: BenchOptions, directory: string): DataSet[] {
   });
 }
 
-function requireSpace(directory: string, options: BenchOptions): void {
+function requireSpace(directory: string, options: BenchOptions, methods: readonly Method[]): void {
   const { bavail, bsize } = statfsSync(directory);
-  const needed = spaceFactor * Math.max(options.sizeBytes, options.files * 8192);
+  const copies = methods.reduce((sum, { targets }) => sum + (targets ?? 1), 0) * options.rounds;
+  const needed = largeSpaceFactor * options.sizeBytes + (copies + 1) * options.files * smallFileBytes;
   if (bavail * bsize < needed) {
     throw new Error(`${directory} has ${bavail * bsize} bytes free, the bench needs ${needed}; name another place with --dir`);
   }
