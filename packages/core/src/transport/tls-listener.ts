@@ -35,7 +35,7 @@ export interface Listener extends AsyncDisposable, AsyncIterable<Connection> {
  * Throws PORT_TAKEN when no port is free, NO_PERMISSION or SYSTEM when the address cannot be had.
  */
 export async function listenTls(options: ListenOptions): Promise<Listener> {
-  const server = createServer({ allowHalfOpen: true });
+  const server = createServer();
   const listener = new TlsListener(server, options);
   const port = await bindFirstFree(server, options.host, options.ports);
   listener.opened(port);
@@ -125,6 +125,8 @@ class TlsListener implements Listener {
       socket.destroy();
       return;
     }
+    // Only now: a stranger who ends in the middle of the handshake must give up its place at once.
+    socket.allowHalfOpen = true;
     if (!this.#server.listening) socket.destroy();
     else if (!this.#queue.offer(new TlsConnection(socket, found))) this.#refuse('too many accepted connections wait to be used');
   }
