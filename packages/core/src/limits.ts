@@ -1,43 +1,45 @@
 // Every bound of the program, each with its reason. What comes from outside is checked against one of these.
 
-const KiB = 1024;
-const MiB = 1024 * KiB;
-
 export const limits = {
   /** Payload of one data frame. A unit is 1 MiB of content; zstd may add a little to what it cannot shrink. */
-  frameBytesMax: 4 * MiB,
+  frameBytesMax: 4_194_304,
   /** Content of one unit: large enough that a system call and a message cost nothing beside it, small enough to resend. */
-  unitBytes: MiB,
+  unitBytes: 1_048_576,
   /** Pieces (files or parts of files) in one unit: keeps the work of one unit of tiny files below some 50 ms. */
   unitPiecesMax: 1024,
   /** One section of a manifest, encoded. Entries are at most entryBytesMax, so a section closes well below frameBytesMax. */
-  sectionBytes: MiB,
+  sectionBytes: 1_048_576,
   /** One encoded entry: name 255, symlink 4,095, xattrs as below, extents as below. */
-  entryBytesMax: 2 * MiB,
+  entryBytesMax: 2_097_152,
   /** Entries of one manifest: tables of 32-bit indexes, and about 150 bytes each in memory on every host. */
   entriesMax: 100_000_000,
   /** Linux: NAME_MAX and PATH_MAX (a symlink's target may be 4,095 bytes). */
   nameBytesMax: 255,
   symlinkBytesMax: 4095,
   /** Linux: XATTR_SIZE_MAX for one value, XATTR_LIST_MAX for all names, so a list cannot be longer than this in sum. */
-  xattrValueBytesMax: 64 * KiB,
-  xattrsBytesMax: MiB,
+  xattrValueBytesMax: 65_536,
+  xattrsBytesMax: 1_048_576,
   /** Extents kept of one sparse file; a file with more has its smallest holes filled. */
   extentsMax: 32_768,
   /** A control message between coordinator and agent (JSON). The largest carries a job's members or a batch of reports. */
-  controlBytesMax: 16 * MiB,
+  controlBytesMax: 16_777_216,
   /** What a login shell may print before the agent's first byte (banners, profile scripts) before we give up. */
-  preambleBytesMax: 64 * KiB,
+  preambleBytesMax: 65_536,
   /** Hosts in one job: the chain's length and the members' list. */
   hostsMax: 1000,
   /** Connections of one hop. More than this gains nothing on any link measured. */
   streamsMax: 32,
   /** Time for a peer to finish TLS and its first frame, so that a silent stranger holds no slot. */
   handshakeMsMax: 10_000,
+  /** Time for one address of a peer to answer, so that a firewall that drops packets does not hide the next address. */
+  connectMsMax: 4000,
   /** Strangers in the middle of a handshake at the same time on one listener. */
   handshakesMax: 64,
+  /** A peer with nothing to say sends a ping this often, and one that is silent for silenceMsMax is taken for dead. */
+  pingMs: 2000,
+  silenceMsMax: 8000,
   /** Sent but not taken units that a hop holds in memory; what does not fit is read again from disk later. */
-  hopBufferBytes: 12 * MiB,
+  hopBufferBytes: 12_097_152,
   /** Last lines of a child's stderr kept for its error message. */
-  stderrBytesMax: 16 * KiB,
+  stderrBytesMax: 16_384,
 } as const;

@@ -1,0 +1,175 @@
+import { availableParallelism } from 'node:os';
+import { BatonError } from '@batondb/core/errors';
+import { lowerPriority } from '@batondb/core/files/priority';
+import { dataVersions } from '@batondb/core/protocol/versions';
+import { answerProbe } from '@batondb/core/transfer/receiver';
+import { WorkerPool } from '@batondb/core/transfer/worker-pool';
+import type { Identity } from '@batondb/core/transport/certificate';
+import type { Connection } from '@batondb/core/transport/transport';
+import { fromBase64, fromHex } from '../bytes.ts';
+import type { AgentEvent, RequestName, RequestParams, RequestResult } from '../control/messages.ts';
+import { cleanDirectory } from './clean.ts';
+import { HopSet } from './hops.ts';
+import { inspectDirectory } from './inspect.ts';
+import { type DataPort, openDataPort } from './listen.ts';
+import { findReachable } from './probe.ts';
+import { SourceRole } from './source-role.ts';
+import { TargetRole } from './target-role.ts';
+
+/** Who takes part in a job, as told by the coordinator. */
+export type Membership = {
+  readonly jobId: Uint8Array;
+  /** Our own number. */
+  readonly member: number;
+  /** Certificate fingerprints by number. */
+  readonly members: readonly string[];
+  readonly dataVersion: number;
+};
+
+/** How an agent tells its coordinator something. */
+export type Report = (event: AgentEvent) => void;
+
+/** Each request's answer, by name. */
+type Answers = { readonly [N in RequestName]: (params: RequestParams<N>) => Promise<RequestResult<N>> };
+
+/** More workers than this gain nothing that TLS on the main thread could carry. */
+const workersMax = 4;
+
+/** One host's part in a job: source or target, and relay in either case. */
+export class Agent implements AsyncDisposable {
+  readonly #identity: Identity;
+  readonly #report: Report;
+  readonly #signal: AbortSignal;
+  readonly #answers: Answers;
+  #pool: WorkerPool | undefined;
+  #membership: Membership | undefined;
+  #port: DataPort | undefined;
+  #source: SourceRole | undefined;
+  #target: TargetRole | undefined;
+  #hops: HopSet | undefined;
+
+  constructor(identity: Identity, report: Report, signal: AbortSignal) {
+    this.#identity = identity;
+    this.#report = report;
+    this.#signal = signal;
+    this.#answers = {
+      scan: (params) => this.#scan(params),
+      inspect: async (params) => inspectDirectory(params),
+      listen: (params) => this.#listen(params),
+      join: async (params) => this.#join(params),
+      probe: (params) => this.#probe(params),
+      receive: (params) => this.#receive(params),
+      expect: async ({ epoch }) => this.#expect(epoch),
+      send: async (params) => this.#send(params),
+      verifySource: () => this.#sourceRole().verify(this.#signal),
+      clean: async (params) => ({ found: cleanDirectory(fromBase64(params.directory), params.dryRun) }),
+    };
+  }
+
+  /** Answers a request of the coordinator, whose params have been checked. */
+  async answer(name: RequestName, params: unknown): Promise<unknown> {
+    const answer = this.#answers[name] as (params: unknown) => Promise<unknown>;
+    return await answer(params);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#hops?.[Symbol.dispose]();
+    await this.#port?.listener[Symbol.asyncDispose]();
+    this.#target?.[Symbol.dispose]();
+    await this.#pool?.[Symbol.asyncDispose]();
+  }
+
+  async #scan(params: RequestParams<'scan'>): Promise<RequestResult<'scan'>> {
+    this.#source = await SourceRole.scan(this.#workers(), params, this.#report);
+    return this.#source.summary;
+  }
+
+  async #listen({ port, bind }: RequestParams<'listen'>): Promise<RequestResult<'listen'>> {
+    this.#port = await openDataPort({ port, bind, identity: this.#identity, allowed: () => this.#others() });
+    void this.#serve(this.#port);
+    return { port: this.#port.listener.port, addresses: this.#port.addresses };
+  }
+
+  async #serve(port: DataPort): Promise<void> {
+    for await (const connection of port.listener) void this.#welcome(connection);
+  }
+
+  async #welcome(connection: Connection): Promise<void> {
+    if (this.#target !== undefined) await this.#target.receiver.serve(connection, this.#signal);
+    else if (this.#membership !== undefined) await answerProbe(connection, this.#expectation(this.#membership));
+    else connection.destroy();
+  }
+
+  #expectation({ jobId, member, members }: Membership) {
+    return { jobId, to: member, members, epoch: this.#target?.epoch ?? 0, versions: dataVersions };
+  }
+
+  #others(): ReadonlySet<string> {
+    return new Set(this.#membership?.members.filter((_, number) => number !== this.#membership?.member) ?? []);
+  }
+
+  #join(params: RequestParams<'join'>): RequestResult<'join'> {
+    const { dataVersion, member, members } = params;
+    this.#membership = { jobId: fromBase64(params.jobId), member, members, dataVersion };
+    this.#hops = new HopSet(this.#identity, this.#membership, this.#report);
+    if (params.priority === 'low') lowerPriority();
+    return {};
+  }
+
+  async #probe({ to, addresses, port }: RequestParams<'probe'>): Promise<RequestResult<'probe'>> {
+    const membership = this.#joined();
+    return { address: await findReachable(this.#identity, membership, { to, addresses, port }, this.#signal) };
+  }
+
+  async #receive(params: RequestParams<'receive'>): Promise<RequestResult<'receive'>> {
+    const membership = this.#joined();
+    this.#target = await TargetRole.open({
+      pool: this.#workers(),
+      directory: fromBase64(params.directory),
+      job: { source: params.source, name: fromBase64(params.name) },
+      manifestDigest: fromHex(params.manifestDigest),
+      manifestBytes: params.manifestBytes,
+      verify: params.verify,
+      expectation: () => this.#expectation(membership),
+      report: this.#report,
+      signal: this.#signal,
+    });
+    return {};
+  }
+
+  #send(params: RequestParams<'send'>): RequestResult<'send'> {
+    const supply = this.#source?.supply ?? this.#target?.receiver.tree;
+    if (supply === undefined || this.#hops === undefined) throw early('send');
+    this.#hops.update(Promise.resolve(supply), this.#workers().size, params);
+    return {};
+  }
+
+  #expect(epoch: number): RequestResult<'expect'> {
+    this.#targetRole().expect(epoch);
+    return {};
+  }
+
+  #workers(): WorkerPool {
+    this.#pool ??= new WorkerPool(Math.min(availableParallelism(), workersMax));
+    return this.#pool;
+  }
+
+  #joined(): Membership {
+    if (this.#membership === undefined) throw early('join');
+    return this.#membership;
+  }
+
+  #sourceRole(): SourceRole {
+    if (this.#source === undefined) throw early('scan');
+    return this.#source;
+  }
+
+  #targetRole(): TargetRole {
+    if (this.#target === undefined) throw early('receive');
+    return this.#target;
+  }
+}
+
+function early(missing: string): BatonError {
+  return new BatonError('PROTOCOL', `the request came before ${missing}`);
+}

@@ -1,0 +1,94 @@
+import { BatonError, type ErrorRecord, toErrorRecord } from '@batondb/core/errors';
+import { close, errnos, faccessat } from '@batondb/core/files/libc';
+import { printable } from '@batondb/core/files/names';
+import { openDirectory } from '@batondb/core/files/open';
+import { freeSpace } from '@batondb/core/files/space';
+import { tryStatAt } from '@batondb/core/files/stat';
+import { toBatonError } from '@batondb/core/files/system-error';
+import { peekStaging, type StagingJob } from '@batondb/core/transfer/staging';
+import { fromBase64 } from '../bytes.ts';
+import type { RequestParams, RequestResult } from '../control/messages.ts';
+
+type Inspection = RequestResult<'inspect'>;
+
+const mayWriteAndSearch = 3;
+
+/** Looks at a target directory, changes nothing, and collects every finding rather than stopping at the first. */
+export function inspectDirectory(params: RequestParams<'inspect'>): Inspection {
+  const directory = fromBase64(params.directory);
+  const job: StagingJob = { source: params.source, name: fromBase64(params.name) };
+  const findings: ErrorRecord[] = [];
+  const nothing = { resumedBytes: 0, published: false };
+  const finalPath = `${printable(directory).replace(/\/$/, '')}/${printable(job.name)}`;
+  let descriptor: number;
+  try {
+    descriptor = openDirectory(directory);
+  } catch (error) {
+    return { findings: [toErrorRecord(missing(directory, error))], finalPath, ...nothing };
+  }
+  try {
+    const staged = peekStaging(descriptor, job);
+    if (staged.error !== undefined) findings.push(toErrorRecord(staged.error));
+    const space = freeSpace(directory);
+    if (space.readOnly) findings.push(readOnly(directory));
+    else if (!mayWrite(descriptor)) findings.push(mayNotWrite(directory));
+    const isTaken = typeof tryStatAt(descriptor, job.name) !== 'number';
+    if (isTaken && !staged.isPublished) findings.push(exists(finalPath));
+    const { device, freeBytes, freeInodes } = space;
+    return {
+      findings,
+      finalPath,
+      resumedBytes: staged.claimedBytes,
+      published: staged.isPublished,
+      space: {
+        device: String(device),
+        freeBytes,
+        mount: printable(directory),
+        ...(freeInodes === undefined ? {} : { freeInodes }),
+      },
+    };
+  } finally {
+    close(descriptor);
+  }
+}
+
+function missing(directory: Uint8Array, error: unknown): BatonError {
+  const translated = toBatonError(error, { path: printable(directory) });
+  if (translated.code !== 'NOT_FOUND') return translated;
+  return new BatonError('NOT_FOUND', `${printable(directory)} does not exist`, {
+    hint: 'a target is a directory that exists; make it, or check the path',
+  });
+}
+
+function mayWrite(descriptor: number): boolean {
+  // Root may write anywhere but on a directory marked immutable, which only trying would tell.
+  const here = Buffer.from('.');
+  return faccessat(descriptor, here, mayWriteAndSearch) !== -errnos.EACCES;
+}
+
+function readOnly(directory: Uint8Array): ErrorRecord {
+  return {
+    code: 'READ_ONLY',
+    message: `${printable(directory)} is on a file system that is mounted read-only`,
+    retryable: false,
+    hint: 'mount it read-write, or choose another directory',
+  };
+}
+
+function mayNotWrite(directory: Uint8Array): ErrorRecord {
+  return {
+    code: 'NO_PERMISSION',
+    message: `user ${process.geteuid?.() ?? 0} may not write into ${printable(directory)}`,
+    retryable: false,
+    hint: 'copy as another user (user@host:…), or with --sudo',
+  };
+}
+
+function exists(finalPath: string): ErrorRecord {
+  return {
+    code: 'EXISTS',
+    message: `${finalPath} exists already, and nothing existing is ever overwritten`,
+    retryable: false,
+    hint: 'move it away, choose another directory, or another name with --as',
+  };
+}

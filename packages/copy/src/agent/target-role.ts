@@ -1,0 +1,184 @@
+import { BatonError, toErrorRecord } from '@batondb/core/errors';
+import { entryPath } from '@batondb/core/files/directories';
+import { printable } from '@batondb/core/files/names';
+import { freeSpace } from '@batondb/core/files/space';
+import { Manifest } from '@batondb/core/protocol/manifest';
+import { treeDigest } from '@batondb/core/protocol/tree-digest';
+import { Layout } from '@batondb/core/transfer/layout';
+import { Receiver, type ReceiverOptions } from '@batondb/core/transfer/receiver';
+import { prepareStaging } from '@batondb/core/transfer/resume';
+import { StagedTree } from '@batondb/core/transfer/staged-tree';
+import { Staging, type StagingJob } from '@batondb/core/transfer/staging';
+import type { WorkerPool } from '@batondb/core/transfer/worker-pool';
+import { formatBytes } from '@batondb/core/text/format';
+import { toHex } from '../bytes.ts';
+import type { TargetPhase } from '../events.ts';
+import type { Report } from './agent.ts';
+import { ProgressCount } from './progress-count.ts';
+
+/** What a target is told. */
+export type TargetOptions = {
+  readonly pool: WorkerPool;
+  readonly directory: Uint8Array;
+  readonly job: StagingJob;
+  readonly manifestDigest: Uint8Array;
+  readonly manifestBytes: number;
+  readonly verify: 'wire' | 'disk';
+  readonly expectation: ReceiverOptions['expectation'];
+  readonly report: Report;
+  readonly signal: AbortSignal;
+};
+
+const progressMs = 500;
+
+/** An agent as a target: receives into staging, verifies, applies metadata and gives the copy its final name. */
+export class TargetRole implements Disposable {
+  readonly receiver: Receiver;
+  /** Number of the route that is valid now; 0: none yet. */
+  epoch = 0;
+  readonly #options: TargetOptions;
+  readonly #staging: Staging;
+  readonly #progress = new ProgressCount();
+  readonly #timer: NodeJS.Timeout;
+  #phase: TargetPhase = 'checking';
+  #digest: Promise<Uint8Array> | undefined;
+
+  private constructor(options: TargetOptions, staging: Staging) {
+    this.#options = options;
+    this.#staging = staging;
+    this.receiver = new Receiver({
+      expectation: options.expectation,
+      manifestDigest: options.manifestDigest,
+      manifestBytesMax: options.manifestBytes,
+      prepare: (sections) => this.#prepare(sections),
+      complete: (tree) => this.#complete(tree),
+      onFailure: (error) => this.#fail(error),
+      writesMax: options.pool.size * 2,
+    });
+    this.#timer = setInterval(() => this.#tell(), progressMs);
+  }
+
+  /** Takes or makes the staging directory. When an earlier run had published the copy already, only its leftovers are removed. */
+  static async open(options: TargetOptions): Promise<TargetRole> {
+    const staging = Staging.open(options.directory, options.job);
+    const role = new TargetRole(options, staging);
+    const published = staging.publishedEarlier();
+    if (published !== undefined) {
+      await staging.remove(options.pool);
+      role.#end('done');
+      options.report({ type: 'done', treeDigest: toHex(published) });
+    }
+    return role;
+  }
+
+  /** From now on only the sender of this route is admitted. */
+  expect(epoch: number): void {
+    this.epoch = epoch;
+    this.receiver.dropOlderThan(epoch);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#staging[Symbol.dispose]();
+  }
+
+  async #prepare(sections: readonly Uint8Array[]): Promise<StagedTree> {
+    const { pool, report } = this.#options;
+    // After a reconnect the sender does not send again what we know: then the journal has the manifest.
+    const manifest = Manifest.fromSections(sections, this.#options.manifestDigest);
+    const layout = Layout.of(manifest);
+    this.#progress.start(layout);
+    const { have, report: resumed } = await prepareStaging({
+      pool,
+      staging: this.#staging,
+      manifest,
+      layout,
+      onDamaged: (unit, unitLayout, unitManifest) => this.#tellDamaged(unit, unitLayout, unitManifest),
+    });
+    if (resumed.keptUnits > 0 || resumed.discardedFiles > 0) report({ type: 'resumed', ...resumed });
+    this.#progress.resumed(have);
+    const tree = new StagedTree(pool, this.#staging, { manifest, layout, have });
+    tree.watch((unit) => this.#progress.add(unit));
+    this.#phase = 'receiving';
+    tree.full.then(() => this.#finish(tree, resumed.keptUnits > 0)).catch((error: unknown) => this.#fail(error));
+    return tree;
+  }
+
+  #complete(tree: StagedTree): Promise<Uint8Array> {
+    this.#digest ??= (async () => treeDigest(tree.manifest.digest, tree.have.allDigests(), tree.have.allChanges()))();
+    return this.#digest;
+  }
+
+  async #finish(tree: StagedTree, isResumed: boolean): Promise<void> {
+    const { pool, job, verify, report } = this.#options;
+    const sync = () => pool.run({ kind: 'sync', descriptor: this.#staging.descriptor, scope: 'file-system' });
+    const omit = tree.lostEntries();
+    if (omit.includes(0)) throw new BatonError('SOURCE_CHANGED', 'the source vanished or became unreadable during the copy');
+    if (verify === 'disk') {
+      this.#phase = 'verifying';
+      await sync();
+      await this.#verifyDisk(tree);
+    }
+    this.#phase = 'finishing';
+    const { notKept } = await pool.run({ kind: 'finish', applyAllFiles: isResumed, omit });
+    for (const { what, count, example, reason } of notKept) report({ type: 'not-kept', what, count, example, reason });
+    await sync();
+    const digest = await this.#complete(tree);
+    await this.#staging.publish(digest, pool);
+    await pool.runOnAll({ kind: 'relocate', parentDescriptor: this.#staging.targetDescriptor, rootName: job.name });
+    await this.#staging.remove(pool);
+    this.#end('done');
+    report({ type: 'done', treeDigest: toHex(digest) });
+  }
+
+  async #verifyDisk(tree: StagedTree): Promise<void> {
+    const damaged = await tree.verify(this.#options.signal);
+    for (const unit of damaged) this.#tellDamaged(unit, tree.layout, tree.manifest);
+    const [first] = damaged;
+    if (first === undefined) return;
+    throw new BatonError('DIGEST_MISMATCH', `${damaged.length} units are not on the disk as they were received; the first is unit ${first}`, {
+      hint: 'look for disk errors with dmesg; the same command fetches these units again',
+    });
+  }
+
+  #tellDamaged(unit: number, layout: Layout, manifest: Manifest): void {
+    const [piece] = layout.pieces(unit);
+    if (piece === undefined) return;
+    const { entry, offset } = piece;
+    const path = entryPath(manifest, entry);
+    this.#options.report({ type: 'unit-damaged', unit, path, offset, length: layout.unitBytes(unit) });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#phase === 'done' || this.#phase === 'failed' || this.#options.signal.aborted) return;
+    this.#end('failed');
+    this.receiver.dropOlderThan(Number.POSITIVE_INFINITY);
+    this.#options.report({ type: 'failed', error: toErrorRecord(this.#explain(error)) });
+  }
+
+  /** A full disk is explained with its numbers. */
+  #explain(error: unknown): unknown {
+    if (!(error instanceof BatonError) || error.code !== 'NO_SPACE') return error;
+    const { freeBytes, freeInodes } = freeSpace(this.#options.directory);
+    const missing = this.#progress.totalBytes - this.#progress.doneBytes;
+    const inodes = freeInodes === undefined ? '' : ` and ${freeInodes} inodes`;
+    return new BatonError(
+      'NO_SPACE',
+      `${printable(this.#options.directory)} has ${formatBytes(freeBytes)}${inodes} left, and ${formatBytes(missing)} are still to come`,
+      { hint: 'make space and run the same command again: it continues', cause: error },
+    );
+  }
+
+  #end(phase: 'done' | 'failed'): void {
+    this.#phase = phase;
+    this.#tell();
+    clearInterval(this.#timer);
+  }
+
+  #tell(): void {
+    const { doneBytes, totalBytes, doneFiles, totalFiles, resumedBytes } = this.#progress;
+    const { wireBytes } = this.receiver;
+    const phase = this.#phase;
+    this.#options.report({ type: 'progress', phase, doneBytes, totalBytes, doneFiles, totalFiles, resumedBytes, wireBytes });
+  }
+}

@@ -1,0 +1,180 @@
+import type { ErrorRecord } from '@batondb/core/errors';
+import type { VersionRange } from '@batondb/core/protocol/versions';
+import type { Compression } from '../options.ts';
+import type { NotKept, SourceChange, TargetPhase } from '../events.ts';
+
+// What coordinator and agent say to each other: JSON in length-prefixed frames, over the agent's stdin and stdout.
+// Unknown fields are ignored, so that a newer side may say more; a required field is never added within a version.
+// Paths are base64 (their bytes need not be text), digests hexadecimal. schemas.ts checks all of it where it arrives.
+
+/** Versions of this conversation that this build speaks. */
+export const controlVersions: VersionRange = { min: 1, max: 1 };
+
+/** Comes before the agent's first frame, since a login shell may print before it. */
+export const preamble = '\nBATON AGENT\n';
+
+/** A list that is cut: its first members and how many there are. */
+export type Sample = { readonly first: readonly string[]; readonly total: number };
+
+/** The agent's first frame. */
+export type Greeting = {
+  readonly software: string;
+  readonly control: VersionRange;
+  readonly data: VersionRange;
+  /** SHA-256 of the agent's certificate for this job. */
+  readonly fingerprint: string;
+  readonly hostname: string;
+  /** Tells two names of one machine from two machines. */
+  readonly bootId: string;
+  readonly uid: number;
+  readonly cores: number;
+  /** Of SSH_CONNECTION: the address this host was reached at, and the one it was reached from. */
+  readonly reachedAt?: string;
+  readonly reachedFrom?: string;
+};
+
+/** What a target directory has left. */
+export type Space = {
+  readonly device: string;
+  readonly freeBytes: number;
+  readonly freeInodes?: number;
+  /** Some path on it, for people. */
+  readonly mount: string;
+};
+
+/** A hop to feed: the receiver's number, its route, and where it may be reached. */
+export type HopTarget = {
+  readonly to: number;
+  readonly epoch: number;
+  readonly addresses: readonly string[];
+  readonly port: number;
+};
+
+/** What an abandoned copy left. */
+export type Abandoned = {
+  readonly path: string;
+  readonly source: string;
+  readonly bytes: number;
+  readonly createdMs: number;
+  readonly removed: boolean;
+  readonly reason?: string;
+};
+
+type Nothing = Readonly<Record<never, never>>;
+
+/** Every request: what goes with it and what comes back. */
+export type Requests = {
+  /** Reads the tree's metadata; the agent is the source from now on. */
+  readonly scan: {
+    readonly params: { readonly path: string; readonly exclude: readonly string[]; readonly oneFileSystem: boolean };
+    readonly result: {
+      readonly manifestDigest: string;
+      readonly manifestBytes: number;
+      readonly entries: number;
+      readonly files: number;
+      readonly contentBytes: number;
+      readonly units: number;
+      readonly sockets: Sample;
+      readonly unreadable: Sample;
+    };
+  };
+  /** Looks at a target directory and changes nothing. */
+  readonly inspect: {
+    readonly params: { readonly directory: string; readonly name: string; readonly source: string };
+    readonly result: {
+      readonly findings: readonly ErrorRecord[];
+      readonly finalPath: string;
+      /** What an earlier run claims to have received. */
+      readonly resumedBytes: number;
+      /** An earlier run has published the copy and was stopped before it could clean up. */
+      readonly published: boolean;
+      readonly space?: Space;
+    };
+  };
+  /** Opens the data port. */
+  readonly listen: {
+    readonly params: { readonly port: number; readonly bind?: string };
+    readonly result: { readonly port: number; readonly addresses: readonly string[] };
+  };
+  /** Tells who takes part in the job. */
+  readonly join: {
+    readonly params: {
+      readonly jobId: string;
+      readonly member: number;
+      /** Certificate fingerprints, by member number. */
+      readonly members: readonly string[];
+      readonly dataVersion: number;
+      readonly priority: 'low' | 'normal';
+    };
+    readonly result: Nothing;
+  };
+  /** Tries the addresses of another member in turn. */
+  readonly probe: {
+    readonly params: { readonly to: number; readonly addresses: readonly string[]; readonly port: number };
+    readonly result: { readonly address: string };
+  };
+  /** Makes or takes up the staging directory and waits for a sender. */
+  readonly receive: {
+    readonly params: {
+      readonly directory: string;
+      readonly name: string;
+      readonly source: string;
+      readonly manifestDigest: string;
+      readonly manifestBytes: number;
+      readonly verify: 'wire' | 'disk';
+    };
+    readonly result: Nothing;
+  };
+  /** Only the sender of this route is admitted from now on. */
+  readonly expect: { readonly params: { readonly epoch: number }; readonly result: Nothing };
+  /** The hops this agent feeds from now on; one that is not named ends. */
+  readonly send: {
+    readonly params: {
+      readonly hops: readonly HopTarget[];
+      readonly streams: number;
+      readonly compression: Compression;
+      readonly bytesPerSecond?: number;
+    };
+    readonly result: Nothing;
+  };
+  /** Reads the source again and reports files that are not what was sent. */
+  readonly verifySource: { readonly params: Nothing; readonly result: { readonly treeDigest: string } };
+  /** Lists, and unless `dryRun` removes, what abandoned copies left in a directory. */
+  readonly clean: {
+    readonly params: { readonly directory: string; readonly dryRun: boolean };
+    readonly result: { readonly found: readonly Abandoned[] };
+  };
+};
+
+export type RequestName = keyof Requests;
+export type RequestParams<N extends RequestName> = Requests[N]['params'];
+export type RequestResult<N extends RequestName> = Requests[N]['result'];
+
+/** What an agent tells unasked. */
+export type AgentEvent =
+  | {
+      readonly type: 'progress';
+      readonly phase: TargetPhase;
+      readonly doneBytes: number;
+      readonly totalBytes: number;
+      readonly doneFiles: number;
+      readonly totalFiles: number;
+      readonly wireBytes: number;
+      readonly resumedBytes: number;
+    }
+  | { readonly type: 'resumed'; readonly keptBytes: number; readonly keptUnits: number; readonly discardedFiles: number }
+  | { readonly type: 'unit-damaged'; readonly unit: number; readonly path: string; readonly offset: number; readonly length: number }
+  | ({ readonly type: 'source-change' } & SourceChange)
+  | ({ readonly type: 'not-kept' } & Omit<NotKept, 'target'>)
+  | { readonly type: 'hop-failed'; readonly to: number; readonly epoch: number; readonly error: ErrorRecord }
+  | { readonly type: 'hop-done'; readonly to: number; readonly epoch: number }
+  | { readonly type: 'done'; readonly treeDigest: string }
+  | { readonly type: 'failed'; readonly error: ErrorRecord };
+
+/** One frame of the conversation after the greeting. */
+export type Message =
+  | { readonly kind: 'request'; readonly id: number; readonly name: string; readonly params: unknown }
+  | { readonly kind: 'reply'; readonly id: number; readonly result: unknown }
+  | { readonly kind: 'refusal'; readonly id: number; readonly error: ErrorRecord }
+  | { readonly kind: 'event'; readonly event: unknown }
+  | { readonly kind: 'ping' };

@@ -1,0 +1,280 @@
+import { BatonError, type ErrorRecord, toErrorRecord } from '@batondb/core/errors';
+import { limits } from '@batondb/core/limits';
+import { chooseVersion } from '@batondb/core/protocol/versions';
+import { formatBytes, formatCount } from '@batondb/core/text/format';
+import { randomBytes } from 'node:crypto';
+import { toBase64 } from '../bytes.ts';
+import { controlVersions, type RequestResult } from '../control/messages.ts';
+import { formatEndpoint, formatHost } from '../endpoint.ts';
+import type { Finding } from '../events.ts';
+import type { CopyOptions } from '../options.ts';
+import type { CopyPlan, ResolvedPlan } from '../plan.ts';
+import { candidateAddresses } from './addresses.ts';
+import { AgentSession } from './session.ts';
+
+// Everything that can be known before a byte moves, on all hosts at once. No finding hides another.
+
+export type Scan = RequestResult<'scan'>;
+export type Inspection = RequestResult<'inspect'>;
+
+/** A target whose host answered. */
+export type ReadyTarget = {
+  /** Member number, from 1. */
+  readonly number: number;
+  readonly name: string;
+  readonly directory: Uint8Array;
+  readonly session: AgentSession;
+  readonly inspection: Inspection;
+  readonly listening: RequestResult<'listen'>;
+};
+
+/** What preflight leaves for the copy itself; only when no finding stops it. */
+export type Ready = {
+  readonly source: AgentSession;
+  readonly scan: Scan;
+  /** In the order in which the chain runs. */
+  readonly targets: readonly ReadyTarget[];
+  /** Hops of the plan: the address at which the sender reached each target, by target number. */
+  readonly reached: ReadonlyMap<number, string>;
+};
+
+export type Preflight = { readonly findings: readonly Finding[]; readonly ready: Ready | undefined; readonly scan: Scan | undefined };
+
+/** Rounding of files to blocks, on average half a block of 4 KiB a file. */
+const blockLossBytes = 2048;
+
+/** Starts all agents, into `sessions`, and collects every finding. */
+export class PreflightRun {
+  readonly #plan: ResolvedPlan;
+  readonly #options: CopyOptions;
+  readonly #sessions: AsyncDisposableStack;
+  readonly #signal: AbortSignal;
+  readonly #findings: Finding[] = [];
+
+  constructor(plan: ResolvedPlan, options: CopyOptions, sessions: AsyncDisposableStack, signal: AbortSignal) {
+    this.#plan = plan;
+    this.#options = options;
+    this.#sessions = sessions;
+    this.#signal = signal;
+  }
+
+  async run(onSession: (session: AgentSession) => void, onScan: (scan: Scan) => void): Promise<Preflight> {
+    const { source, targets } = this.#plan;
+    const scanning = this.#onHost(formatHost(source), async () => {
+      const session = await this.#start(source, onSession);
+      const scan = await this.#scan(session);
+      onScan(scan);
+      return { session, scan };
+    });
+    const looking = targets.map((target, index) =>
+      this.#onHost(formatHost(target), () => this.#lookAt(target, index + 1, onSession)),
+    );
+    const [scanned, ...looked] = await Promise.all([scanning, ...looking]);
+    const present = looked.filter((target) => target !== undefined);
+    if (scanned !== undefined) this.#checkSpace(scanned.scan, present);
+    const areAllThere = scanned !== undefined && present.length === targets.length;
+    if (!areAllThere) return { findings: this.#findings, ready: undefined, scan: scanned?.scan };
+    const { session, scan } = scanned;
+    const { ordered, reached } = await this.#connect(session, present);
+    const ready = this.#hasError() ? undefined : { source: session, scan, targets: ordered, reached };
+    return { findings: this.#findings, ready, scan };
+  }
+
+  async #start(endpoint: ResolvedPlan['source'], onSession: (session: AgentSession) => void): Promise<AgentSession> {
+    const session = await AgentSession.start(endpoint, this.#options, this.#signal);
+    this.#sessions.use(session);
+    const { software, control } = session.greeting;
+    if (chooseVersion(controlVersions, control) === undefined) {
+      const theirs = `${control.min} to ${control.max}`;
+      throw new BatonError(
+        'VERSION_MISMATCH',
+        `baton ${software} there speaks control versions ${theirs}, this one ${controlVersions.min} to ${controlVersions.max}`,
+        { hint: 'install releases that are at most one apart on all hosts' },
+      );
+    }
+    onSession(session);
+    return session;
+  }
+
+  async #scan(session: AgentSession): Promise<Scan> {
+    const { exclude, oneFileSystem } = this.#options;
+    const path = toBase64(this.#plan.source.path);
+    const scan = await session.request('scan', { path, exclude, oneFileSystem });
+    const { unreadable } = scan;
+    if (unreadable.total > 0) {
+      throw new BatonError(
+        'NO_PERMISSION',
+        `${formatCount(unreadable.total, 'file')} of the source cannot be read, the first is ${unreadable.first[0] ?? ''}`,
+        { hint: 'copy as a user who may read them, with --sudo, or leave them out with --exclude' },
+      );
+    }
+    return scan;
+  }
+
+  async #lookAt(
+    target: ResolvedPlan['targets'][number],
+    number: number,
+    onSession: (session: AgentSession) => void,
+  ): Promise<ReadyTarget | undefined> {
+    const session = await this.#start(target, onSession);
+    const host = formatHost(target);
+    const { port, bind } = this.#options;
+    const asked = { directory: toBase64(target.path), name: toBase64(this.#plan.name), source: this.#plan.sourceText };
+    const [inspection, listening] = await Promise.all([
+      this.#onHost(host, () => session.request('inspect', asked)),
+      this.#onHost(host, () => session.request('listen', { port, ...(bind === undefined ? {} : { bind }) })),
+    ]);
+    for (const error of inspection?.findings ?? []) this.#find(host, error);
+    if (inspection === undefined || listening === undefined) return undefined;
+    return { number, name: formatEndpoint(target), directory: target.path, session, inspection, listening };
+  }
+
+  /** Targets on one file system share its space. */
+  #checkSpace(scan: Scan, targets: readonly ReadyTarget[]): void {
+    const shares = new Map<string, ReadyTarget[]>();
+    for (const target of targets) {
+      const { space, published } = target.inspection;
+      if (space === undefined || published) continue;
+      const key = `${target.session.greeting.bootId} ${space.device}`;
+      shares.set(key, [...(shares.get(key) ?? []), target]);
+    }
+    for (const sharing of shares.values()) this.#checkShare(scan, sharing);
+  }
+
+  #checkShare(scan: Scan, sharing: readonly ReadyTarget[]): void {
+    const [first] = sharing;
+    const space = first?.inspection.space;
+    if (first === undefined || space === undefined) return;
+    const wholeBytes = scan.contentBytes + scan.files * blockLossBytes;
+    const neededBytes = sharing.reduce((sum, { inspection }) => sum + Math.max(0, wholeBytes - inspection.resumedBytes), 0);
+    const host = formatHost(first.session.endpoint);
+    const copies = sharing.length === 1 ? '' : ` for ${sharing.length} copies`;
+    if (neededBytes > space.freeBytes) {
+      this.#find(host, {
+        code: 'NO_SPACE',
+        message: `${space.mount} has ${formatBytes(space.freeBytes)} free, and ${formatBytes(neededBytes)} are needed${copies}`,
+        retryable: false,
+        hint: `make ${formatBytes(neededBytes - space.freeBytes)} of space, or choose another directory`,
+      });
+    }
+    const neededInodes = scan.entries * sharing.length;
+    const isResumed = sharing.some(({ inspection }) => inspection.resumedBytes > 0);
+    if (space.freeInodes !== undefined && !isResumed && neededInodes > space.freeInodes) {
+      this.#find(host, {
+        code: 'NO_INODES',
+        message: `${space.mount} has ${space.freeInodes} inodes free, and ${neededInodes} are needed${copies}`,
+        retryable: false,
+        hint: 'choose a file system with more inodes',
+      });
+    }
+  }
+
+  /** Makes the hosts members of one job and tries every hop of the plan. */
+  async #connect(
+    source: AgentSession,
+    targets: readonly ReadyTarget[],
+  ): Promise<{ ordered: readonly ReadyTarget[]; reached: Map<number, string> }> {
+    const reached = new Map<number, string>();
+    const sessions = [source, ...targets.map(({ session }) => session)];
+    const dataVersion = this.#chooseDataVersion(sessions);
+    if (dataVersion === undefined) return { ordered: targets, reached };
+    const { priority } = this.#options;
+    const jobId = toBase64(randomBytes(16));
+    const members = sessions.map(({ greeting }) => greeting.fingerprint);
+    await Promise.all(
+      sessions.map((session, member) => session.request('join', { jobId, member, members, dataVersion, priority })),
+    );
+    const ordered = this.#options.order === 'near' ? await this.#nearestFirst(source, targets) : targets;
+    await Promise.all(
+      ordered.map(async (target, index) => {
+        const isChained = this.#options.topology === 'chain' && index > 0;
+        const from = isChained ? (ordered[index - 1]?.session ?? source) : source;
+        const address = await this.#probe(from, target);
+        if (address !== undefined) reached.set(target.number, address);
+      }),
+    );
+    return { ordered, reached };
+  }
+
+  #chooseDataVersion(sessions: readonly AgentSession[]): number | undefined {
+    const min = Math.max(...sessions.map(({ greeting }) => greeting.data.min));
+    const max = Math.min(...sessions.map(({ greeting }) => greeting.data.max));
+    if (min <= max) return max;
+    const spoken = sessions.map(({ endpoint, greeting }) => {
+      return `${formatHost(endpoint)} (baton ${greeting.software}) ${greeting.data.min} to ${greeting.data.max}`;
+    });
+    this.#find(formatHost(this.#plan.source), {
+      code: 'VERSION_MISMATCH',
+      message: `the hosts have no data version in common: ${spoken.join(', ')}`,
+      retryable: false,
+      hint: 'install releases that are at most one apart on all hosts',
+    });
+    return undefined;
+  }
+
+  async #nearestFirst(source: AgentSession, targets: readonly ReadyTarget[]): Promise<readonly ReadyTarget[]> {
+    const timed = await Promise.all(
+      targets.map(async (target) => {
+        const startMs = performance.now();
+        const address = await this.#tryProbe(source, target).catch(() => undefined);
+        return { target, tookMs: address === undefined ? Number.POSITIVE_INFINITY : performance.now() - startMs };
+      }),
+    );
+    return timed.sort((a, b) => a.tookMs - b.tookMs).map(({ target }) => target);
+  }
+
+  async #probe(from: AgentSession, target: ReadyTarget): Promise<string | undefined> {
+    const sender = formatHost(from.endpoint);
+    const receiver = formatHost(target.session.endpoint);
+    try {
+      return await this.#tryProbe(from, target);
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      const record = toErrorRecord(error);
+      this.#find(sender, {
+        ...record,
+        message: `${sender} cannot reach ${receiver} on its data port ${target.listening.port}: ${record.message}`,
+      });
+      return undefined;
+    }
+  }
+
+  async #tryProbe(from: AgentSession, target: ReadyTarget): Promise<string> {
+    const { listening, number } = target;
+    const addresses = candidateAddresses(from, target.session, listening, this.#options.bind);
+    return (await from.request('probe', { to: number, addresses, port: listening.port })).address;
+  }
+
+  /** Runs something about one host; its failure becomes a finding, so that the other hosts are looked at too. */
+  async #onHost<T>(host: string, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      this.#find(host, toErrorRecord(error));
+      return undefined;
+    }
+  }
+
+  #find(host: string, error: ErrorRecord): void {
+    this.#findings.push({ severity: 'error', host, error: { ...error, host } });
+  }
+
+  #hasError(): boolean {
+    return this.#findings.some(({ severity }) => severity === 'error');
+  }
+}
+
+/** Refuses plans that no host has to be asked about. */
+export function checkPlan(plan: CopyPlan): void {
+  if (plan.targets.length === 0) throw new BatonError('USAGE', 'there is no target');
+  if (plan.targets.length > limits.hostsMax) {
+    throw new BatonError('LIMIT', `${plan.targets.length} targets are named; the limit is ${limits.hostsMax}`);
+  }
+  const seen = new Set<string>();
+  for (const target of plan.targets) {
+    const name = formatEndpoint(target);
+    if (seen.has(name)) throw new BatonError('USAGE', `the target ${name} is named twice`);
+    seen.add(name);
+  }
+}

@@ -1,0 +1,71 @@
+import type { ErrorRecord } from '@batondb/core/errors';
+import type { AgentEvent } from '../control/messages.ts';
+import type { TargetProgress, TargetResult } from '../events.ts';
+import type { ReadyTarget } from './preflight.ts';
+import { RateMeter } from './rate-meter.ts';
+
+type ProgressEvent = Extract<AgentEvent, { type: 'progress' }>;
+
+/** What the coordinator knows of one target while the copy runs. */
+export class TargetState {
+  readonly target: ReadyTarget;
+  /** The last thing the target said of its progress. */
+  progress: Omit<ProgressEvent, 'type'>;
+  result: TargetResult | undefined;
+  treeDigest: string | undefined;
+  /** When data last arrived, or its sender was last changed. Milliseconds of performance.now(). */
+  movedAtMs: number = performance.now();
+  /** How often it stood still since it last moved. */
+  stalls = 0;
+  /** Failed attempts of its present sender. */
+  hopFailures = 0;
+  lastHopError: ErrorRecord | undefined;
+  /** Seconds in a row in which it was much slower than its sender. */
+  laggingSeconds = 0;
+  readonly rate: RateMeter = new RateMeter();
+
+  constructor(target: ReadyTarget, totalBytes: number, totalFiles: number) {
+    this.target = target;
+    this.progress = {
+      phase: 'checking',
+      doneBytes: 0,
+      totalBytes,
+      doneFiles: 0,
+      totalFiles,
+      wireBytes: 0,
+      resumedBytes: 0,
+    };
+  }
+
+  /** It is neither done nor failed. */
+  get isOpen(): boolean {
+    return this.result === undefined;
+  }
+
+  /** It still needs data. */
+  get isReceiving(): boolean {
+    return this.isOpen && (this.progress.phase === 'receiving' || this.progress.phase === 'checking');
+  }
+
+  /** Takes what the target says of itself. */
+  take({ type: _, ...progress }: ProgressEvent): void {
+    const hasMoved = progress.doneBytes !== this.progress.doneBytes || progress.phase !== this.progress.phase;
+    const { totalBytes, totalFiles } = this.progress;
+    // A target learns the totals with the manifest; until then ours stand.
+    this.progress = progress.totalFiles === 0 ? { ...progress, totalBytes, totalFiles } : progress;
+    if (progress.phase === 'receiving') this.rate.observe(progress.doneBytes - progress.resumedBytes);
+    if (!hasMoved) return;
+    this.movedAtMs = performance.now();
+    this.stalls = 0;
+    this.hopFailures = 0;
+  }
+
+  /** For the progress event. */
+  show(): TargetProgress {
+    const { phase, doneBytes, totalBytes, doneFiles, totalFiles } = this.progress;
+    const rateBytesPerSecond = this.rate.bytesPerSecond();
+    const etaSeconds = rateBytesPerSecond > 0 ? (totalBytes - doneBytes) / rateBytesPerSecond : undefined;
+    const shown = this.result === undefined ? phase : this.result.state;
+    return { target: this.target.name, phase: shown, doneBytes, totalBytes, doneFiles, totalFiles, rateBytesPerSecond, etaSeconds };
+  }
+}

@@ -1,0 +1,303 @@
+import { BatonError, type ErrorRecord, toErrorRecord } from '@batondb/core/errors';
+import { toBase64 } from '../bytes.ts';
+import type { AgentEvent } from '../control/messages.ts';
+import { formatHost } from '../endpoint.ts';
+import type { CopyEvent, CopySummary, SourceChange, TargetResult } from '../events.ts';
+import type { CopyOptions } from '../options.ts';
+import type { ResolvedPlan } from '../plan.ts';
+import { candidateAddresses } from './addresses.ts';
+import type { Ready } from './preflight.ts';
+import { Routing } from './routing.ts';
+import type { AgentSession } from './session.ts';
+import { TargetState } from './target-state.ts';
+import { judge } from './watch.ts';
+
+const source = 0;
+const progressMs = 500;
+const watchMs = 1_000;
+/** Attempts of one sender before another one is tried. */
+const hopFailuresMax = 3;
+/** Changed files that the summary names. */
+const changesNamedMax = 1_000;
+
+/** The copy itself: starts it on all hosts, mends the chain when a host fails, and ends with a result for every target. */
+export class TransferRun {
+  readonly #plan: ResolvedPlan;
+  readonly #options: CopyOptions;
+  readonly #ready: Ready;
+  readonly #emit: (event: CopyEvent) => void;
+  readonly #routing: Routing;
+  readonly #states = new Map<number, TargetState>();
+  readonly #startMs = performance.now();
+  readonly #changes: SourceChange[] = [];
+  #changesTotal = 0;
+  #allOver: () => void = () => undefined;
+
+  constructor(plan: ResolvedPlan, options: CopyOptions, ready: Ready, emit: (event: CopyEvent) => void) {
+    this.#plan = plan;
+    this.#options = options;
+    this.#ready = ready;
+    this.#emit = emit;
+    const { scan, targets } = ready;
+    this.#routing = new Routing(targets.map(({ number }) => number), options.topology);
+    for (const target of targets) this.#states.set(target.number, new TargetState(target, scan.contentBytes, scan.files));
+  }
+
+  /** Takes a change of the source that was seen before the transfer began. */
+  noteChange(change: SourceChange): void {
+    this.#changesTotal++;
+    if (this.#changes.length < changesNamedMax) this.#changes.push(change);
+    this.#emit({ type: 'source-change', change });
+  }
+
+  /** Runs to the end. Rejects only when `signal` aborts. */
+  async run(signal: AbortSignal): Promise<CopySummary> {
+    const over = new Promise<void>((resolve) => {
+      this.#allOver = resolve;
+    });
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+    this.#ready.source.listen((event) => this.#onSourceEvent(event));
+    void this.#ready.source.ended.then((reason) => this.#onSourceLost(reason));
+    const timers = [
+      setInterval(() => this.#emit({ type: 'progress', targets: this.#all().map((state) => state.show()) }), progressMs),
+      setInterval(() => this.#watch(), watchMs),
+    ];
+    try {
+      await Promise.race([Promise.all(this.#all().map((state) => this.#startTarget(state))), aborted]);
+      this.#tellSender(source);
+      await Promise.race([over, aborted]);
+      if (this.#options.verify === 'disk') await Promise.race([this.#verifySource(), aborted]);
+      return this.#summary();
+    } finally {
+      for (const timer of timers) clearInterval(timer);
+    }
+  }
+
+  async #startTarget(state: TargetState): Promise<void> {
+    const { session, number, directory } = state.target;
+    const { manifestDigest, manifestBytes } = this.#ready.scan;
+    session.listen((event) => this.#onTargetEvent(state, event));
+    void session.ended.then((reason) => this.#fail(state, toErrorRecord(reason)));
+    try {
+      await session.request('receive', {
+        directory: toBase64(directory),
+        name: toBase64(this.#plan.name),
+        source: this.#plan.sourceText,
+        manifestDigest,
+        manifestBytes,
+        verify: this.#options.verify,
+      });
+      if (!state.isOpen) return;
+      await session.request('expect', { epoch: this.#routing.epoch(number) });
+      this.#tellSender(number);
+    } catch (error) {
+      this.#fail(state, toErrorRecord(error));
+    }
+  }
+
+  #onTargetEvent(state: TargetState, event: AgentEvent): void {
+    const { name: target } = state.target;
+    switch (event.type) {
+      case 'progress':
+        state.take(event);
+        return;
+      case 'resumed':
+        this.#emit({ ...event, target });
+        return;
+      case 'unit-damaged':
+        this.#emit({ ...event, target });
+        return;
+      case 'not-kept': {
+        const { type: _, ...notKept } = event;
+        this.#emit({ type: 'not-kept', notKept: { target, ...notKept } });
+        return;
+      }
+      case 'done':
+        this.#finish(state, event.treeDigest);
+        return;
+      case 'failed':
+        this.#fail(state, event.error);
+        return;
+      default:
+        this.#onHopEvent(event);
+    }
+  }
+
+  #onSourceEvent(event: AgentEvent): void {
+    if (event.type === 'source-change') this.noteChange({ path: event.path, what: event.what });
+    else this.#onHopEvent(event);
+  }
+
+  #onHopEvent(event: AgentEvent): void {
+    if (event.type !== 'hop-failed' && event.type !== 'hop-done') return;
+    const state = this.#states.get(event.to);
+    if (state === undefined || event.epoch !== this.#routing.epoch(event.to)) return;
+    if (event.type === 'hop-done') {
+      this.#routing.finish(event.to);
+      return;
+    }
+    if (!state.isOpen) return;
+    state.hopFailures++;
+    state.lastHopError = event.error;
+    const isHopeless = event.error.code === 'DIGEST_MISMATCH' && this.#routing.upstream(event.to) !== source;
+    if (isHopeless || state.hopFailures >= hopFailuresMax) this.#avoidSender(state, event.error.message);
+  }
+
+  #watch(): void {
+    for (const state of this.#all()) {
+      const { number } = state.target;
+      const upstream = this.#states.get(this.#routing.upstream(number));
+      const verdict = judge(state, upstream, this.#routing.hasChildren(number), performance.now());
+      if (verdict === 'stalled') {
+        state.stalls++;
+        state.movedAtMs = performance.now();
+        this.#reroute(this.#routing.demote(number), `${state.target.name} stands still`);
+        this.#avoidSender(state, 'no data arrived for 10 s');
+      } else if (verdict === 'lagging') {
+        this.#reroute(this.#routing.demote(number), `${state.target.name} is slower than its sender`);
+      } else if (verdict === 'given-up') {
+        const message = `${state.target.name} received nothing for 40 s from any sender${lastWords(state)}`;
+        this.#fail(state, { code: 'STALLED', message, retryable: true, hint: 'look at the disk and the network of that host, and run the same command again: it continues' });
+      }
+    }
+  }
+
+  #avoidSender(state: TargetState, reason: string): void {
+    const { number } = state.target;
+    const before = this.#routing.upstream(number);
+    state.hopFailures = 0;
+    if (this.#routing.avoid(number)) this.#announce(number, before, reason);
+  }
+
+  #reroute(targets: readonly number[], reason: string): void {
+    for (const number of targets) this.#announce(number, undefined, reason);
+  }
+
+  #announce(number: number, before: number | undefined, reason: string): void {
+    const state = this.#states.get(number);
+    if (state === undefined) return;
+    const from = before === undefined ? '' : this.#memberName(before);
+    this.#emit({ type: 'rerouted', target: state.target.name, from, to: this.#memberName(this.#routing.upstream(number)), reason });
+    state.movedAtMs = performance.now();
+    state.laggingSeconds = 0;
+    void this.#applyRoute(state);
+    // Whoever fed it before learns that it is not to feed it any more.
+    for (const member of [source, ...this.#states.keys()]) if (member !== this.#routing.upstream(number)) this.#tellSender(member);
+  }
+
+  async #applyRoute(state: TargetState): Promise<void> {
+    const { number, session } = state.target;
+    try {
+      await session.request('expect', { epoch: this.#routing.epoch(number) });
+      this.#tellSender(this.#routing.upstream(number));
+    } catch {
+      // The end of its conversation is handled where it ends.
+    }
+  }
+
+  /** Tells a member which targets it feeds now. */
+  #tellSender(member: number): void {
+    const state = this.#states.get(member);
+    if (state?.result?.state === 'failed') return;
+    const sender = state?.target.session ?? this.#ready.source;
+    const { streams, compress, bandwidthBytesPerSecond } = this.#options;
+    const hops = this.#routing.fedBy(member).map((hop) => ({ ...hop, ...this.#reach(sender, hop.to) }));
+    const request = {
+      hops,
+      streams: streams === 0 ? Math.min(this.#ready.source.greeting.cores, 4) : streams,
+      compression: compress,
+      ...(bandwidthBytesPerSecond === undefined ? {} : { bytesPerSecond: bandwidthBytesPerSecond }),
+    };
+    // A sender that is gone is noticed by the end of its conversation.
+    sender.request('send', request).catch(() => undefined);
+  }
+
+  #reach(from: AgentSession, to: number): { addresses: string[]; port: number } {
+    const state = this.#states.get(to);
+    if (state === undefined) throw new Error(`R1: there is no target ${to}`);
+    const { session, listening } = state.target;
+    const candidates = candidateAddresses(from, session, listening, this.#options.bind);
+    const reached = this.#ready.reached.get(to);
+    const addresses = reached === undefined ? candidates : [...new Set([reached, ...candidates])];
+    return { addresses, port: listening.port };
+  }
+
+  #finish(state: TargetState, treeDigest: string): void {
+    if (!state.isOpen) return;
+    state.treeDigest = treeDigest;
+    this.#routing.finish(state.target.number);
+    this.#settle(state, { state: 'done', treeDigest });
+  }
+
+  #fail(state: TargetState, error: ErrorRecord): void {
+    if (!state.isOpen) return;
+    this.#settle(state, { state: 'failed', error: { ...error, host: formatHost(state.target.session.endpoint) } });
+    this.#reroute(this.#routing.lose(state.target.number), `${state.target.name} failed`);
+  }
+
+  #onSourceLost(reason: BatonError): void {
+    for (const state of this.#all()) this.#fail(state, toErrorRecord(reason));
+  }
+
+  #settle(state: TargetState, end: Pick<TargetResult, 'state' | 'error' | 'treeDigest'>): void {
+    const { target, progress } = state;
+    state.result = {
+      target: target.name,
+      finalPath: target.inspection.finalPath,
+      contentBytes: progress.doneBytes,
+      resumedBytes: progress.resumedBytes,
+      wireBytes: progress.wireBytes,
+      durationMs: performance.now() - this.#startMs,
+      ...end,
+    };
+    this.#emit({ type: end.state === 'done' ? 'target-done' : 'target-failed', result: state.result });
+    if (this.#all().every(({ isOpen }) => !isOpen)) this.#allOver();
+  }
+
+  /** The source is read again; a target that got something else without the source having changed is not trusted. */
+  async #verifySource(): Promise<void> {
+    if (this.#all().every(({ result }) => result?.state === 'failed')) return;
+    const { treeDigest } = await this.#ready.source.request('verifySource', {});
+    for (const state of this.#all()) {
+      const { result } = state;
+      if (result?.state !== 'done' || result.treeDigest === treeDigest || this.#changesTotal > 0) continue;
+      const error = toErrorRecord(
+        new BatonError('DIGEST_MISMATCH', `${result.target} has tree digest ${result.treeDigest}, and the source ${treeDigest}`),
+      );
+      state.result = { ...result, state: 'failed', error };
+      this.#emit({ type: 'target-failed', result: state.result });
+    }
+  }
+
+  #summary(): CopySummary {
+    const { scan } = this.#ready;
+    const targets = this.#all().flatMap(({ result }) => (result === undefined ? [] : [result]));
+    return {
+      source: this.#plan.sourceText,
+      manifestDigest: scan.manifestDigest,
+      entries: scan.entries,
+      files: scan.files,
+      contentBytes: scan.contentBytes,
+      wireBytes: targets.reduce((sum, { wireBytes }) => sum + wireBytes, 0),
+      durationMs: performance.now() - this.#startMs,
+      targets,
+      changes: this.#changes,
+      changesTotal: this.#changesTotal,
+      skippedSockets: scan.sockets.total,
+    };
+  }
+
+  #all(): TargetState[] {
+    return [...this.#states.values()];
+  }
+
+  #memberName(member: number): string {
+    return this.#states.get(member)?.target.name ?? this.#plan.sourceText;
+  }
+}
+
+function lastWords({ lastHopError }: TargetState): string {
+  return lastHopError === undefined ? '' : `; the last attempt ended with: ${lastHopError.message}`;
+}

@@ -1,0 +1,31 @@
+import { BatonError } from '@batondb/core/errors';
+import { isSafeName, printable } from '@batondb/core/files/names';
+import { textToBytes } from '@batondb/core/text/bytes';
+import { type Endpoint, formatEndpoint, nameOfCopy } from './endpoint.ts';
+
+/** What is copied, and where to. */
+export type CopyPlan = { readonly source: Endpoint; readonly targets: readonly Endpoint[] };
+
+/** A plan with what follows from it. */
+export type ResolvedPlan = CopyPlan & {
+  /** The source as the user would write it. */
+  readonly sourceText: string;
+  /** The name of the copy in every target directory. */
+  readonly name: Uint8Array;
+};
+
+/** Works out the name of the copy; USAGE when there is none. */
+export function resolvePlan(plan: CopyPlan, as: string | undefined): ResolvedPlan {
+  const { source } = plan;
+  const sourceText = formatEndpoint(source);
+  const name = as === undefined ? nameOfCopy(source) : textToBytes(as);
+  if (name === undefined) {
+    throw new BatonError('USAGE', `the source ${sourceText} has no name of its own`, { hint: 'name the copy with --as' });
+  }
+  if (!isSafeName(name)) {
+    throw new BatonError('USAGE', `${printable(name)} is no name of a copy`, {
+      hint: 'a name has 1 to 255 bytes and no slash, and is neither . nor ..',
+    });
+  }
+  return { ...plan, sourceText, name };
+}

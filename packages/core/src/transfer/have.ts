@@ -1,0 +1,75 @@
+import type { PieceChange } from '../protocol/changes.ts';
+
+// What a host has of a snapshot: a bit, a digest and the reader's remarks for each unit.
+
+const digestBytes = 32;
+
+/** The units a host has. Resume, relays and healing all read this one structure. */
+export class HaveSet {
+  readonly unitCount: number;
+  readonly #bits: Uint8Array;
+  readonly #digests: Uint8Array;
+  readonly #changes = new Map<number, readonly PieceChange[]>();
+  #count = 0;
+
+  constructor(unitCount: number) {
+    this.unitCount = unitCount;
+    this.#bits = new Uint8Array(Math.ceil(unitCount / 8));
+    this.#digests = new Uint8Array(unitCount * digestBytes);
+  }
+
+  /** How many units are there. */
+  get count(): number {
+    return this.#count;
+  }
+
+  get isFull(): boolean {
+    return this.#count === this.unitCount;
+  }
+
+  has(unit: number): boolean {
+    return ((this.#bits[unit >> 3] ?? 0) & (1 << (unit & 7))) !== 0;
+  }
+
+  /** Marks a unit as there. `changes` are the source's remarks on files that changed while they were read. */
+  add(unit: number, digest: Uint8Array, changes: readonly PieceChange[] = []): void {
+    if (unit >= this.unitCount) throw new RangeError(`no unit ${unit} among ${this.unitCount}`);
+    if (!this.has(unit)) this.#count++;
+    this.#bits[unit >> 3] = (this.#bits[unit >> 3] ?? 0) | (1 << (unit & 7));
+    this.#digests.set(digest, unit * digestBytes);
+    if (changes.length > 0) this.#changes.set(unit, changes);
+    else this.#changes.delete(unit);
+  }
+
+  /** The 32-byte digest of a unit that is there. */
+  digest(unit: number): Uint8Array {
+    return this.#digests.subarray(unit * digestBytes, (unit + 1) * digestBytes);
+  }
+
+  changes(unit: number): readonly PieceChange[] {
+    return this.#changes.get(unit) ?? [];
+  }
+
+  /** The numbers of the units that are there, ascending. */
+  *units(): Generator<number> {
+    for (let unit = 0; unit < this.unitCount; unit++) if (this.has(unit)) yield unit;
+  }
+
+  /** All remarks, by unit, ascending. */
+  allChanges(): { unit: number; changes: readonly PieceChange[] }[] {
+    return [...this.#changes].sort(([a], [b]) => a - b).map(([unit, changes]) => ({ unit, changes }));
+  }
+
+  /** The digests of all units, 32 bytes each, in the order of their numbers. Meaningful when full. */
+  allDigests(): Uint8Array {
+    return this.#digests;
+  }
+
+  /** The bits and digests of `count` units from `first` (a multiple of 8) on, as a HAVE message gives them. */
+  slice(first: number, count: number): { bitmap: Uint8Array; digests: Uint8Array } {
+    const end = Math.min(first + count, this.unitCount);
+    const digests: Uint8Array[] = [];
+    for (let unit = first; unit < end; unit++) if (this.has(unit)) digests.push(this.digest(unit));
+    return { bitmap: this.#bits.slice(first >> 3, Math.ceil(end / 8)), digests: Buffer.concat(digests) };
+  }
+}

@@ -1,0 +1,176 @@
+import { DirectoryHandles } from '../files/directories.ts';
+import { toBatonError } from '../files/system-error.ts';
+import { syncDirectory, syncFileSystem } from '../files/publish.ts';
+import { removeTree } from '../files/remove.ts';
+import { TreeReader } from '../files/tree-reader.ts';
+import { TreeWriter } from '../files/tree-writer.ts';
+import { walkTree } from '../files/walk.ts';
+import { Manifest, ManifestBuilder } from '../protocol/manifest.ts';
+import type { PieceChange } from '../protocol/changes.ts';
+import type { Job, JobOf, JobResult, TreeDescription } from './jobs.ts';
+import { Layout, type Piece } from './layout.ts';
+import { encodeUnit, openUnit, unitDigest } from './unit-codec.ts';
+
+// What a worker thread does, as plain synchronous code: one job at a time, on a tree opened before.
+
+type Outcome = { readonly result: unknown; readonly transfer: readonly ArrayBuffer[] };
+
+type OpenTree = {
+  readonly manifest: Manifest;
+  readonly layout: Layout;
+  readonly reader: TreeReader;
+  readonly writer: TreeWriter | undefined;
+  readonly handles: DirectoryHandles;
+};
+
+/** Runs jobs. Holds the tree that an `open` job named. */
+export class JobRunner {
+  #tree: OpenTree | undefined;
+
+  /** Does one job. Throws BatonErrors for the world's failures. */
+  run(job: Job): Outcome {
+    try {
+      return this.#run(job);
+    } catch (error) {
+      throw toBatonError(error);
+    }
+  }
+
+  #run(job: Job): Outcome {
+    switch (job.kind) {
+      case 'walk':
+        return done<'walk'>(walk(job));
+      case 'open':
+        this.#close();
+        this.#tree = openTree(job.tree);
+        return done<'open'>(undefined);
+      case 'relocate':
+        this.#opened().reader.relocate(job.parentDescriptor, job.rootName);
+        return done<'relocate'>(undefined);
+      case 'read':
+        return this.#read(job);
+      case 'write':
+        return this.#write(job.payload);
+      case 'hash':
+        return done<'hash'>(this.#hash(job.unit, job.fromDisk));
+      case 'directories':
+        this.#writer().makeDirectories();
+        return done<'directories'>(undefined);
+      case 'discard':
+        for (const entry of job.entries) this.#writer().discard(entry);
+        return done<'discard'>(undefined);
+      case 'finish':
+        return done<'finish'>({
+          notKept: this.#writer().finish({ applyAllFiles: job.applyAllFiles, omit: new Set(job.omit) }),
+        });
+      case 'sync':
+        if (job.scope === 'file') syncDirectory(job.descriptor);
+        else syncFileSystem(job.descriptor);
+        return done<'sync'>(undefined);
+      case 'remove':
+        removeTree(job.parentDescriptor, job.name);
+        return done<'remove'>(undefined);
+      default:
+        return job satisfies never;
+    }
+  }
+
+  #read({ unit, compression, changes: known }: JobOf<'read'>): Outcome {
+    const { content, changes: seen } = this.#content(unit);
+    const changes = known ?? seen;
+    const { payload, digest } = encodeUnit(unit, content, changes, compression);
+    return { result: { payload, digest, changes } satisfies JobResult<'read'>, transfer: [payload.buffer] };
+  }
+
+  #write(payload: Uint8Array<ArrayBuffer>): Outcome {
+    const { layout, manifest } = this.#opened();
+    const writer = this.#writer();
+    const { unit, digest, changes, content } = openUnit(payload);
+    layout.checkUnit(unit, content.byteLength);
+    const lost = new Set(changes.filter(isLost).map(({ piece }) => piece));
+    let at = 0;
+    for (const [index, piece] of layout.pieces(unit).entries()) {
+      const bytes = content.subarray(at, at + piece.length);
+      at += piece.length;
+      if (lost.has(index)) continue;
+      if (isWholeFile(piece, manifest)) writer.writeWholeFile(piece.entry, bytes);
+      else writer.writePiece(piece.entry, piece.offset, bytes);
+    }
+    const result = { unit, digest: new Uint8Array(digest), changes, payload } satisfies JobResult<'write'>;
+    return { result, transfer: [payload.buffer] };
+  }
+
+  #hash(unit: number, fromDisk: boolean): JobResult<'hash'> {
+    const { layout, reader } = this.#opened();
+    if (fromDisk) for (const piece of layout.pieces(unit)) reader.dropCache(piece.entry, piece.offset, piece.length);
+    const { content, changes } = this.#content(unit);
+    return { digest: new Uint8Array(unitDigest(content)), changes };
+  }
+
+  #content(unit: number): { content: Uint8Array; changes: PieceChange[] } {
+    const { layout, reader } = this.#opened();
+    const content = new Uint8Array(layout.unitBytes(unit));
+    const changes: PieceChange[] = [];
+    let at = 0;
+    for (const [index, piece] of layout.pieces(unit).entries()) {
+      const { change } = reader.readPiece(piece.entry, piece.offset, content.subarray(at, at + piece.length));
+      if (change !== undefined) changes.push({ piece: index, change });
+      at += piece.length;
+    }
+    return { content, changes };
+  }
+
+  #close(): void {
+    this.#tree?.reader.close();
+    this.#tree?.writer?.close();
+    this.#tree?.handles.close();
+  }
+
+  #opened(): OpenTree {
+    if (this.#tree === undefined) throw new Error('a job came before its tree was opened');
+    return this.#tree;
+  }
+
+  #writer(): TreeWriter {
+    const { writer } = this.#opened();
+    if (writer === undefined) throw new Error('a source is never written');
+    return writer;
+  }
+}
+
+/** A file that is gone or closed to us at the source has no content to write. */
+export function isLost({ change }: PieceChange): boolean {
+  return change === 'vanished' || change === 'unreadable';
+}
+
+function done<K extends Job['kind']>(result: JobResult<K>): Outcome {
+  return { result, transfer: [] };
+}
+
+function isWholeFile(piece: Piece, manifest: Manifest): boolean {
+  const entry = manifest.entry(piece.entry);
+  return entry.kind === 'file' && entry.extents === undefined && piece.offset === 0 && piece.length === entry.sizeBytes;
+}
+
+function openTree(tree: TreeDescription): OpenTree {
+  const manifest = Manifest.fromShare(tree.manifest);
+  const handles = new DirectoryHandles(manifest, tree.parentDescriptor, tree.rootName);
+  return {
+    manifest,
+    layout: Layout.of(manifest),
+    handles,
+    reader: new TreeReader(manifest, handles, { checkIdentity: tree.role === 'source' }),
+    writer: tree.role === 'staging' ? new TreeWriter(manifest, handles) : undefined,
+  };
+}
+
+function walk(job: JobOf<'walk'>): JobResult<'walk'> {
+  const builder = new ManifestBuilder();
+  const entries = walkTree(job);
+  for (let next = entries.next(); ; next = entries.next()) {
+    if (next.done) {
+      return { manifest: builder.finish().share(), report: next.value };
+    }
+    builder.add(next.value);
+  }
+}

@@ -1,0 +1,65 @@
+import type { PieceChange } from '../protocol/changes.ts';
+import type { NotKept } from '../files/tree-writer.ts';
+import type { WalkReport } from '../files/walk.ts';
+import type { ManifestShare } from '../protocol/manifest.ts';
+
+// What the main thread asks of a worker thread. All work that touches files, hashes or compresses is a job.
+
+/** How a unit read for the wire is compressed. `auto` tries a sample first and keeps what zstd shrinks by too little. */
+export type UnitCompression = { readonly mode: 'none' | 'auto' } | { readonly mode: 'zstd'; readonly level: number };
+
+/** A tree every worker opens once. Descriptors belong to the process: the main thread opens and closes them. */
+export type TreeDescription = {
+  /** Descriptor of the directory the root entry lies in. */
+  readonly parentDescriptor: number;
+  /** The root's name there; a staged root has another one than its entry says. */
+  readonly rootName: Uint8Array;
+  readonly manifest: ManifestShare;
+  /** `source`: files are compared with the manifest when read. `staging`: they are written, and read as they are. */
+  readonly role: 'source' | 'staging';
+};
+
+export type Job =
+  | { readonly kind: 'walk'; readonly root: Uint8Array; readonly exclude: readonly string[]; readonly oneFileSystem: boolean }
+  | { readonly kind: 'open'; readonly tree: TreeDescription }
+  | { readonly kind: 'relocate'; readonly parentDescriptor: number; readonly rootName: Uint8Array }
+  | { readonly kind: 'read'; readonly unit: number; readonly compression: UnitCompression; /** What a relay says of the unit: what its source said. */ readonly changes?: readonly PieceChange[] }
+  | { readonly kind: 'write'; readonly payload: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'hash'; readonly unit: number; readonly fromDisk: boolean }
+  | { readonly kind: 'directories' }
+  | { readonly kind: 'discard'; readonly entries: readonly number[] }
+  | { readonly kind: 'finish'; readonly applyAllFiles: boolean; readonly omit: readonly number[] }
+  /** One open file, or all of the file system it is on: a call that may take long. */
+  | { readonly kind: 'sync'; readonly descriptor: number; readonly scope: 'file' | 'file-system' }
+  | { readonly kind: 'remove'; readonly parentDescriptor: number; readonly name: Uint8Array };
+
+/** The job of a kind. */
+export type JobOf<K extends Job['kind']> = Extract<Job, { readonly kind: K }>;
+
+type Results = {
+  walk: { readonly manifest: ManifestShare; readonly report: WalkReport };
+  open: undefined;
+  relocate: undefined;
+  /** `payload` is a whole UNIT message. */
+  read: {
+    readonly payload: Uint8Array<ArrayBuffer>;
+    readonly digest: Uint8Array;
+    readonly changes: readonly PieceChange[];
+  };
+  /** `payload` comes back, so that a relay can send it on. */
+  write: {
+    readonly unit: number;
+    readonly digest: Uint8Array;
+    readonly changes: readonly PieceChange[];
+    readonly payload: Uint8Array<ArrayBuffer>;
+  };
+  hash: { readonly digest: Uint8Array; readonly changes: readonly PieceChange[] };
+  directories: undefined;
+  discard: undefined;
+  finish: { readonly notKept: readonly NotKept[] };
+  sync: undefined;
+  remove: undefined;
+};
+
+/** What a job of a kind gives. */
+export type JobResult<K extends Job['kind']> = Results[K];

@@ -1,0 +1,138 @@
+import { limits } from '../limits.ts';
+import type { CompressionChoice } from './compression-choice.ts';
+import type { UnitSupply } from './supply.ts';
+
+/** A unit ready to be written to a connection. */
+export type ReadyUnit = { readonly unit: number; readonly payload: Uint8Array<ArrayBuffer> };
+
+/**
+ * The units one receiver still needs, in the order in which they can be had, a bounded number of them in memory.
+ *
+ * A slow receiver never slows its sender down: what does not fit here is dropped and read again from disk when its
+ * turn comes (T5).
+ */
+export class Outbox implements Disposable {
+  readonly #supply: UnitSupply;
+  readonly #choice: CompressionChoice;
+  readonly #readsMax: number;
+  /** Units the receiver has, or that were queued for it. */
+  readonly #settled: Uint8Array;
+  readonly #ready: ReadyUnit[] = [];
+  readonly #watch: Disposable;
+  #readyBytes = 0;
+  #reading = 0;
+  #cursor = 0;
+  /** Units below the cursor that became available after it had passed. */
+  readonly #late: number[] = [];
+  #lateNext = 0;
+  #wake: (() => void)[] = [];
+  #failure: Error | undefined;
+
+  /** `readsMax`: how many units may be read from disk at the same time. */
+  constructor(supply: UnitSupply, choice: CompressionChoice, readsMax: number) {
+    this.#supply = supply;
+    this.#choice = choice;
+    this.#readsMax = readsMax;
+    this.#settled = new Uint8Array(supply.layout.unitCount);
+    this.#watch = supply.watch((unit, payload) => this.#available(unit, payload));
+  }
+
+  /** The receiver has this unit already. To be said before the first take(). */
+  settle(unit: number): void {
+    this.#settled[unit] = 1;
+  }
+
+  /** The next unit to send; waits until there is one. Rejects when a unit cannot be read or `signal` aborts. */
+  async take(signal: AbortSignal): Promise<ReadyUnit> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.#failure !== undefined) throw this.#failure;
+      const ready = this.#ready.shift();
+      this.#choice.observe(ready !== undefined);
+      if (ready !== undefined) {
+        this.#readyBytes -= ready.payload.byteLength;
+        this.#fill();
+        return ready;
+      }
+      this.#fill();
+      await this.#change(signal);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#watch[Symbol.dispose]();
+    this.#failure ??= new Error('the outbox was closed');
+    this.#signalChange();
+  }
+
+  #available(unit: number, payload: Uint8Array<ArrayBuffer> | undefined): void {
+    if (this.#settled[unit] === 1) return;
+    const fits = payload !== undefined && this.#readyBytes + payload.byteLength <= limits.hopBufferBytes;
+    if (fits) this.#push({ unit, payload });
+    else if (unit < this.#cursor) this.#late.push(unit);
+    this.#signalChange();
+  }
+
+  #push(ready: ReadyUnit): void {
+    this.#settled[ready.unit] = 1;
+    this.#ready.push(ready);
+    this.#readyBytes += ready.payload.byteLength;
+  }
+
+  #fill(): void {
+    while (
+      this.#failure === undefined &&
+      this.#reading < this.#readsMax &&
+      this.#readyBytes + (this.#reading + 1) * limits.unitBytes <= limits.hopBufferBytes
+    ) {
+      const unit = this.#next();
+      if (unit === undefined) return;
+      this.#settled[unit] = 1;
+      this.#reading++;
+      this.#supply.read(unit, this.#choice.current()).then(
+        (payload) => {
+          this.#reading--;
+          this.#push({ unit, payload });
+          this.#fill();
+          this.#signalChange();
+        },
+        (error: Error) => {
+          this.#reading--;
+          this.#failure ??= error;
+          this.#signalChange();
+        },
+      );
+    }
+  }
+
+  #next(): number | undefined {
+    while (this.#lateNext < this.#late.length) {
+      const unit = this.#late[this.#lateNext++] ?? 0;
+      if (this.#settled[unit] === 0) return unit;
+    }
+    this.#late.length = 0;
+    this.#lateNext = 0;
+    while (this.#cursor < this.#settled.length) {
+      const unit = this.#cursor++;
+      if (this.#settled[unit] === 0 && this.#supply.has(unit)) return unit;
+    }
+    return undefined;
+  }
+
+  #change(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const onAbort = () => resolve();
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#wake.push(() => {
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      });
+    });
+  }
+
+  #signalChange(): void {
+    const wake = this.#wake;
+    this.#wake = [];
+    for (const resolve of wake) resolve();
+  }
+}

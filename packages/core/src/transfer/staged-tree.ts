@@ -1,0 +1,107 @@
+import { BatonError } from '../errors.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import { decodeUnit } from '../protocol/unit.ts';
+import { HaveSet } from './have.ts';
+import { isLost } from './job-runner.ts';
+import type { UnitCompression } from './jobs.ts';
+import type { Layout } from './layout.ts';
+import type { Staging } from './staging.ts';
+import type { SupplyListener, UnitSupply } from './supply.ts';
+import type { WorkerPool } from './worker-pool.ts';
+
+/** What a receiver has of a tree: units are verified, written, recorded, and from then on supplied to others. */
+export class StagedTree implements UnitSupply {
+  readonly manifest: Manifest;
+  readonly layout: Layout;
+  readonly have: HaveSet;
+  /** Resolves when the last unit is there. */
+  readonly full: Promise<void>;
+  readonly #pool: WorkerPool;
+  readonly #staging: Staging;
+  readonly #listeners = new Set<SupplyListener>();
+  readonly #writing = new Set<number>();
+  #resolveFull: () => void = () => undefined;
+
+  /** `pool` has the tree open as `staging`; `have` are the units found good from an earlier run. */
+  constructor(pool: WorkerPool, staging: Staging, tree: { manifest: Manifest; layout: Layout; have: HaveSet }) {
+    this.#pool = pool;
+    this.#staging = staging;
+    this.manifest = tree.manifest;
+    this.layout = tree.layout;
+    this.have = tree.have;
+    this.full = new Promise((resolve) => {
+      this.#resolveFull = resolve;
+    });
+    if (this.have.isFull) this.#resolveFull();
+  }
+
+  has(unit: number): boolean {
+    return this.have.has(unit);
+  }
+
+  digest(unit: number): Uint8Array | undefined {
+    return this.have.has(unit) ? this.have.digest(unit) : undefined;
+  }
+
+  learn(): void {
+    // What a receiver knows it has verified itself.
+  }
+
+  /** Verifies and writes one UNIT message, records it, and passes it on to those that wait for it. */
+  async write(payload: Uint8Array<ArrayBuffer>): Promise<void> {
+    const number = decodeUnit(payload).unit;
+    // Healing can bring a unit twice: over the old hop and over the new one.
+    if (this.has(number) || this.#writing.has(number)) return;
+    this.#writing.add(number);
+    try {
+      const written = await this.#pool.run({ kind: 'write', payload }, [payload.buffer]);
+      this.#staging.record(written.unit, written.digest, written.changes);
+      this.have.add(written.unit, written.digest, written.changes);
+      for (const listener of this.#listeners) listener(written.unit, written.payload);
+    } finally {
+      this.#writing.delete(number);
+    }
+    if (this.have.isFull) this.#resolveFull();
+  }
+
+  async read(unit: number, compression: UnitCompression): Promise<Uint8Array<ArrayBuffer>> {
+    const changes = this.have.changes(unit);
+    const { payload, digest } = await this.#pool.run({ kind: 'read', unit, compression, changes });
+    if (Buffer.compare(digest, this.have.digest(unit)) !== 0) {
+      throw new BatonError('DIGEST_MISMATCH', `unit ${unit} is no longer what was received here, so it cannot be passed on`);
+    }
+    return payload;
+  }
+
+  /** Reads every unit again from the disk; the numbers of those that are not what was received. */
+  async verify(signal: AbortSignal): Promise<number[]> {
+    const damaged: number[] = [];
+    const next = { unit: 0 };
+    const reader = async () => {
+      while (next.unit < this.layout.unitCount) {
+        signal.throwIfAborted();
+        const unit = next.unit++;
+        if (this.have.changes(unit).some(isLost)) continue;
+        const { digest } = await this.#pool.run({ kind: 'hash', unit, fromDisk: true });
+        if (Buffer.compare(digest, this.have.digest(unit)) !== 0) damaged.push(unit);
+      }
+    };
+    await Promise.all(Array.from({ length: this.#pool.size }, reader));
+    return damaged.sort((a, b) => a - b);
+  }
+
+  /** Files that the source could no longer read, by entry: they are left out of the copy. */
+  lostEntries(): number[] {
+    const lost = new Set<number>();
+    for (const { unit, changes } of this.have.allChanges()) {
+      const pieces = this.layout.pieces(unit);
+      for (const change of changes) if (isLost(change)) lost.add(pieces[change.piece]?.entry ?? 0);
+    }
+    return [...lost];
+  }
+
+  watch(listener: SupplyListener): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+}

@@ -1,0 +1,257 @@
+import { blake3 } from '@napi-rs/blake-hash';
+import { BatonError } from '../errors.ts';
+import { check, close, errnos, flags, mkdirat, openat } from '../files/libc.ts';
+import { lockDirectory } from '../files/lock.ts';
+import { printable } from '../files/names.ts';
+import { openDirectory } from '../files/open.ts';
+import { renameNoReplace, syncDirectory } from '../files/publish.ts';
+import { removeTree } from '../files/remove.ts';
+import { type Stat, statDescriptor, tryStatAt } from '../files/stat.ts';
+import type { PieceChange } from '../protocol/changes.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import type { HaveSet } from './have.ts';
+import { type EarlierCopy, JournalFile } from './journal-file.ts';
+import type { Layout } from './layout.ts';
+import type { WorkerPool } from './worker-pool.ts';
+
+// The directory a copy grows in, inside of its target directory: `.baton-KEY.partial`, which holds
+//   journal   what was received so far, and of what (JournalFile)
+//   tree      the copy itself
+// KEY follows from source and final name, so that the same command finds its own again. It is locked while a copy is at
+// work. The copy takes its final name as the last step, and only if that name is free (T6).
+
+/** The name of the copy inside of its staging directory. */
+export const stagedTreeName: Uint8Array = Buffer.from('tree');
+
+/** Version of the layout above. */
+export const stagingFormatVersion = 1;
+
+/** What is copied, and to which name. */
+export type StagingJob = {
+  /** The source as the user wrote it. */
+  readonly source: string;
+  /** The final name, one component. */
+  readonly name: Uint8Array;
+};
+
+const stagingPattern = /^\.baton-[0-9a-f]{16}\.partial$/;
+
+/** The name of a copy's staging directory. */
+export function stagingName(job: StagingJob): Uint8Array {
+  const key = blake3(Buffer.concat([Buffer.from(job.source), Buffer.of(0), job.name]));
+  return Buffer.from(`.baton-${key.toString('hex', 0, 8)}.partial`);
+}
+
+/** Whether a name is that of a staging directory. */
+export function isStagingName(name: Uint8Array): boolean {
+  return stagingPattern.test(Buffer.from(name).toString('latin1'));
+}
+
+/** A staging directory that is ours alone until it is disposed. */
+export class Staging implements Disposable {
+  /** Descriptor of the target directory. */
+  readonly targetDescriptor: number;
+  /** Descriptor of the staging directory. */
+  readonly descriptor: number;
+  /** What an earlier run left; undefined when there is nothing of use. */
+  readonly earlier: EarlierCopy | undefined;
+  readonly #job: StagingJob;
+  readonly #journal: JournalFile;
+  readonly #lock: Disposable;
+
+  private constructor(targetDescriptor: number, descriptor: number, job: StagingJob, lock: Disposable) {
+    this.targetDescriptor = targetDescriptor;
+    this.descriptor = descriptor;
+    this.#job = job;
+    this.#lock = lock;
+    this.#journal = new JournalFile(descriptor);
+    this.earlier = this.#journal.read();
+    checkVersion(this.earlier);
+  }
+
+  /** Makes the staging directory in `directory`, or takes up the one an earlier run left. BUSY when another copy has it. */
+  static open(directory: Uint8Array, job: StagingJob): Staging {
+    const target = openDirectory(directory);
+    let descriptor = -1;
+    try {
+      const name = stagingName(job);
+      const made = mkdirat(target, name, 0o700);
+      if (made !== -errnos.EEXIST) check(made, 'mkdirat', () => `${printable(directory)}/${printable(name)}`);
+      descriptor = openOwn(target, name, directory);
+      const lock = lockDirectory(descriptor);
+      // Whoever had the lock before may have finished and removed the directory.
+      const found = tryStatAt(target, name);
+      if (typeof found === 'number' || found.inode !== statDescriptor(descriptor).inode) {
+        throw new BatonError('BUSY', `${printable(directory)}: another copy has just finished here`, { retryable: true });
+      }
+      return new Staging(target, descriptor, job, lock);
+    } catch (error) {
+      if (descriptor >= 0) close(descriptor);
+      close(target);
+      throw error;
+    }
+  }
+
+  /** Starts a new journal in place of an old one, with the units that are known to be good. One atomic step. */
+  begin(tree: { manifest: Manifest; layout: Layout; have: HaveSet }): void {
+    this.#journal.begin({ formatVersion: stagingFormatVersion, ...this.#job }, tree);
+  }
+
+  /** Goes on with the journal that is there, from its last whole record. */
+  resume(): void {
+    this.#journal.resume();
+  }
+
+  /** Records a unit whose content has been written. */
+  record(unit: number, digest: Uint8Array, changes: readonly PieceChange[]): void {
+    this.#journal.append({ type: 'unit', unit, digest, changes });
+  }
+
+  /**
+   * Gives the copy its final name; EXISTS when something has taken that name meanwhile. The copy must be complete,
+   * verified and synced. A crash at any point leaves either the staged copy or the final one, whole.
+   */
+  async publish(treeDigest: Uint8Array, pool: WorkerPool): Promise<void> {
+    const staged = tryStatAt(this.descriptor, stagedTreeName);
+    if (typeof staged === 'number') throw new Error('T6: only a staged copy is published');
+    this.#journal.append({ type: 'commit', device: staged.device, inode: staged.inode, treeDigest });
+    await pool.run({ kind: 'sync', descriptor: this.#journal.descriptor, scope: 'file' });
+    renameNoReplace(this.descriptor, stagedTreeName, this.targetDescriptor, this.#job.name);
+    for (const descriptor of [this.descriptor, this.targetDescriptor]) {
+      await pool.run({ kind: 'sync', descriptor, scope: 'file' });
+    }
+  }
+
+  /** The digest of the copy if an earlier run had published it and was stopped before it could clean up. */
+  publishedEarlier(): Uint8Array | undefined {
+    const commit = this.earlier?.commit;
+    if (commit === undefined) return undefined;
+    const final = tryStatAt(this.targetDescriptor, this.#job.name);
+    return isSame(final, commit) && typeof tryStatAt(this.descriptor, stagedTreeName) === 'number' ? commit.treeDigest : undefined;
+  }
+
+  /** Removes the staging directory and what is in it. */
+  async remove(pool: WorkerPool): Promise<void> {
+    await pool.run({ kind: 'remove', parentDescriptor: this.targetDescriptor, name: stagingName(this.#job) });
+  }
+
+  [Symbol.dispose](): void {
+    this.#journal[Symbol.dispose]();
+    this.#lock[Symbol.dispose]();
+    close(this.descriptor);
+    close(this.targetDescriptor);
+  }
+}
+
+/** What a look at a staging directory tells, without changing anything. */
+export type StagingPeek = {
+  /** Bytes that the journal claims. */
+  readonly claimedBytes: number;
+  /** The copy has its final name already; only the staging directory is left to remove. */
+  readonly isPublished: boolean;
+  /** Why it cannot be used: another copy is at work on it, or it is somebody else's. */
+  readonly error: unknown;
+};
+
+/** Looks at what an earlier run of the same copy left in an open target directory. */
+export function peekStaging(targetDescriptor: number, job: StagingJob): StagingPeek {
+  const name = stagingName(job);
+  const nothing = { claimedBytes: 0, isPublished: false, error: undefined };
+  if (tryStatAt(targetDescriptor, name) === -errnos.ENOENT) return nothing;
+  try {
+    using found = openStaging(targetDescriptor, name);
+    checkVersion(found.earlier);
+    const { earlier } = found;
+    if (earlier === undefined) return nothing;
+    const isStaged = typeof tryStatAt(found.descriptor, stagedTreeName) !== 'number';
+    const isPublished =
+      !isStaged && earlier.commit !== undefined && isSame(tryStatAt(targetDescriptor, job.name), earlier.commit);
+    return { claimedBytes: claimedBytes(earlier), isPublished, error: undefined };
+  } catch (error) {
+    return { ...nothing, error };
+  }
+}
+
+/** What a staging directory of any copy holds. */
+export function describeStaging(
+  targetDescriptor: number,
+  name: Uint8Array,
+): { source: string; bytes: number; createdMs: number; isBusy: boolean } {
+  try {
+    using found = openStaging(targetDescriptor, name);
+    const { earlier } = found;
+    const createdMs = Number(statDescriptor(found.descriptor).changeTimeNs / 1_000_000n);
+    if (earlier === undefined) return { source: '?', bytes: 0, createdMs, isBusy: false };
+    return {
+      source: earlier.job.source,
+      bytes: claimedBytes(earlier),
+      createdMs: Date.parse(earlier.job.created),
+      isBusy: false,
+    };
+  } catch (error) {
+    if (error instanceof BatonError && error.code === 'BUSY') return { source: '?', bytes: 0, createdMs: 0, isBusy: true };
+    throw error;
+  }
+}
+
+/** Removes a staging directory that no copy is at work on; BUSY otherwise. */
+export function removeStaging(targetDescriptor: number, name: Uint8Array): void {
+  using _held = openStaging(targetDescriptor, name);
+  removeTree(targetDescriptor, name);
+  syncDirectory(targetDescriptor);
+}
+
+/** Opens, locks and reads a staging directory that is there. */
+function openStaging(
+  targetDescriptor: number,
+  name: Uint8Array,
+): Disposable & { readonly descriptor: number; readonly earlier: EarlierCopy | undefined } {
+  const descriptor = openOwn(targetDescriptor, name, Buffer.from('.'));
+  try {
+    const lock = lockDirectory(descriptor);
+    const dispose = () => {
+      lock[Symbol.dispose]();
+      close(descriptor);
+    };
+    return { descriptor, earlier: new JournalFile(descriptor).read(), [Symbol.dispose]: dispose };
+  } catch (error) {
+    close(descriptor);
+    throw error;
+  }
+}
+
+function claimedBytes({ claimed, layout }: EarlierCopy): number {
+  let bytes = 0;
+  for (const unit of claimed.units()) bytes += layout.unitBytes(unit);
+  return bytes;
+}
+
+/** Whether `final` is the very thing that a commit record speaks of. */
+function isSame(final: Stat | number, commit: { device: bigint; inode: bigint }): boolean {
+  return typeof final !== 'number' && final.device === commit.device && final.inode === commit.inode;
+}
+
+/** Opens a staging directory, unless somebody else made it: in a directory that all can write to, it could be a trap. */
+function openOwn(target: number, name: Uint8Array, directory: Uint8Array): number {
+  const path = () => `${printable(directory)}/${printable(name)}`;
+  const descriptor = check(openat(target, name, flags.O_RDONLY | flags.O_DIRECTORY | flags.O_NOFOLLOW), 'openat', path);
+  const { uid, mode } = statDescriptor(descriptor);
+  const ours = process.geteuid?.() ?? 0;
+  if (uid === ours && (mode & 0o077) === 0) return descriptor;
+  close(descriptor);
+  throw new BatonError(
+    'NO_PERMISSION',
+    `${path()} belongs to user ${uid} with mode ${mode.toString(8)}; a staging directory of ours belongs to user ${ours} with mode 700`,
+    { hint: 'run the copy as the same user as before, or remove that directory' },
+  );
+}
+
+/** What a newer baton left is not ours to take apart. */
+function checkVersion(earlier: EarlierCopy | undefined): void {
+  if (earlier === undefined || earlier.job.formatVersion <= stagingFormatVersion) return;
+  throw new BatonError(
+    'VERSION_MISMATCH',
+    `the staging directory has format ${earlier.job.formatVersion}, and this baton knows up to ${stagingFormatVersion}`,
+    { hint: 'continue with the newer baton, or remove it with: baton copy clean DIR' },
+  );
+}

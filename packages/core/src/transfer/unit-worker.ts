@@ -1,0 +1,19 @@
+import { parentPort } from 'node:worker_threads';
+import { toErrorRecord } from '../errors.ts';
+import { JobRunner } from './job-runner.ts';
+import type { WorkerReply, WorkerRequest } from './worker-pool.ts';
+
+// The shell of a worker thread: jobs in, results out. Buffers a result names move back without a copy.
+
+const port = parentPort;
+if (port === null) throw new Error('this module runs in a worker thread');
+const runner = new JobRunner();
+
+port.on('message', ({ number, job }: WorkerRequest) => {
+  try {
+    const { result, transfer } = runner.run(job);
+    port.postMessage({ number, result } satisfies WorkerReply, [...transfer]);
+  } catch (error) {
+    port.postMessage({ number, error: toErrorRecord(error) } satisfies WorkerReply);
+  }
+});

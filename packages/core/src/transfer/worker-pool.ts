@@ -1,0 +1,80 @@
+import { Worker } from 'node:worker_threads';
+import { BatonError, type ErrorRecord, fromErrorRecord } from '../errors.ts';
+import type { Job, JobOf, JobResult } from './jobs.ts';
+
+// Worker threads that do jobs. A worker takes one job after the other; which one takes a job is the pool's choice.
+
+/** What goes to a worker thread. */
+export type WorkerRequest = { readonly number: number; readonly job: Job };
+/** What comes back. */
+export type WorkerReply =
+  | { readonly number: number; readonly result: unknown }
+  | { readonly number: number; readonly error: ErrorRecord };
+
+type Waiting = { readonly resolve: (result: never) => void; readonly reject: (error: Error) => void };
+type Slot = { readonly worker: Worker; readonly waiting: Map<number, Waiting> };
+
+/** A fixed number of worker threads. Disposing ends them, whatever they are doing. */
+export class WorkerPool implements AsyncDisposable {
+  readonly #slots: Slot[] = [];
+  #lastNumber = 0;
+  #failure: Error | undefined;
+
+  /** `size` threads, started at once. */
+  constructor(size: number) {
+    for (let index = 0; index < size; index++) this.#slots.push(this.#start());
+  }
+
+  get size(): number {
+    return this.#slots.length;
+  }
+
+  /** Has the least busy worker do a job. `transfer` names buffers that move to the worker instead of being copied. */
+  run<K extends Job['kind']>(job: JobOf<K>, transfer: readonly ArrayBuffer[] = []): Promise<JobResult<K>> {
+    let chosen = this.#slots[0];
+    for (const slot of this.#slots) if (chosen === undefined || slot.waiting.size < chosen.waiting.size) chosen = slot;
+    if (chosen === undefined) throw new Error('a pool has at least one worker');
+    return this.#post(chosen, job, transfer);
+  }
+
+  /** Has every worker do a job: for what all of them must know. */
+  async runOnAll<K extends Job['kind']>(job: JobOf<K>): Promise<void> {
+    await Promise.all(this.#slots.map((slot) => this.#post(slot, job, [])));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#failure ??= new BatonError('INTERRUPTED', 'the worker threads were ended');
+    await Promise.all(this.#slots.map(({ worker }) => worker.terminate()));
+  }
+
+  #post<K extends Job['kind']>(slot: Slot, job: JobOf<K>, transfer: readonly ArrayBuffer[]): Promise<JobResult<K>> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const number = ++this.#lastNumber;
+    return new Promise((resolve, reject) => {
+      slot.waiting.set(number, { resolve, reject });
+      slot.worker.postMessage({ number, job } satisfies WorkerRequest, [...transfer]);
+    });
+  }
+
+  #start(): Slot {
+    // The same file name with the ending this module itself has: source in a checkout, JavaScript when built.
+    const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const worker = new Worker(new URL(`./unit-worker.${ending}`, import.meta.url));
+    const slot: Slot = { worker, waiting: new Map() };
+    worker.on('message', (reply: WorkerReply) => {
+      const waiting = slot.waiting.get(reply.number);
+      slot.waiting.delete(reply.number);
+      if ('error' in reply) waiting?.reject(fromErrorRecord(reply.error));
+      else waiting?.resolve(reply.result as never);
+    });
+    worker.on('error', (error) => this.#fail(slot, error instanceof Error ? error : new Error(String(error))));
+    worker.on('exit', () => this.#fail(slot, new BatonError('INTERRUPTED', 'a worker thread ended')));
+    return slot;
+  }
+
+  #fail(slot: Slot, error: Error): void {
+    this.#failure ??= error;
+    for (const { reject } of slot.waiting.values()) reject(this.#failure);
+    slot.waiting.clear();
+  }
+}
