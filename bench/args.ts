@@ -70,7 +70,8 @@ export function parseOptions(argv: readonly string[]): BenchOptions | undefined 
 
 function wholeNumber(option: string, text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`${option} must be a whole number from 1, not ${text}`);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new Error(`${option} must be a whole number from 1, not ${text}`);
   return value;
 }
 

@@ -93,7 +93,12 @@ export class Bench {
     return this.#sources.get(data);
   }
 
-  async #command(method: Method, data: DataSet, directory: string, targets: readonly string[]): Promise<Parameters<typeof measure>[0]> {
+  async #command(
+    method: Method,
+    data: DataSet,
+    directory: string,
+    targets: readonly string[],
+  ): Promise<Parameters<typeof measure>[0]> {
     const sshServer = method.ssh === true ? prepareSshServer(join(directory, 'ssh'), await freePort()) : undefined;
     const environment: Record<string, string> = {
       SOURCE: data.parent,
@@ -123,7 +128,9 @@ export class Bench {
     const path = join(target, data.name);
     const copy = isFirst ? digestTree(path) : { ...warmTree(path), digest: source?.digest };
     if (copy.digest !== source?.digest || copy.files !== source?.files || copy.bytes !== source?.bytes) {
-      throw new Error(`its copy of ${copy.files} files, ${copy.bytes} bytes is not the source's ${source?.files} files, ${source?.bytes} bytes`);
+      throw new Error(
+        `its copy of ${copy.files} files, ${copy.bytes} bytes is not the source's ${source?.files} files, ${source?.bytes} bytes`,
+      );
     }
   }
 }

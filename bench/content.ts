@@ -81,7 +81,7 @@ export class PageContent implements Content {
     const page = this.#page.fill(0);
     page.writeUInt32BE(this.#random.below(2 ** 32), 0);
     page.writeUInt32BE(this.#pageNumber, 4);
-    page.writeUInt32BE(this.#pageNumber - 1 >>> 0, 8);
+    page.writeUInt32BE((this.#pageNumber - 1) >>> 0, 8);
     page.writeUInt32BE(this.#pageNumber + 1, 12);
     // Pages are 15/16 full after a load in key order, less after random inserts.
     const end = pageBytes - 512 - this.#random.below(6 * 1024);

@@ -22,12 +22,16 @@ const smallFileBytes = 9 * 1024;
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2));
   if (options === undefined) {
-    process.stdout.write(`${usage}\nMethods:\n${allMethods.map(({ name, title }) => `  ${name.padEnd(18)} ${title}\n`).join('')}`);
+    process.stdout.write(
+      `${usage}\nMethods:\n${allMethods.map(({ name, title }) => `  ${name.padEnd(18)} ${title}\n`).join('')}`,
+    );
     return 0;
   }
   const abort = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => abort.abort(new Error(`ended by ${name}`)));
-  const directory = options.directory === undefined ? mkdtempSync(join(tmpdir(), 'baton-bench-')) : resolve(options.directory);
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(name, () => abort.abort(new Error(`ended by ${name}`)));
+  const directory =
+    options.directory === undefined ? mkdtempSync(join(tmpdir(), 'baton-bench-')) : resolve(options.directory);
   mkdirSync(directory, { recursive: true });
   const runDirectory = mkdtempSync(join(directory, 'runs-'));
   try {
@@ -39,7 +43,12 @@ async function main(): Promise<number> {
   }
 }
 
-async function runAll(options: BenchOptions, directory: string, runDirectory: string, signal: AbortSignal): Promise<Report> {
+async function runAll(
+  options: BenchOptions,
+  directory: string,
+  runDirectory: string,
+  signal: AbortSignal,
+): Promise<Report> {
   const start = performance.now();
   const methods = chooseMethods(options.only);
   requireSpace(directory, options, methods);
@@ -79,7 +88,10 @@ async function runAll(options: BenchOptions, directory: string, runDirectory: st
       const source = bench.source(name);
       return source === undefined ? [] : [{ name, ...source }];
     }),
-    runs: failures.length === 0 ? runs : runs.filter((run) => !failures.some((failure) => failure.method === run.method && failure.data === run.data)),
+    runs:
+      failures.length === 0
+        ? runs
+        : runs.filter((run) => !failures.some((failure) => failure.method === run.method && failure.data === run.data)),
     failures,
     goals: judge(runs),
   };
@@ -90,7 +102,8 @@ function chooseMethods(only: readonly string[]): Method[] {
   if (unknown !== undefined) throw new Error(`--only: no method is called ${unknown}; see --help`);
   const chosen = allMethods.filter(({ name }) => only.length === 0 || only.includes(name));
   const missing = new Set(chosen.flatMap(({ needs }) => needs).filter((program) => findProgram(program) === undefined));
-  if (missing.size > 0) throw new Error(`not installed: ${[...missing].join(', ')}; README.md of bench lists the packages`);
+  if (missing.size > 0)
+    throw new Error(`not installed: ${[...missing].join(', ')}; README.md of bench lists the packages`);
   if (chosen.some(({ script }) => script.includes('$BATON')) && findProgram(batonPath) === undefined) {
     throw new Error(`${batonPath} is not there`);
   }
@@ -104,7 +117,8 @@ function chooseData(options: BenchOptions, directory: string): DataSet[] {
   };
   const names = options.data.length === 0 ? ['large', 'small'] : options.data;
   return names.map((name) => {
-    if (name !== 'large' && name !== 'small') throw new Error(`--data: no data set is called ${name}; there are large and small`);
+    if (name !== 'large' && name !== 'small')
+      throw new Error(`--data: no data set is called ${name}; there are large and small`);
     return makers[name]();
   });
 }
@@ -114,7 +128,9 @@ function requireSpace(directory: string, options: BenchOptions, methods: readonl
   const copies = methods.reduce((sum, { targets }) => sum + (targets ?? 1), 0) * options.rounds;
   const needed = largeSpaceFactor * options.sizeBytes + (copies + 1) * options.files * smallFileBytes;
   if (bavail * bsize < needed) {
-    throw new Error(`${directory} has ${bavail * bsize} bytes free, the bench needs ${needed}; name another place with --dir`);
+    throw new Error(
+      `${directory} has ${bavail * bsize} bytes free, the bench needs ${needed}; name another place with --dir`,
+    );
   }
 }
 

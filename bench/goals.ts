@@ -9,7 +9,8 @@ const memoryMiBMax = 256;
 
 /** Every goal that the runs can answer, the strict readings of a goal right below it. */
 export function judge(runs: readonly Run[]): Goal[] {
-  const of = (data: DataSet['name'], method: string) => runs.filter((run) => run.data === data && run.method === method);
+  const of = (data: DataSet['name'], method: string) =>
+    runs.filter((run) => run.data === data && run.method === method);
   const goals: Goal[] = [];
   const atLeast = (text: string, least: number, measured: number | undefined) => {
     if (measured !== undefined) goals.push({ text, measured, isMet: measured >= least, unit: '×' });
@@ -21,7 +22,11 @@ export function judge(runs: readonly Run[]): Goal[] {
     const [baton, transferpy] = [of(data, 'baton'), of(data, 'transferpy')];
     const batonCpu = (run: Run) => run.sample.cpuSeconds;
     atLeast(`${data}: transferpy takes at least 6 times as long`, 6, ratio(transferpy, baton, wall));
-    atLeast(`${data}: … its 3 s pause and its sums of the target left out`, 6, ratioOfParts(transferpy, baton, pipelineWall, wall));
+    atLeast(
+      `${data}: … its 3 s pause and its sums of the target left out`,
+      6,
+      ratioOfParts(transferpy, baton, pipelineWall, wall),
+    );
     atLeast(`${data}: transferpy costs at least 5 times the CPU`, 5, ratio(transferpy, baton, batonCpu));
     atLeast(`${data}: … its sums of the target left out`, 5, ratioOfParts(transferpy, baton, pipelineCpu, batonCpu));
   }

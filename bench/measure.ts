@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
@@ -18,7 +18,11 @@ export type Sample = {
   /** Bytes that went over the loopback device meanwhile, of the whole machine, protocol headers included. */
   readonly loopbackBytes: number;
   /** What the script said: after how many seconds, and what CPU it had cost by then (where that can be known). */
-  readonly phases: readonly { readonly name: string; readonly wallSeconds: number; readonly cpuSeconds: number | undefined }[];
+  readonly phases: readonly {
+    readonly name: string;
+    readonly wallSeconds: number;
+    readonly cpuSeconds: number | undefined;
+  }[];
   /** Processes of the method that were still there a moment after it said it was done, and were ended. */
   readonly leftovers: readonly string[];
 };
@@ -44,8 +48,8 @@ const leaveMs = 500;
  * nothing of it runs any more afterwards, however it ended.
  */
 export async function measure(command: Command, signal: AbortSignal): Promise<Sample> {
-  let wrapperPid: number | undefined;
-  const scope = openScope(() => wrapperPid);
+  const root: { pid: number | undefined } = { pid: undefined };
+  const scope = openScope(() => root.pid);
   const log = openSync(command.logPath, 'w');
   const wrapper = spawn('bash', [wrapperPath], {
     stdio: ['ignore', log, log, 'pipe'],
@@ -62,7 +66,7 @@ export async function measure(command: Command, signal: AbortSignal): Promise<Sa
     },
   });
   closeSync(log);
-  wrapperPid = wrapper.pid;
+  root.pid = wrapper.pid;
   const exited = once(wrapper, 'exit');
   const memory = new MemorySampler(scope);
   const end = AbortSignal.any([signal, AbortSignal.timeout(command.msMax)]);
@@ -88,7 +92,11 @@ export async function measure(command: Command, signal: AbortSignal): Promise<Sa
 }
 
 /** Reads what the wrapper says. Undefined when the method failed or the wrapper ended early. */
-async function follow(control: Duplex, scope: Scope, memory: MemorySampler): Promise<Omit<Sample, 'leftovers'> | undefined> {
+async function follow(
+  control: Duplex,
+  scope: Scope,
+  memory: MemorySampler,
+): Promise<Omit<Sample, 'leftovers'> | undefined> {
   const phases: { name: string; at: number; cpu: number | undefined }[] = [];
   let cpuBefore = 0;
   let ofChildren = 0;
@@ -155,7 +163,10 @@ async function waitUntilEmpty(scope: Scope): Promise<void> {
 
 /** A line such as `0m1.250s 0m0.120s` of the shell's `times`: user and system together. */
 function shellSeconds(line: string): number {
-  return [...line.matchAll(/(\d+)m([\d.]+)s/g)].reduce((sum, match) => sum + Number(match[1]) * 60 + Number(match[2]), 0);
+  return [...line.matchAll(/(\d+)m([\d.]+)s/g)].reduce(
+    (sum, match) => sum + Number(match[1]) * 60 + Number(match[2]),
+    0,
+  );
 }
 
 function loopbackBytes(): number {

@@ -1,6 +1,6 @@
+import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
 import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { join } from 'node:path';
 
 /** Where the program is, or undefined. Looks where a login of root would, too: sshd is not on everybody's PATH. */

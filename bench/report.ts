@@ -22,7 +22,15 @@ export type Report = {
 const baseName = 'baton';
 
 const header = [
-  'method', 'wall s', 'CPU s', 'memory MiB', 'loopback MiB', 'wall ÷ baton', 'CPU ÷ baton', 'sync after s', 'runs',
+  'method',
+  'wall s',
+  'CPU s',
+  'memory MiB',
+  'loopback MiB',
+  'wall ÷ baton',
+  'CPU ÷ baton',
+  'sync after s',
+  'runs',
 ] as const;
 
 /** The report as Markdown. */
@@ -31,7 +39,12 @@ export function renderReport(report: Report): string {
   for (const [name, value] of Object.entries(report.machine)) lines.push(`- ${name}: ${value}`);
   lines.push(`- rounds: ${report.rounds}; medians, in brackets the least and the most`, '');
   for (const source of report.sources) {
-    lines.push(`## ${source.name}: ${source.files} files, ${mebibytes(source.bytes)} MiB`, '', ...renderTable(report, source.name), '');
+    lines.push(
+      `## ${source.name}: ${source.files} files, ${mebibytes(source.bytes)} MiB`,
+      '',
+      ...renderTable(report, source.name),
+      '',
+    );
   }
   if (report.goals.length > 0) lines.push('## Goals', '', ...renderGoals(report.goals), '');
   if (report.failures.length > 0) lines.push('## Failed', '', ...report.failures.map(renderFailure), '');
@@ -66,14 +79,17 @@ function renderTable(report: Report, data: DataSet['name']): string[] {
 
 function renderGoals(goals: readonly Goal[]): string[] {
   const rows = goals.map(({ text, measured, unit, isMet }) => [
-    text, `${measured.toFixed(unit === '×' ? 2 : 0)}${unit}`, isMet ? 'pass' : 'MISS',
+    text,
+    `${measured.toFixed(unit === '×' ? 2 : 0)}${unit}`,
+    isMet ? 'pass' : 'MISS',
   ]);
   return renderRows(['goal', 'measured', ''], rows);
 }
 
 function renderRows(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0), 3));
-  const line = (row: readonly string[]) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
+  const line = (row: readonly string[]) =>
+    `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
   return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)];
 }
 
