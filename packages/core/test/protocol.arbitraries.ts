@@ -8,11 +8,13 @@ import type { Have } from '../src/protocol/messages.ts';
 import type { Unit } from '../src/protocol/unit.ts';
 
 /** fast-check's records have no prototype now and then; what is decoded always has one. */
-export const record = <T>(model: { [K in keyof T]: Arbitrary<T[K]> }): Arbitrary<T> => fc.record(model, { noNullPrototype: true }) as Arbitrary<T>;
+export const record = <T>(model: { [K in keyof T]: Arbitrary<T[K]> }): Arbitrary<T> =>
+  fc.record(model, { noNullPrototype: true }) as Arbitrary<T>;
 
 // Valid things of the protocol, for properties and as the start of mutations.
 
-export const bytesOf = (length: number): Arbitrary<Uint8Array> => fc.uint8Array({ minLength: length, maxLength: length });
+export const bytesOf = (length: number): Arbitrary<Uint8Array> =>
+  fc.uint8Array({ minLength: length, maxLength: length });
 export const digests: Arbitrary<Uint8Array> = bytesOf(32);
 const u8 = fc.integer({ min: 0, max: 0xff });
 const u16 = fc.integer({ min: 0, max: 0xffff });
@@ -25,9 +27,13 @@ export const frameTypeNumbers: Arbitrary<FrameType> = fc.constantFrom(...Object.
 export const changeLists: Arbitrary<PieceChange[]> = fc
   .uniqueArray(fc.integer({ min: 0, max: 1023 }), { maxLength: 8 })
   .chain((pieces) =>
-    fc.tuple(...pieces.toSorted((left, right) => left - right).map((piece) =>
-      fc.constantFrom(...(Object.keys(changeCodes) as ChangeKind[])).map((change) => ({ piece, change }))
-    )),
+    fc.tuple(
+      ...pieces
+        .toSorted((left, right) => left - right)
+        .map((piece) =>
+          fc.constantFrom(...(Object.keys(changeCodes) as ChangeKind[])).map((change) => ({ piece, change })),
+        ),
+    ),
   );
 
 export const hellos: Arbitrary<Hello> = record({
@@ -42,14 +48,22 @@ export const hellos: Arbitrary<Hello> = record({
   binding: digests,
 });
 
-export const units: Arbitrary<Unit> = record({ unit: u32, encoding: fc.constantFrom('raw', 'zstd'), digest: digests, changes: changeLists, content: fc.uint8Array({ maxLength: 300 }), rawLength: fc.integer({ min: 0, max: 2 ** 20 }) })
-  .map((unit) => (unit.encoding === 'raw' ? { ...unit, rawLength: unit.content.length } : unit));
+export const units: Arbitrary<Unit> = record({
+  unit: u32,
+  encoding: fc.constantFrom('raw', 'zstd'),
+  digest: digests,
+  changes: changeLists,
+  content: fc.uint8Array({ maxLength: 300 }),
+  rawLength: fc.integer({ min: 0, max: 2 ** 20 }),
+}).map((unit) => (unit.encoding === 'raw' ? { ...unit, rawLength: unit.content.length } : unit));
 
-export const haves: Arbitrary<Have> = record({ firstUnit: fc.integer({ min: 0, max: 0xffff_0000 }), bitmap: fc.uint8Array({ maxLength: 8 }) })
-  .chain(({ firstUnit, bitmap }) => {
-    const set = bitmap.reduce((sum, byte) => sum + byte.toString(2).replaceAll('0', '').length, 0);
-    return bytesOf(set * 32).map((haveDigests) => ({ firstUnit, bitmap, digests: haveDigests }));
-  });
+export const haves: Arbitrary<Have> = record({
+  firstUnit: fc.integer({ min: 0, max: 0xffff_0000 }),
+  bitmap: fc.uint8Array({ maxLength: 8 }),
+}).chain(({ firstUnit, bitmap }) => {
+  const set = bitmap.reduce((sum, byte) => sum + byte.toString(2).replaceAll('0', '').length, 0);
+  return bytesOf(set * 32).map((haveDigests) => ({ firstUnit, bitmap, digests: haveDigests }));
+});
 
 export const names: Arbitrary<Uint8Array> = fc
   .uint8Array({ minLength: 1, maxLength: 40 })
@@ -69,14 +83,16 @@ const bases: Arbitrary<Omit<EntryBase, 'parent'>> = record({
 });
 
 const extents: Arbitrary<Extent[] | undefined> = fc.option(
-  fc.array(fc.tuple(fc.integer({ min: 1, max: 2 ** 40 }), fc.integer({ min: 1, max: 2 ** 40 })), { maxLength: 5 }).map((steps) => {
-    let end = -1;
-    return steps.map(([gap, length]) => {
-      const offset = end + gap;
-      end = offset + length;
-      return { offset, length };
-    });
-  }),
+  fc
+    .array(fc.tuple(fc.integer({ min: 1, max: 2 ** 40 }), fc.integer({ min: 1, max: 2 ** 40 })), { maxLength: 5 })
+    .map((steps) => {
+      let end = -1;
+      return steps.map(([gap, length]) => {
+        const offset = end + gap;
+        end = offset + length;
+        return { offset, length };
+      });
+    }),
   { nil: undefined },
 );
 
@@ -99,7 +115,18 @@ export const entryLists: Arbitrary<Entry[]> = fc.array(seeds, { minLength: 1, ma
   const entries: Entry[] = [];
   const directories: number[] = [];
   const linkable: number[] = [];
-  for (const { kind, base, parentChoice, linkChoice, sizeBytes, identity, extents: ranges, target, major, minor } of list) {
+  for (const {
+    kind,
+    base,
+    parentChoice,
+    linkChoice,
+    sizeBytes,
+    identity,
+    extents: ranges,
+    target,
+    major,
+    minor,
+  } of list) {
     const index = entries.length;
     if (index > 0 && directories.length === 0) break;
     const parent = index === 0 ? -1 : (directories[parentChoice % directories.length] ?? 0);
@@ -133,7 +160,13 @@ export const journalRecords: Arbitrary<JournalRecord> = fc.oneof(
     created: fc.constant('2026-11-21T03:24:43.000Z'),
   }),
   record({ type: fc.constant('section' as const), payload: fc.uint8Array({ maxLength: 200 }) }),
-  record({ type: fc.constant('manifestEnd' as const), sections: u32, entries: fc.integer({ min: 0, max: 100_000_000 }), units: u32, digest: digests }),
+  record({
+    type: fc.constant('manifestEnd' as const),
+    sections: u32,
+    entries: fc.integer({ min: 0, max: 100_000_000 }),
+    units: u32,
+    digest: digests,
+  }),
   record({ type: fc.constant('unit' as const), unit: u32, digest: digests, changes: changeLists }),
   record({ type: fc.constant('commit' as const), device: u64, inode: u64, treeDigest: digests }),
 );

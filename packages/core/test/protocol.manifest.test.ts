@@ -5,8 +5,8 @@ import fc from 'fast-check';
 import { BatonError } from '../src/errors.ts';
 import { limits } from '../src/limits.ts';
 import { ByteWriter } from '../src/protocol/bytes.ts';
-import { writeEntry } from '../src/protocol/entry-codec.ts';
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from '../src/protocol/entry.ts';
+import { writeEntry } from '../src/protocol/entry-codec.ts';
 import { Manifest, ManifestBuilder } from '../src/protocol/manifest.ts';
 import { treeDigest } from '../src/protocol/tree-digest.ts';
 import { entryLists } from './protocol.arbitraries.ts';
@@ -24,27 +24,38 @@ function build(entries: readonly Entry[]): Manifest {
 }
 
 /** A section as a peer could send it, checked by nothing. */
-function rawSection(entries: readonly Entry[], header: { version?: number; first?: number; count?: number } = {}): Uint8Array {
-  const writer = new ByteWriter().u8(header.version ?? 1).u32(header.first ?? 0).u32(header.count ?? entries.length);
+function rawSection(
+  entries: readonly Entry[],
+  header: { version?: number; first?: number; count?: number } = {},
+): Uint8Array {
+  const writer = new ByteWriter()
+    .u8(header.version ?? 1)
+    .u32(header.first ?? 0)
+    .u32(header.count ?? entries.length);
   for (const entry of entries) writeEntry(writer, entry);
   return writer.toBytes();
 }
 
 // Proves: every tree comes back entry by entry, in any order of asking, also from what travelled.
 test('round trip', () => {
-  fc.assert(fc.property(entryLists, (entries) => {
-    const built = build(entries);
-    const received = Manifest.fromSections(built.sections.map((section) => section.slice()), built.digest);
-    assert.equal(received.count, entries.length);
-    for (const manifest of [built, received, Manifest.fromShare(received.share())]) {
-      for (const index of entries.keys()) {
-        const reversed = entries.length - 1 - index;
-        assert.deepEqual(manifest.entry(reversed), entries[reversed]);
-        assert.equal(manifest.kindOf(index), entries[index]?.kind);
+  fc.assert(
+    fc.property(entryLists, (entries) => {
+      const built = build(entries);
+      const received = Manifest.fromSections(
+        built.sections.map((section) => section.slice()),
+        built.digest,
+      );
+      assert.equal(received.count, entries.length);
+      for (const manifest of [built, received, Manifest.fromShare(received.share())]) {
+        for (const index of entries.keys()) {
+          const reversed = entries.length - 1 - index;
+          assert.deepEqual(manifest.entry(reversed), entries[reversed]);
+          assert.equal(manifest.kindOf(index), entries[index]?.kind);
+        }
       }
-    }
-    assert.ok(received.sections.every((section) => section.buffer instanceof SharedArrayBuffer));
-  }));
+      assert.ok(received.sections.every((section) => section.buffer instanceof SharedArrayBuffer));
+    }),
+  );
 });
 
 // Proves: sections close at their limit, and entries are found across them.
@@ -53,7 +64,13 @@ test('many sections', () => {
   const builder = new ManifestBuilder();
   builder.add(root);
   for (let index = 1; index < 100; index++) {
-    builder.add({ kind: 'fifo', parent: 0, ...base, name: Buffer.from(`f${index}`), xattrs: [{ name: Buffer.from('user.x'), value }] });
+    builder.add({
+      kind: 'fifo',
+      parent: 0,
+      ...base,
+      name: Buffer.from(`f${index}`),
+      xattrs: [{ name: Buffer.from('user.x'), value }],
+    });
   }
   const manifest = builder.finish();
   assert.ok(manifest.sections.length >= 5);
@@ -67,14 +84,24 @@ test('many sections', () => {
 });
 
 test('paths', () => {
-  const manifest = build([root, { ...root, parent: 0, name: Buffer.from('b') }, { ...file, parent: 1, name: Buffer.from([0xff]) }]);
-  assert.deepEqual(manifest.pathOf(2).map((name) => [...name]), [[0x61], [0x62], [0xff]]);
+  const manifest = build([
+    root,
+    { ...root, parent: 0, name: Buffer.from('b') },
+    { ...file, parent: 1, name: Buffer.from([0xff]) },
+  ]);
+  assert.deepEqual(
+    manifest.pathOf(2).map((name) => [...name]),
+    [[0x61], [0x62], [0xff]],
+  );
 });
 
 // Proves: nothing that could lead out of the staging directory, or that no tree can be, is taken from a peer.
 test('what a manifest may not say', () => {
   const named = (name: string): Entry[] => [root, { ...file, name: Buffer.from(name, 'latin1') }];
-  const sparse = (...pairs: [number, number][]): Entry[] => [root, { ...file, extents: pairs.map(([offset, length]) => ({ offset, length })) }];
+  const sparse = (...pairs: [number, number][]): Entry[] => [
+    root,
+    { ...file, extents: pairs.map(([offset, length]) => ({ offset, length })) },
+  ];
   const refused: [string, Entry[], RegExp][] = [
     ['two roots', [root, { ...file, parent: -1 }], /entry 1: parent is -1/],
     ['a root with a parent', [file], /entry 0: parent is 0/],
@@ -91,19 +118,45 @@ test('what a manifest may not say', () => {
     ['a long name', named('a'.repeat(256)), /entry 1: name length is 256, but the limit is 255/],
     ['a link to a directory', [root, { kind: 'hardlink', parent: 0, name: base.name, link: 0 }], /entry 1: link is 0/],
     ['a link ahead', [root, { kind: 'hardlink', parent: 0, name: base.name, link: 2 }, file], /entry 1: link is 2/],
-    ['a link to a link', [root, file, { kind: 'hardlink', parent: 0, name: base.name, link: 1 }, { kind: 'hardlink', parent: 0, name: base.name, link: 2 }], /entry 3: link is 2/],
+    [
+      'a link to a link',
+      [
+        root,
+        file,
+        { kind: 'hardlink', parent: 0, name: base.name, link: 1 },
+        { kind: 'hardlink', parent: 0, name: base.name, link: 2 },
+      ],
+      /entry 3: link is 2/,
+    ],
     ['a mode of 17 bits', [{ ...root, mode: 0o10000 }], /entry 0: mode is 4096/],
     ['an empty symlink', [root, { ...symlink, target: new Uint8Array(0) }], /entry 1: target is ""/],
-    ['a long symlink', [root, { ...symlink, target: new Uint8Array(4096).fill(1) }], /entry 1: target length is 4096, but the limit is 4095/],
-    ['a large xattr', [{ ...root, xattrs: [{ name: base.name, value: new Uint8Array(65_537) }] }], /entry 0: xattr value length is 65537/],
-    ['many xattrs', [{ ...root, xattrs: Array.from({ length: 17 }, () => ({ name: base.name, value: new Uint8Array(65_536) })) }], /entry 0: xattrs in sum is/],
-    ['an xattr without a name', [{ ...root, xattrs: [{ name: new Uint8Array(0), value: base.name }] }], /entry 0: xattr name is ""/],
+    [
+      'a long symlink',
+      [root, { ...symlink, target: new Uint8Array(4096).fill(1) }],
+      /entry 1: target length is 4096, but the limit is 4095/,
+    ],
+    [
+      'a large xattr',
+      [{ ...root, xattrs: [{ name: base.name, value: new Uint8Array(65_537) }] }],
+      /entry 0: xattr value length is 65537/,
+    ],
+    [
+      'many xattrs',
+      [{ ...root, xattrs: Array.from({ length: 17 }, () => ({ name: base.name, value: new Uint8Array(65_536) })) }],
+      /entry 0: xattrs in sum is/,
+    ],
+    [
+      'an xattr without a name',
+      [{ ...root, xattrs: [{ name: new Uint8Array(0), value: base.name }] }],
+      /entry 0: xattr name is ""/,
+    ],
     ['extents that touch', sparse([0, 10], [10, 10]), /entry 1: extent offset is 10/],
     ['an empty extent', sparse([0, 0]), /entry 1: extent length is 0/],
     ['an extent behind the end', sparse([90, 11]), /entry 1: extent (length|end) is 1/],
   ];
   for (const [what, entries, message] of refused) {
-    const expected = (error: unknown): boolean => error instanceof BatonError && ['PROTOCOL', 'LIMIT'].includes(error.code) && message.test(error.message);
+    const expected = (error: unknown): boolean =>
+      error instanceof BatonError && ['PROTOCOL', 'LIMIT'].includes(error.code) && message.test(error.message);
     assert.throws(() => Manifest.fromSections([rawSection(entries)]), expected, `${what}, received`);
     assert.throws(() => build(entries), expected, `${what}, built`);
   }
@@ -126,7 +179,10 @@ test('what a section may not say', () => {
 test('a digest that does not fit', () => {
   const { sections, digest } = build([root, file]);
   const other = digest.map((byte) => byte ^ 1);
-  assert.throws(() => Manifest.fromSections(sections, other), (error) => error instanceof BatonError && error.code === 'DIGEST_MISMATCH');
+  assert.throws(
+    () => Manifest.fromSections(sections, other),
+    (error) => error instanceof BatonError && error.code === 'DIGEST_MISMATCH',
+  );
 });
 
 // Proves: an entry that is refused leaves no trace.
@@ -141,11 +197,14 @@ test('a refused entry is not in the manifest', () => {
 // Proves: a worker uses the same memory.
 test('a manifest is shared with a worker', { timeout: 10_000 }, async () => {
   const { sections, digest, index } = build([root, file]).share();
-  const worker = new Worker(`const { parentPort, workerData } = require('node:worker_threads');
-    parentPort.postMessage(workerData.sections[0].buffer instanceof SharedArrayBuffer && workerData.index.offsets.length === 2);`, {
-    eval: true,
-    workerData: { sections, digest, index },
-  });
+  const worker = new Worker(
+    `const { parentPort, workerData } = require('node:worker_threads');
+    parentPort.postMessage(workerData.sections[0].buffer instanceof SharedArrayBuffer && workerData.index.offsets.length === 2);`,
+    {
+      eval: true,
+      workerData: { sections, digest, index },
+    },
+  );
   try {
     assert.equal(await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject)), true);
   } finally {
@@ -157,7 +216,10 @@ test('a manifest is shared with a worker', { timeout: 10_000 }, async () => {
 test('tree digest', () => {
   const manifest = new Uint8Array(32).fill(1);
   const units = new Uint8Array(64).fill(2);
-  const changes = [{ unit: 1, changes: [{ piece: 0, change: 'grew' as const }] }, { unit: 0, changes: [{ piece: 3, change: 'vanished' as const }] }];
+  const changes = [
+    { unit: 1, changes: [{ piece: 0, change: 'grew' as const }] },
+    { unit: 0, changes: [{ piece: 3, change: 'vanished' as const }] },
+  ];
   const all = [
     treeDigest(manifest, units, []),
     treeDigest(manifest.with(0, 0), units, []),

@@ -29,7 +29,8 @@ export function describeTransport(name: string, openPair: () => Promise<Pair>): 
       await using pair = await openPair();
       const sizes = [0, 1, 5, 16_384, 16_379, 100_000, limits.frameBytesMax, 3];
       const writing = (async () => {
-        for (const [seed, size] of sizes.entries()) await pair.left.write(...encodeFrame(frameTypes.unit, patterned(size, seed)));
+        for (const [seed, size] of sizes.entries())
+          await pair.left.write(...encodeFrame(frameTypes.unit, patterned(size, seed)));
         await pair.left.end();
       })();
       for (const [seed, size] of sizes.entries()) {
@@ -42,17 +43,27 @@ export function describeTransport(name: string, openPair: () => Promise<Pair>): 
       assert.equal(await pair.right.readFrame(), undefined);
       await writing;
       assert.equal(pair.right.bytesReceived, pair.left.bytesSent);
-      assert.equal(pair.left.bytesSent, sizes.reduce((sum, size) => sum + size + 5, 0));
+      assert.equal(
+        pair.left.bytesSent,
+        sizes.reduce((sum, size) => sum + size + 5, 0),
+      );
     });
 
     // Proves: chunks of one call stay together when several calls wait, and both directions work at once.
     test('concurrent writes do not mix, in both directions', options, async () => {
       await using pair = await openPair();
-      for (const [from, to] of [[pair.left, pair.right], [pair.right, pair.left]] as const) {
-        const writes = Array.from({ length: 50 }, (_, seed) => from.write(...encodeFrame(frameTypes.have, patterned(seed * 977, seed), patterned(3, seed))));
+      for (const [from, to] of [
+        [pair.left, pair.right],
+        [pair.right, pair.left],
+      ] as const) {
+        const writes = Array.from({ length: 50 }, (_, seed) =>
+          from.write(...encodeFrame(frameTypes.have, patterned(seed * 977, seed), patterned(3, seed))),
+        );
         for (let seed = 0; seed < 50; seed++) {
           const frame = await to.readFrame();
-          assert.ok(Buffer.concat([patterned(seed * 977, seed), patterned(3, seed)]).equals(frame?.payload ?? Buffer.of(1)));
+          assert.ok(
+            Buffer.concat([patterned(seed * 977, seed), patterned(3, seed)]).equals(frame?.payload ?? Buffer.of(1)),
+          );
         }
         await Promise.all(writes);
       }
@@ -101,7 +112,9 @@ export function describeTransport(name: string, openPair: () => Promise<Pair>): 
     test('a break wakes readers and writers', options, async () => {
       await using quiet = await openPair();
       // Between two frames, a break may look like an end: TCP tells them apart only when bytes were on the way.
-      const peerReads = quiet.right.readFrame().then((frame) => assert.equal(frame, undefined), hasCode('CONNECTION_LOST'));
+      const peerReads = quiet.right
+        .readFrame()
+        .then((frame) => assert.equal(frame, undefined), hasCode('CONNECTION_LOST'));
       const ownReads = assert.rejects(quiet.left.readFrame(), hasCode('STALLED'));
       await using busy = await openPair();
       const content = new Uint8Array(limits.frameBytesMax);
@@ -130,7 +143,10 @@ export function describeTransport(name: string, openPair: () => Promise<Pair>): 
 
     // Proves: a header that no peer may send is refused before its payload, after the frames before it were delivered.
     test('a bad header is refused, what came before it is not', options, async () => {
-      for (const [bad, code] of [[[0, 0, 0, 0, 99], 'PROTOCOL'], [[255, 255, 255, 255, 8], 'LIMIT']] as const) {
+      for (const [bad, code] of [
+        [[0, 0, 0, 0, 99], 'PROTOCOL'],
+        [[255, 255, 255, 255, 8], 'LIMIT'],
+      ] as const) {
         await using pair = await openPair();
         await pair.left.write(...encodeFrame(frameTypes.ping), ...encodeFrame(frameTypes.pong), Uint8Array.from(bad));
         assert.equal((await pair.right.readFrame())?.type, frameTypes.ping);
@@ -153,7 +169,10 @@ export function describeTransport(name: string, openPair: () => Promise<Pair>): 
       });
       const frames = await reading;
       await Promise.all(writes);
-      assert.deepEqual([first, second].map((content, index) => frames[index]?.payload.equals(content)), [true, true]);
+      assert.deepEqual(
+        [first, second].map((content, index) => frames[index]?.payload.equals(content)),
+        [true, true],
+      );
     });
 
     // Proves: the last frame before an end reaches a peer that is still sending.

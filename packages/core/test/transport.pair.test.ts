@@ -12,7 +12,10 @@ describeTransport('memory', openMemory);
 test('a cut and a flipped byte', async () => {
   const [left, right] = openMemoryPair({ faults: [{ cutAfterBytes: 25 }, { flipByteAt: 7 }] });
   await left.write(...encodeFrame(frameTypes.have, new Uint8Array(10)));
-  const cut = assert.rejects(left.write(...encodeFrame(frameTypes.have, new Uint8Array(10))), hasCode('CONNECTION_LOST'));
+  const cut = assert.rejects(
+    left.write(...encodeFrame(frameTypes.have, new Uint8Array(10))),
+    hasCode('CONNECTION_LOST'),
+  );
   assert.equal((await right.readFrame())?.payload.length, 10);
   await cut;
   await assert.rejects(right.readFrame(), hasCode('CONNECTION_LOST'));

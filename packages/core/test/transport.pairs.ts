@@ -34,7 +34,13 @@ export async function listenLocally(
 ): Promise<{ readonly listener: Listener; readonly identity: Identity }> {
   const identity = makeIdentity();
   const fingerprints = new Set(members.map((member) => member.fingerprint));
-  const listener = await listenTls({ host: '127.0.0.1', ports: anyPort, identity, allowed: () => fingerprints, ...options });
+  const listener = await listenTls({
+    host: '127.0.0.1',
+    ports: anyPort,
+    identity,
+    allowed: () => fingerprints,
+    ...options,
+  });
   return { listener, identity };
 }
 

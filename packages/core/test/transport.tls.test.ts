@@ -3,7 +3,12 @@ import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectTcp, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { connect as connectRawTls, type ConnectionOptions, createServer as createRawTlsServer, type TLSSocket } from 'node:tls';
+import {
+  type ConnectionOptions,
+  connect as connectRawTls,
+  createServer as createRawTlsServer,
+  type TLSSocket,
+} from 'node:tls';
 import type { BatonError } from '../src/errors.ts';
 import { limits } from '../src/limits.ts';
 import { encodeFrame, frameTypes } from '../src/protocol/frame.ts';
@@ -17,8 +22,20 @@ import { anyPort, listenLocally } from './transport.pairs.ts';
 
 const options = { timeout: 20_000 };
 
-function dial(listener: Listener, identity: Identity, expected: Identity, more: Partial<ConnectOptions> = {}): Promise<Connection> {
-  return connectTls({ host: '127.0.0.1', port: listener.port, identity, expectedFingerprint: expected.fingerprint, timeoutMs: 5000, ...more });
+function dial(
+  listener: Listener,
+  identity: Identity,
+  expected: Identity,
+  more: Partial<ConnectOptions> = {},
+): Promise<Connection> {
+  return connectTls({
+    host: '127.0.0.1',
+    port: listener.port,
+    identity,
+    expectedFingerprint: expected.fingerprint,
+    timeoutMs: 5000,
+    ...more,
+  });
 }
 
 /** A TLS client that is not ours, and how its connection ended. */
@@ -27,7 +44,7 @@ async function strangerEnds(port: number, more: ConnectionOptions): Promise<stri
   socket.on('secureConnect', () => socket.write(Buffer.concat(encodeFrame(frameTypes.hello, new Uint8Array(100)))));
   socket.resume();
   return new Promise((resolve) => {
-    socket.on('error', (error) => resolve(error.message));
+    socket.on('error', (error: Error) => resolve(error.message));
     socket.on('close', () => resolve('closed'));
   });
 }
@@ -65,14 +82,23 @@ test('certificate', () => {
   assert.ok(certificate.validFromDate.getTime() < Date.now() - 23 * 3600_000);
   assert.ok(certificate.validToDate.getTime() > Date.now() + 29 * 24 * 3600_000);
   assert.notEqual(new X509Certificate(makeIdentity().certificatePem).serialNumber, certificate.serialNumber);
-  assert.equal(new X509Certificate(makeIdentity(Date.UTC(2051, 0, 1)).certificatePem).validToDate.getUTCFullYear(), 2051);
+  assert.equal(
+    new X509Certificate(makeIdentity(Date.UTC(2051, 0, 1)).certificatePem).validToDate.getUTCFullYear(),
+    2051,
+  );
 });
 
 // Proves: what is spoken is TLS 1.3 with AES-128-GCM, and no session can be resumed.
 test('parameters', options, async () => {
   const client = makeIdentity();
   await using server = await listenForRefusals([client]);
-  const settings = { host: '127.0.0.1', port: server.listener.port, rejectUnauthorized: false, key: client.privateKeyPem, cert: client.certificatePem };
+  const settings = {
+    host: '127.0.0.1',
+    port: server.listener.port,
+    rejectUnauthorized: false,
+    key: client.privateKeyPem,
+    cert: client.certificatePem,
+  };
   const sessions: Buffer[] = [];
   const first = connectRawTls(settings);
   first.on('session', (session) => sessions.push(session)).on('error', () => {});
@@ -98,13 +124,21 @@ test('a listener gives out members only', options, async () => {
   const { port } = server.listener;
   await strangerEnds(port, {});
   await strangerEnds(port, { key: impostor.privateKeyPem, cert: impostor.certificatePem });
-  const oldVersion = await strangerEnds(port, { key: member.privateKeyPem, cert: member.certificatePem, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' });
+  const oldVersion = await strangerEnds(port, {
+    key: member.privateKeyPem,
+    cert: member.certificatePem,
+    minVersion: 'TLSv1.2',
+    maxVersion: 'TLSv1.2',
+  });
   assert.match(oldVersion, /version/);
   const plain = connectTcp(port, '127.0.0.1').on('error', () => {});
   plain.write('GET / HTTP/1.1\r\n\r\n');
   plain.resume();
   await once(plain, 'close');
-  assert.deepEqual(server.refusals.map(({ code }) => code), Array(4).fill('NOT_TRUSTED'));
+  assert.deepEqual(
+    server.refusals.map(({ code }) => code),
+    Array(4).fill('NOT_TRUSTED'),
+  );
   assert.match(server.refusals[0]?.message ?? '', /is missing/);
   assert.match(server.refusals[1]?.message ?? '', new RegExp(`is ${impostor.fingerprint}`));
   assert.equal(server.accepted.length, 0);
@@ -125,9 +159,12 @@ test('a client refuses another server', options, async () => {
   await assert.rejects(dial(server.listener, client, makeIdentity()), hasCode('NOT_TRUSTED'));
 
   const received: Buffer[] = [];
-  const oldServer = createRawTlsServer({ key: client.privateKeyPem, cert: client.certificatePem, maxVersion: 'TLSv1.2' }, (socket: TLSSocket) => {
-    socket.on('data', (data: Buffer) => received.push(data));
-  });
+  const oldServer = createRawTlsServer(
+    { key: client.privateKeyPem, cert: client.certificatePem, maxVersion: 'TLSv1.2' },
+    (socket: TLSSocket) => {
+      socket.on('data', (data: Buffer) => received.push(data));
+    },
+  );
   await once(oldServer.listen(0, '127.0.0.1'), 'listening');
   const address = oldServer.address();
   const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
@@ -144,7 +181,17 @@ test('a replayed HELLO is refused', options, async () => {
   await using second = await dial(server.listener, member, server.identity);
   while (server.accepted.length < 2) await new Promise(setImmediate);
   const jobId = new Uint8Array(16).fill(7);
-  const hello: Hello = { version: 1, jobId, from: 0, to: 1, epoch: 0, stream: 0, streams: 1, purpose: 'data', binding: first.binding };
+  const hello: Hello = {
+    version: 1,
+    jobId,
+    from: 0,
+    to: 1,
+    epoch: 0,
+    stream: 0,
+    streams: 1,
+    purpose: 'data',
+    binding: first.binding,
+  };
   const verdicts = [];
   for (const [index, connection] of [first, second].entries()) {
     await connection.write(...encodeFrame(frameTypes.hello, encodeHello(hello)));
@@ -152,9 +199,17 @@ test('a replayed HELLO is refused', options, async () => {
     const frame = await accepted?.readFrame();
     assert.ok(accepted !== undefined && frame !== undefined);
     const { peerFingerprint, binding } = accepted;
-    verdicts.push(checkHello(decodeHello(frame.payload), {
-      jobId, to: 1, epoch: 0, members: [member.fingerprint, server.identity.fingerprint], peerFingerprint, binding, versions: { min: 1, max: 1 },
-    }));
+    verdicts.push(
+      checkHello(decodeHello(frame.payload), {
+        jobId,
+        to: 1,
+        epoch: 0,
+        members: [member.fingerprint, server.identity.fingerprint],
+        peerFingerprint,
+        binding,
+        versions: { min: 1, max: 1 },
+      }),
+    );
   }
   assert.deepEqual(verdicts[0], { accepted: true });
   assert.ok(verdicts[1]?.accepted === false);
@@ -192,12 +247,24 @@ test('the first free port of a range', options, async () => {
   // Three free neighbours are needed; the system hands out ports from the same range, so look until they are found.
   for (let base = 20_000 + (process.pid % 3000) * 4; first === 0; base += 4) {
     taken.listen(base, '127.0.0.1');
-    if (await once(taken, 'listening').then(() => true, () => false)) first = base;
+    if (
+      await once(taken, 'listening').then(
+        () => true,
+        () => false,
+      )
+    )
+      first = base;
   }
   await using listener = await listenTls({ ...common, ports: { first, last: first + 3, excluded: [first + 1] } });
   assert.ok(listener.port >= first + 2 && listener.port <= first + 3);
-  await assert.rejects(listenTls({ ...common, ports: { first, last: first + 1, excluded: [first + 1] } }), hasCode('PORT_TAKEN'));
-  await assert.rejects(listenTls({ ...common, host: '192.0.2.1', ports: { first, last: first, excluded: [] } }), hasCode('SYSTEM'));
+  await assert.rejects(
+    listenTls({ ...common, ports: { first, last: first + 1, excluded: [first + 1] } }),
+    hasCode('PORT_TAKEN'),
+  );
+  await assert.rejects(
+    listenTls({ ...common, host: '192.0.2.1', ports: { first, last: first, excluded: [] } }),
+    hasCode('SYSTEM'),
+  );
   taken.close();
 });
 

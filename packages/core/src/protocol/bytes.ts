@@ -134,7 +134,8 @@ function varintLength(value: number): number {
 }
 
 function requireUnsigned(value: number, max: number): void {
-  if (!Number.isSafeInteger(value) || value < 0 || value > max) throw new RangeError(`${value} is not an integer from 0 to ${max}`);
+  if (!Number.isSafeInteger(value) || value < 0 || value > max)
+    throw new RangeError(`${value} is not an integer from 0 to ${max}`);
 }
 
 /** What is being read, for error messages; a function where the text would have to be built for every entry. */
@@ -194,7 +195,8 @@ export class ByteReader {
       const byte = this.u8(field);
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) {
-        if (byte === 0 && count > 1) throw this.protocolError(field, 'longer than needed', 'an integer has one form, the shortest');
+        if (byte === 0 && count > 1)
+          throw this.protocolError(field, 'longer than needed', 'an integer has one form, the shortest');
         if (value > max) throw this.limitError(field, value, max);
         return value;
       }
@@ -238,7 +240,8 @@ export class ByteReader {
 
   /** Throws unless everything was read. */
   finish(): void {
-    if (this.remaining > 0) throw this.protocolError('end', `${this.remaining} bytes early`, 'nothing may follow the last field');
+    if (this.remaining > 0)
+      throw this.protocolError('end', `${this.remaining} bytes early`, 'nothing may follow the last field');
   }
 
   protocolError(field: string, found: unknown, allowed: string): BatonError {

@@ -11,7 +11,14 @@ export type ChangeKind = keyof typeof changeCodes;
 /** `piece` counts within its unit, from 0. */
 export type PieceChange = { readonly piece: number; readonly change: ChangeKind };
 
-const kindsByCode: readonly (ChangeKind | undefined)[] = [undefined, 'changed', 'grew', 'shrank', 'vanished', 'unreadable'];
+const kindsByCode: readonly (ChangeKind | undefined)[] = [
+  undefined,
+  'changed',
+  'grew',
+  'shrank',
+  'vanished',
+  'unreadable',
+];
 
 /** Layout: varint count, then for each: varint piece, u8 change. Pieces ascend. */
 export function writeChanges(writer: ByteWriter, changes: readonly PieceChange[]): void {
@@ -26,7 +33,8 @@ export function readChanges(reader: ByteReader): PieceChange[] {
   let previous = -1;
   for (let index = 0; index < count; index++) {
     const piece = reader.varint('changes piece', limits.unitPiecesMax - 1);
-    if (piece <= previous) throw reader.protocolError('changes piece', piece, `it must be above the one before, ${previous}`);
+    if (piece <= previous)
+      throw reader.protocolError('changes piece', piece, `it must be above the one before, ${previous}`);
     const code = reader.u8('changes change');
     const change = kindsByCode[code];
     if (change === undefined) throw reader.protocolError('changes change', code, 'only 1 to 5 are known');

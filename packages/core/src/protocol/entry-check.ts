@@ -34,39 +34,56 @@ export function checkEntry(entry: Entry, index: number, kindOf: (earlier: number
 
 type LazySubject = () => string;
 
-function checkParent(entry: Entry, index: number, kindOf: (earlier: number) => EntryKind | undefined, subject: LazySubject): void {
+function checkParent(
+  entry: Entry,
+  index: number,
+  kindOf: (earlier: number) => EntryKind | undefined,
+  subject: LazySubject,
+): void {
   const { parent } = entry;
   if (index === 0) {
     if (parent !== -1) throw protocolError(subject(), 'parent', parent, 'the first entry is the root and has -1');
     return;
   }
-  if (!(parent >= 0 && parent < index)) throw protocolError(subject(), 'parent', parent, `it must be from 0 to ${index - 1}`);
+  if (!(parent >= 0 && parent < index))
+    throw protocolError(subject(), 'parent', parent, `it must be from 0 to ${index - 1}`);
   const kind = kindOf(parent);
-  if (kind !== 'directory') throw protocolError(subject(), 'parent', parent, `entry ${parent} is a ${kind}, not a directory`);
+  if (kind !== 'directory')
+    throw protocolError(subject(), 'parent', parent, `entry ${parent} is a ${kind}, not a directory`);
 }
 
 function checkName(name: Uint8Array, subject: LazySubject): void {
   if (name.length === 0) throw protocolError(subject(), 'name', 'empty', 'a name has at least one byte');
   if (name.length > limits.nameBytesMax) throw limitError(subject(), 'name length', name.length, limits.nameBytesMax);
   for (const byte of name) {
-    if (byte === slash || byte === 0) throw protocolError(subject(), 'name', shown(name), 'a name has no slash and no NUL');
+    if (byte === slash || byte === 0)
+      throw protocolError(subject(), 'name', shown(name), 'a name has no slash and no NUL');
   }
   const dots = name[0] === dot && (name.length === 1 || (name.length === 2 && name[1] === dot));
   if (dots) throw protocolError(subject(), 'name', shown(name), 'a name is not . or ..');
 }
 
-function checkLink(link: number, index: number, kindOf: (earlier: number) => EntryKind | undefined, subject: LazySubject): void {
+function checkLink(
+  link: number,
+  index: number,
+  kindOf: (earlier: number) => EntryKind | undefined,
+  subject: LazySubject,
+): void {
   if (!(link >= 0 && link < index)) throw protocolError(subject(), 'link', link, `it must be from 0 to ${index - 1}`);
   const kind = kindOf(link);
-  if (kind === 'directory' || kind === 'hardlink') throw protocolError(subject(), 'link', link, `entry ${link} is a ${kind}`);
+  if (kind === 'directory' || kind === 'hardlink')
+    throw protocolError(subject(), 'link', link, `entry ${link} is a ${kind}`);
 }
 
 function checkXattrs(xattrs: readonly Xattr[], subject: LazySubject): void {
   let sumBytes = 0;
   for (const { name, value } of xattrs) {
-    if (name.length === 0 || name.includes(0)) throw protocolError(subject(), 'xattr name', shown(name), 'it has at least one byte and no NUL');
-    if (name.length > limits.nameBytesMax) throw limitError(subject(), 'xattr name length', name.length, limits.nameBytesMax);
-    if (value.length > limits.xattrValueBytesMax) throw limitError(subject(), 'xattr value length', value.length, limits.xattrValueBytesMax);
+    if (name.length === 0 || name.includes(0))
+      throw protocolError(subject(), 'xattr name', shown(name), 'it has at least one byte and no NUL');
+    if (name.length > limits.nameBytesMax)
+      throw limitError(subject(), 'xattr name length', name.length, limits.nameBytesMax);
+    if (value.length > limits.xattrValueBytesMax)
+      throw limitError(subject(), 'xattr value length', value.length, limits.xattrValueBytesMax);
     sumBytes += name.length + value.length;
   }
   if (sumBytes > limits.xattrsBytesMax) throw limitError(subject(), 'xattrs in sum', sumBytes, limits.xattrsBytesMax);
@@ -75,10 +92,12 @@ function checkXattrs(xattrs: readonly Xattr[], subject: LazySubject): void {
 function checkFile({ sizeBytes, extents }: FileEntry, subject: LazySubject): void {
   checkRange(sizeBytes, Number.MAX_SAFE_INTEGER, 'size', subject);
   if (extents === undefined) return;
-  if (extents.length > limits.extentsMax) throw limitError(subject(), 'extents count', extents.length, limits.extentsMax);
+  if (extents.length > limits.extentsMax)
+    throw limitError(subject(), 'extents count', extents.length, limits.extentsMax);
   let end = -1;
   for (const { offset, length } of extents) {
-    if (!(offset > end)) throw protocolError(subject(), 'extent offset', offset, `it must be above ${end}, where the one before ends`);
+    if (!(offset > end))
+      throw protocolError(subject(), 'extent offset', offset, `it must be above ${end}, where the one before ends`);
     if (!(length > 0)) throw protocolError(subject(), 'extent length', length, 'an extent is not empty');
     end = offset + length;
     if (end > sizeBytes) throw protocolError(subject(), 'extent end', end, `the file ends at ${sizeBytes}`);
@@ -86,8 +105,10 @@ function checkFile({ sizeBytes, extents }: FileEntry, subject: LazySubject): voi
 }
 
 function checkTarget(target: Uint8Array, subject: LazySubject): void {
-  if (target.length > limits.symlinkBytesMax) throw limitError(subject(), 'target length', target.length, limits.symlinkBytesMax);
-  if (target.length === 0 || target.includes(0)) throw protocolError(subject(), 'target', shown(target), 'it has at least one byte and no NUL');
+  if (target.length > limits.symlinkBytesMax)
+    throw limitError(subject(), 'target length', target.length, limits.symlinkBytesMax);
+  if (target.length === 0 || target.includes(0))
+    throw protocolError(subject(), 'target', shown(target), 'it has at least one byte and no NUL');
 }
 
 function checkRange(value: number, max: number, field: string, subject: LazySubject): void {

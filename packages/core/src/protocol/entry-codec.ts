@@ -5,7 +5,15 @@ import type { DeviceEntry, Entry, EntryBase, EntryKind, Extent, FileEntry, Xattr
 // One entry of a manifest as bytes. Only sizes and ranges are checked here; what an entry may be among the others is in entry-check.ts.
 
 /** Codes of the kinds in format version 1, in order. */
-const kinds = ['file', 'directory', 'symlink', 'fifo', 'character', 'block', 'hardlink'] as const satisfies readonly EntryKind[];
+const kinds = [
+  'file',
+  'directory',
+  'symlink',
+  'fifo',
+  'character',
+  'block',
+  'hardlink',
+] as const satisfies readonly EntryKind[];
 const kindCodes: ReadonlyMap<EntryKind, number> = new Map(kinds.map((kind, code) => [kind, code]));
 
 /** The smallest entry: a hardlink with a name of one byte. A section cannot hold more entries than its length over this. Bytes. */

@@ -36,7 +36,8 @@ export class FrameAssembler {
       if (this.#payload === undefined) this.#fillHeader(piece);
       else this.#fillPayload(piece, this.#payload);
       if (this.#pieceOffset === piece.length) this.#piece = undefined;
-      if (this.#payload !== undefined && this.#payloadLength === this.#payload.length) return this.#takeFrame(this.#payload);
+      if (this.#payload !== undefined && this.#payloadLength === this.#payload.length)
+        return this.#takeFrame(this.#payload);
     }
     return undefined;
   }

@@ -22,19 +22,11 @@ export const frameTypes = {
   pong: 12,
 } as const;
 
-export type FrameTypeName = keyof typeof frameTypes;
-export type FrameType = (typeof frameTypes)[FrameTypeName];
+export type FrameType = (typeof frameTypes)[keyof typeof frameTypes];
 
 export type Frame = { readonly type: FrameType; readonly payload: Uint8Array };
 
-const typeNames: ReadonlyMap<number, FrameTypeName> = new Map(
-  Object.entries(frameTypes).map(([name, type]) => [type, name as FrameTypeName]),
-);
-
-/** The name of a frame type, for messages to people. */
-export function frameTypeName(type: FrameType): FrameTypeName {
-  return typeNames.get(type) ?? 'error';
-}
+const knownTypes: ReadonlySet<number> = new Set(Object.values(frameTypes));
 
 /** The five bytes before a payload of `payloadLength` bytes. Throws LIMIT when no peer would take the frame. */
 export function encodeFrameHeader(type: FrameType, payloadLength: number): Uint8Array<ArrayBuffer> {
@@ -54,11 +46,14 @@ export function encodeFrame(type: FrameType, ...parts: readonly Uint8Array[]): U
 }
 
 /** Type and payload length from the first five of `bytes`. Refuses an unknown type (PROTOCOL) and a length above the limit (LIMIT). */
-export function decodeFrameHeader(bytes: Uint8Array, offset = 0): { readonly type: FrameType; readonly payloadLength: number } {
+export function decodeFrameHeader(
+  bytes: Uint8Array,
+  offset = 0,
+): { readonly type: FrameType; readonly payloadLength: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset + offset, frameHeaderBytes);
   const payloadLength = view.getUint32(0, true);
   const type = view.getUint8(4);
-  if (!typeNames.has(type)) throw protocolError('frame', 'type', type, `only 1 to ${typeNames.size} are known`);
+  if (!knownTypes.has(type)) throw protocolError('frame', 'type', type, `only 1 to ${knownTypes.size} are known`);
   if (payloadLength > limits.frameBytesMax) throw limitError('frame', 'length', payloadLength, limits.frameBytesMax);
   return { type: type as FrameType, payloadLength };
 }

@@ -44,12 +44,18 @@ function versionError(hello: Hello, { versions }: HelloExpectation): BatonError 
 
 function trustError(hello: Hello, expectation: HelloExpectation): BatonError | undefined {
   const { jobId, members, peerFingerprint, binding } = expectation;
-  if (!sameBytes(hello.jobId, jobId)) return notTrusted('job', start(hello.jobId), `this host works on ${start(jobId)}`);
-  if (!sameBytes(hello.binding, binding)) return notTrusted('binding', start(hello.binding), `this connection's is ${start(binding)}`);
+  if (!sameBytes(hello.jobId, jobId))
+    return notTrusted('job', start(hello.jobId), `this host works on ${start(jobId)}`);
+  if (!sameBytes(hello.binding, binding))
+    return notTrusted('binding', start(hello.binding), `this connection's is ${start(binding)}`);
   const member = members[hello.from];
   if (member === undefined) return notTrusted('from', hello.from, `the job has ${members.length} members`);
   if (member !== peerFingerprint) {
-    return notTrusted('from', `${hello.from} (certificate ${peerFingerprint.slice(0, 16)})`, `that member's certificate is ${member.slice(0, 16)}`);
+    return notTrusted(
+      'from',
+      `${hello.from} (certificate ${peerFingerprint.slice(0, 16)})`,
+      `that member's certificate is ${member.slice(0, 16)}`,
+    );
   }
   return undefined;
 }
@@ -59,13 +65,16 @@ function routeError(hello: Hello, { to, epoch }: HelloExpectation): BatonError |
   if (hello.from === to) return protocolError('hello', 'from', hello.from, 'that is the receiver itself');
   if (hello.epoch !== epoch) return wrongEpoch(hello.epoch, epoch);
   if (hello.streams > limits.streamsMax) return limitError('hello', 'streams', hello.streams, limits.streamsMax);
-  if (hello.stream >= hello.streams) return protocolError('hello', 'stream', hello.stream, `there are ${hello.streams} streams, counted from 0`);
+  if (hello.stream >= hello.streams)
+    return protocolError('hello', 'stream', hello.stream, `there are ${hello.streams} streams, counted from 0`);
   return undefined;
 }
 
 /** A later route may simply not have reached this host yet, so its sender should try again; an older one is over for good. */
 function wrongEpoch(found: number, current: number): BatonError {
-  return new BatonError('PROTOCOL', `hello: epoch is ${found}, but this host was told of route ${current}`, { retryable: found > current });
+  return new BatonError('PROTOCOL', `hello: epoch is ${found}, but this host was told of route ${current}`, {
+    retryable: found > current,
+  });
 }
 
 function notTrusted(field: string, found: unknown, expected: string): BatonError {

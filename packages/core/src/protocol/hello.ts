@@ -34,8 +34,10 @@ export type Hello = {
  * 32 bytes binding.
  */
 export function encodeHello(hello: Hello): Uint8Array<ArrayBuffer> {
-  if (hello.jobId.length !== jobIdBytes) throw new RangeError(`a job id has ${jobIdBytes} bytes, not ${hello.jobId.length}`);
-  if (hello.binding.length !== bindingBytes) throw new RangeError(`a binding has ${bindingBytes} bytes, not ${hello.binding.length}`);
+  if (hello.jobId.length !== jobIdBytes)
+    throw new RangeError(`a job id has ${jobIdBytes} bytes, not ${hello.jobId.length}`);
+  if (hello.binding.length !== bindingBytes)
+    throw new RangeError(`a binding has ${bindingBytes} bytes, not ${hello.binding.length}`);
   return new ByteWriter(72)
     .bytes(magic)
     .u16(hello.version)
@@ -57,7 +59,8 @@ export function encodeHello(hello: Hello): Uint8Array<ArrayBuffer> {
 export function decodeHello(payload: Uint8Array): Hello {
   const reader = new ByteReader(payload, 'hello');
   const found = reader.view(magic.length, 'magic');
-  if (!magic.equals(found)) throw reader.protocolError('magic', Buffer.from(found).toString('hex'), `it must be ${magic.toString('hex')}`);
+  if (!magic.equals(found))
+    throw reader.protocolError('magic', Buffer.from(found).toString('hex'), `it must be ${magic.toString('hex')}`);
   const version = reader.u16('version');
   const jobId = reader.bytes(jobIdBytes, 'job');
   const from = reader.u16('from');
@@ -78,7 +81,10 @@ export type HelloAck = { readonly version: number; readonly manifestWanted: bool
 
 /** Layout: u16 version, u8 manifest wanted. */
 export function encodeHelloAck(ack: HelloAck): Uint8Array<ArrayBuffer> {
-  return new ByteWriter(4).u16(ack.version).u8(ack.manifestWanted ? 1 : 0).toBytes();
+  return new ByteWriter(4)
+    .u16(ack.version)
+    .u8(ack.manifestWanted ? 1 : 0)
+    .toBytes();
 }
 
 export function decodeHelloAck(payload: Uint8Array): HelloAck {

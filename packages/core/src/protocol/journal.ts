@@ -49,7 +49,12 @@ export type UnitRecord = {
   readonly changes: readonly PieceChange[];
 };
 /** Everything is there and verified; the staged tree with this identity is about to get its final name. */
-export type CommitRecord = { readonly type: 'commit'; readonly device: bigint; readonly inode: bigint; readonly treeDigest: Uint8Array };
+export type CommitRecord = {
+  readonly type: 'commit';
+  readonly device: bigint;
+  readonly inode: bigint;
+  readonly treeDigest: Uint8Array;
+};
 
 export type JournalRecord = JobRecord | SectionRecord | ManifestEndRecord | UnitRecord | CommitRecord;
 
@@ -72,7 +77,10 @@ export function encodeJournalHeader(): Uint8Array<ArrayBuffer> {
 export function encodeJournalRecord(record: JournalRecord): Uint8Array<ArrayBuffer> {
   const payload = encodePayload(record);
   if (payload.length > limits.frameBytesMax) {
-    throw new BatonError('LIMIT', `journal ${record.type}: length is ${payload.length}, but the limit is ${limits.frameBytesMax}`);
+    throw new BatonError(
+      'LIMIT',
+      `journal ${record.type}: length is ${payload.length}, but the limit is ${limits.frameBytesMax}`,
+    );
   }
   const type = recordTypes[record.type];
   return new ByteWriter(journalRecordHeaderBytes + payload.length)
@@ -113,26 +121,50 @@ function encodeJob({ formatVersion, source, name, created }: JobRecord): Uint8Ar
  */
 export function* decodeJournal(chunks: Iterable<Uint8Array>): Generator<JournalRecord, JournalEnd> {
   const input = new ChunkedInput(chunks);
-  if (!input.fill(journalHeaderBytes)) return ended(0, 'torn', `the header is ${input.available} bytes long instead of ${journalHeaderBytes}`);
+  if (!input.fill(journalHeaderBytes))
+    return ended(0, 'torn', `the header is ${input.available} bytes long instead of ${journalHeaderBytes}`);
   const header = input.take(journalHeaderBytes);
-  if (!magic.equals(header.subarray(0, magic.length))) return ended(0, 'damaged', 'magic at offset 0 is not that of a journal');
+  if (!magic.equals(header.subarray(0, magic.length)))
+    return ended(0, 'damaged', 'magic at offset 0 is not that of a journal');
   const version = header[magic.length];
-  if (version !== journalFormatVersion) return ended(0, 'damaged', `format version at offset 0 is ${version}, but this build reads ${journalFormatVersion}`);
+  if (version !== journalFormatVersion)
+    return ended(
+      0,
+      'damaged',
+      `format version at offset 0 is ${version}, but this build reads ${journalFormatVersion}`,
+    );
   for (let offset = journalHeaderBytes; ; ) {
     if (!input.fill(journalRecordHeaderBytes)) {
-      return input.available === 0 ? ended(offset, 'whole', undefined) : ended(offset, 'torn', `record header at offset ${offset} is cut off`);
+      return input.available === 0
+        ? ended(offset, 'whole', undefined)
+        : ended(offset, 'torn', `record header at offset ${offset} is cut off`);
     }
     const head = new ByteReader(input.peek(journalRecordHeaderBytes), 'journal');
     const type = head.u8('type');
     const length = head.u32('length');
     const expected = head.u32('checksum');
-    if (length > limits.frameBytesMax) return ended(offset, 'damaged', `length at offset ${offset} is ${length}, but the limit is ${limits.frameBytesMax}`);
-    if (type === 0) return ended(offset, input.restIsZero() ? 'torn' : 'damaged', `type at offset ${offset} is 0, which no record has`);
-    if (!input.fill(journalRecordHeaderBytes + length)) return ended(offset, 'torn', `record at offset ${offset} is cut off`);
+    if (length > limits.frameBytesMax)
+      return ended(
+        offset,
+        'damaged',
+        `length at offset ${offset} is ${length}, but the limit is ${limits.frameBytesMax}`,
+      );
+    if (type === 0)
+      return ended(
+        offset,
+        input.restIsZero() ? 'torn' : 'damaged',
+        `type at offset ${offset} is 0, which no record has`,
+      );
+    if (!input.fill(journalRecordHeaderBytes + length))
+      return ended(offset, 'torn', `record at offset ${offset} is cut off`);
     const payload = input.take(journalRecordHeaderBytes + length).subarray(journalRecordHeaderBytes);
     const found = checksum(type, payload);
     if (found !== expected) {
-      return ended(offset, input.restIsZero() ? 'torn' : 'damaged', `checksum at offset ${offset} is ${found}, but ${expected} was written`);
+      return ended(
+        offset,
+        input.restIsZero() ? 'torn' : 'damaged',
+        `checksum at offset ${offset} is ${found}, but ${expected} was written`,
+      );
     }
     const record = tryDecodePayload(type, payload);
     if (record instanceof BatonError) return ended(offset, 'damaged', `record at offset ${offset}: ${record.message}`);
@@ -181,7 +213,8 @@ function decodeJob(payload: Uint8Array): JobRecord {
   if (payload.length > jobBytesMax) throw reader.limitError('length', payload.length, jobBytesMax);
   const fields = parseObject(Buffer.from(payload).toString('utf8'));
   const { formatVersion, source, name, created } = fields;
-  if (typeof formatVersion !== 'number') throw reader.protocolError('formatVersion', typeof formatVersion, 'it must be a number');
+  if (typeof formatVersion !== 'number')
+    throw reader.protocolError('formatVersion', typeof formatVersion, 'it must be a number');
   if (typeof source !== 'string') throw reader.protocolError('source', typeof source, 'it must be text');
   if (typeof name !== 'string') throw reader.protocolError('name', typeof name, 'it must be base64 text');
   if (typeof created !== 'string') throw reader.protocolError('created', typeof created, 'it must be text');

@@ -18,7 +18,11 @@ export const manifestFormatVersion = 1;
 const sectionHeaderBytes = 9;
 
 /** Everything of a manifest that another thread needs to use it without checking it again. Can be posted to a worker; memory is shared. */
-export type ManifestShare = { readonly sections: readonly Uint8Array[]; readonly digest: Uint8Array; readonly index: EntryIndex };
+export type ManifestShare = {
+  readonly sections: readonly Uint8Array[];
+  readonly digest: Uint8Array;
+  readonly index: EntryIndex;
+};
 
 /** A checked manifest. Memory: its sections, and 5 bytes an entry. */
 export class Manifest implements EntryTable {
@@ -50,7 +54,11 @@ export class Manifest implements EntryTable {
     if (builder.count === 0) throw new BatonError('PROTOCOL', 'manifest: count is 0, but there is at least the root');
     const digest = digestSections(sections);
     if (expectedDigest !== undefined && Buffer.compare(digest, expectedDigest) !== 0) {
-      throw new BatonError('DIGEST_MISMATCH', `manifest: digest is ${hex(digest)}, but ${hex(expectedDigest)} was announced`, { retryable: true });
+      throw new BatonError(
+        'DIGEST_MISMATCH',
+        `manifest: digest is ${hex(digest)}, but ${hex(expectedDigest)} was announced`,
+        { retryable: true },
+      );
     }
     return new Manifest({ sections: sections.map(shared), digest, index: builder.finish() });
   }
@@ -97,7 +105,8 @@ export class Manifest implements EntryTable {
   }
 
   #requireIndex(index: number): void {
-    if (!(Number.isInteger(index) && index >= 0 && index < this.count)) throw new RangeError(`no entry ${index} in a manifest of ${this.count}`);
+    if (!(Number.isInteger(index) && index >= 0 && index < this.count))
+      throw new RangeError(`no entry ${index} in a manifest of ${this.count}`);
   }
 
   /** The section that holds entry `index`; entries are mostly asked for in order, so the last answer is tried first. */
@@ -157,7 +166,11 @@ export class ManifestBuilder {
   finish(): Manifest {
     assert(this.#index.count > 0, 'a manifest has at least the root');
     if (this.#sectionCount > 0) this.#closeSection();
-    return Manifest.fromShare({ sections: this.#sections, digest: digestSections(this.#sections), index: this.#index.finish() });
+    return Manifest.fromShare({
+      sections: this.#sections,
+      digest: digestSections(this.#sections),
+      index: this.#index.finish(),
+    });
   }
 
   #closeSection(): void {
@@ -178,9 +191,11 @@ function indexSection(builder: EntryIndexBuilder, section: Uint8Array, number: n
   if (section.length > limits.frameBytesMax) throw limitError(subject, 'length', section.length, limits.frameBytesMax);
   const header = new ByteReader(section, subject);
   const version = header.u8('format version');
-  if (version !== manifestFormatVersion) throw header.protocolError('format version', version, `this build reads ${manifestFormatVersion}`);
+  if (version !== manifestFormatVersion)
+    throw header.protocolError('format version', version, `this build reads ${manifestFormatVersion}`);
   const first = header.u32('first entry');
-  if (first !== builder.count) throw header.protocolError('first entry', first, `the sections before hold ${builder.count}`);
+  if (first !== builder.count)
+    throw header.protocolError('first entry', first, `the sections before hold ${builder.count}`);
   const count = header.u32('count');
   if (count === 0) throw header.protocolError('count', count, 'a section holds at least one entry');
   if (count * entryBytesMin > header.remaining) {
@@ -193,11 +208,13 @@ function indexSection(builder: EntryIndexBuilder, section: Uint8Array, number: n
   for (let done = 0; done < count; done++) {
     const { offset } = reader;
     const entry = readEntry(reader);
-    if (reader.offset - offset > limits.entryBytesMax) throw reader.limitError('length', reader.offset - offset, limits.entryBytesMax);
+    if (reader.offset - offset > limits.entryBytesMax)
+      throw reader.limitError('length', reader.offset - offset, limits.entryBytesMax);
     checkEntry(entry, builder.count, kindOf);
     builder.add(offset, section[offset] ?? 0xff);
   }
-  if (reader.remaining > 0) throw header.protocolError('end', `${reader.remaining} bytes early`, 'nothing may follow the last entry');
+  if (reader.remaining > 0)
+    throw header.protocolError('end', `${reader.remaining} bytes early`, 'nothing may follow the last entry');
 }
 
 function checkCount(count: number): void {

@@ -43,11 +43,21 @@ function cutText(text: string, bytesMax: number): Uint8Array {
 }
 
 /** The manifest is over: how much of it there was, how many units the plan cuts it into, and its digest. */
-export type ManifestEnd = { readonly sections: number; readonly entries: number; readonly units: number; readonly digest: Uint8Array };
+export type ManifestEnd = {
+  readonly sections: number;
+  readonly entries: number;
+  readonly units: number;
+  readonly digest: Uint8Array;
+};
 
 /** Layout: u32 sections, u32 entries, u32 units, 32 bytes digest. */
 export function encodeManifestEnd(end: ManifestEnd): Uint8Array<ArrayBuffer> {
-  return new ByteWriter(48).u32(end.sections).u32(end.entries).u32(end.units).bytes(checkedDigest(end.digest)).toBytes();
+  return new ByteWriter(48)
+    .u32(end.sections)
+    .u32(end.entries)
+    .u32(end.units)
+    .bytes(checkedDigest(end.digest))
+    .toBytes();
 }
 
 /** Reads a MANIFEST_END payload. That the counts fit the sections is for the caller to check. */
@@ -83,7 +93,11 @@ export function decodeHave(payload: Uint8Array): Have {
   const firstUnit = reader.u32('first unit');
   const bitmap = reader.view(reader.varint('bitmap length', haveUnitsMax / 8), 'bitmap');
   if (firstUnit + bitmap.length * 8 > 2 ** 32) {
-    throw reader.protocolError('first unit', firstUnit, `with ${bitmap.length * 8} units after it, it must stay below 2^32`);
+    throw reader.protocolError(
+      'first unit',
+      firstUnit,
+      `with ${bitmap.length * 8} units after it, it must stay below 2^32`,
+    );
   }
   const wanted = countBits(bitmap) * digestBytes;
   if (reader.remaining !== wanted) {

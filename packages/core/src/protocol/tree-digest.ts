@@ -11,9 +11,15 @@ export type UnitChanges = { readonly unit: number; readonly changes: readonly Pi
  *
  * `unitDigests` holds 32 bytes for each unit of the plan. The order of `changes` does not matter.
  */
-export function treeDigest(manifestDigest: Uint8Array, unitDigests: Uint8Array, changes: readonly UnitChanges[]): Uint8Array {
-  if (manifestDigest.length !== digestBytes) throw new RangeError(`a digest has ${digestBytes} bytes, not ${manifestDigest.length}`);
-  if (unitDigests.length % digestBytes !== 0) throw new RangeError(`${unitDigests.length} bytes of digests are no multiple of ${digestBytes}`);
+export function treeDigest(
+  manifestDigest: Uint8Array,
+  unitDigests: Uint8Array,
+  changes: readonly UnitChanges[],
+): Uint8Array {
+  if (manifestDigest.length !== digestBytes)
+    throw new RangeError(`a digest has ${digestBytes} bytes, not ${manifestDigest.length}`);
+  if (unitDigests.length % digestBytes !== 0)
+    throw new RangeError(`${unitDigests.length} bytes of digests are no multiple of ${digestBytes}`);
   const changed = changes.filter((unit) => unit.changes.length > 0).toSorted((left, right) => left.unit - right.unit);
   const tail = new ByteWriter().u32(changed.length);
   for (const { unit, changes: pieces } of changed) {

@@ -27,7 +27,8 @@ export type Unit = UnitHeader & {
 
 /** Layout: u32 unit, u8 encoding, u32 raw length, 32 bytes digest, changes (see changes.ts); the content follows up to the frame's end. */
 export function encodeUnitHeader(header: UnitHeader): Uint8Array<ArrayBuffer> {
-  if (header.digest.length !== digestBytes) throw new RangeError(`a digest has ${digestBytes} bytes, not ${header.digest.length}`);
+  if (header.digest.length !== digestBytes)
+    throw new RangeError(`a digest has ${digestBytes} bytes, not ${header.digest.length}`);
   const writer = new ByteWriter(48)
     .u32(header.unit)
     .u8(encodingCodes[header.encoding])

@@ -151,7 +151,8 @@ class MemoryConnection implements Connection {
     }
     const from = this.#bytesSent;
     const { cutAfterBytes = Number.POSITIVE_INFINITY, flipByteAt = -1 } = this.#faults;
-    if (flipByteAt >= from && flipByteAt < from + parcel.length) parcel[flipByteAt - from] = (parcel[flipByteAt - from] ?? 0) ^ 1;
+    if (flipByteAt >= from && flipByteAt < from + parcel.length)
+      parcel[flipByteAt - from] = (parcel[flipByteAt - from] ?? 0) ^ 1;
     const isCut = from + parcel.length > cutAfterBytes;
     const rest = isCut ? parcel.subarray(0, cutAfterBytes - from) : parcel;
     this.#bytesSent += rest.length;
@@ -218,6 +219,7 @@ function wasCut(afterBytes: number): Error {
 
 function cutIntoPieces(bytes: Uint8Array): Uint8Array[] {
   const pieces: Uint8Array[] = [];
-  for (let offset = 0; offset < bytes.length; offset += pieceBytes) pieces.push(bytes.subarray(offset, offset + pieceBytes));
+  for (let offset = 0; offset < bytes.length; offset += pieceBytes)
+    pieces.push(bytes.subarray(offset, offset + pieceBytes));
   return pieces;
 }

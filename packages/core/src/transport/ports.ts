@@ -30,10 +30,14 @@ async function tryBind(server: Server, host: string | undefined, port: number): 
   const last = isWithoutIpv6 ? await bind(server, allAddressesIpv4, port) : error;
   if (last === undefined) return true;
   if (last.code === 'EADDRINUSE') return false;
-  throw new BatonError(last.code === 'EACCES' ? 'NO_PERMISSION' : 'SYSTEM', `cannot listen on ${host ?? 'all addresses'} port ${port}: ${last.message}`, {
-    hint: 'check the address given with --bind and the port given with --port',
-    cause: last,
-  });
+  throw new BatonError(
+    last.code === 'EACCES' ? 'NO_PERMISSION' : 'SYSTEM',
+    `cannot listen on ${host ?? 'all addresses'} port ${port}: ${last.message}`,
+    {
+      hint: 'check the address given with --bind and the port given with --port',
+      cause: last,
+    },
+  );
 }
 
 async function bind(server: Server, host: string, port: number): Promise<NodeJS.ErrnoException | undefined> {

@@ -31,7 +31,9 @@ export class TlsConnection implements Connection {
     socket.setKeepAlive(true, keepAliveMs);
     socket.on('data', (piece: Buffer) => this.#inbox.push(piece));
     socket.on('end', () => this.#inbox.end());
-    socket.on('error', (error) => this.#fail(connectionLost(`connection with ${this.#peer} broke: ${error.message}`, error)));
+    socket.on('error', (error: Error) =>
+      this.#fail(connectionLost(`connection with ${this.#peer} broke: ${error.message}`, error)),
+    );
     this.#closed = new Promise((resolve) => {
       socket.on('close', () => {
         this.#fail(connectionLost(`connection with ${this.#peer} was closed`));

@@ -120,7 +120,9 @@ class TlsListener implements Listener {
     const found = peerFingerprintOf(socket);
     const isTrusted = found !== undefined && this.#options.allowed().has(found) && !socket.isSessionReused();
     if (!isTrusted) {
-      this.#refuse(`certificate of ${socket.remoteAddress ?? 'a peer'} is ${found ?? 'missing'}, but no member of this job has it`);
+      this.#refuse(
+        `certificate of ${socket.remoteAddress ?? 'a peer'} is ${found ?? 'missing'}, but no member of this job has it`,
+      );
       socket.on('error', () => {});
       socket.destroy();
       return;
@@ -128,7 +130,8 @@ class TlsListener implements Listener {
     // Only now: a stranger who ends in the middle of the handshake must give up its place at once.
     socket.allowHalfOpen = true;
     if (!this.#server.listening) socket.destroy();
-    else if (!this.#queue.offer(new TlsConnection(socket, found))) this.#refuse('too many accepted connections wait to be used');
+    else if (!this.#queue.offer(new TlsConnection(socket, found)))
+      this.#refuse('too many accepted connections wait to be used');
   }
 
   #refuse(message: string): void {

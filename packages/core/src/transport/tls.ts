@@ -6,7 +6,7 @@ import { TlsConnection } from './tls-connection.ts';
 import { peerFingerprintOf, secureOptions } from './tls-settings.ts';
 import type { Connection } from './transport.ts';
 
-export { type ListenOptions, type Listener, listenTls, type PortRange } from './tls-listener.ts';
+export { type Listener, type ListenOptions, listenTls, type PortRange } from './tls-listener.ts';
 
 /** Where to connect, as whom, and whom to expect there. */
 export type ConnectOptions = {
@@ -71,7 +71,9 @@ function handshake(socket: TLSSocket, place: string, timeoutMs: number, signal?:
 function connectError(place: string, error: Error): BatonError {
   const isTls = 'code' in error && typeof error.code === 'string' && error.code.startsWith('ERR_SSL');
   if (!isTls) return unreachable(place, error.message, error);
-  return new BatonError('NOT_TRUSTED', `${place} did not complete a TLS 1.3 handshake: ${error.message}`, { cause: error });
+  return new BatonError('NOT_TRUSTED', `${place} did not complete a TLS 1.3 handshake: ${error.message}`, {
+    cause: error,
+  });
 }
 
 function unreachable(place: string, what: string, cause?: Error): BatonError {
@@ -83,7 +85,11 @@ function unreachable(place: string, what: string, cause?: Error): BatonError {
 }
 
 function wrongCertificate(place: string, found: string | undefined, expected: string): BatonError {
-  return new BatonError('NOT_TRUSTED', `certificate of ${place} is ${found ?? 'missing'}, but ${expected} was expected`, {
-    hint: 'something else answers on that port, or another copy does',
-  });
+  return new BatonError(
+    'NOT_TRUSTED',
+    `certificate of ${place} is ${found ?? 'missing'}, but ${expected} was expected`,
+    {
+      hint: 'something else answers on that port, or another copy does',
+    },
+  );
 }
