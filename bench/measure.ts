@@ -76,7 +76,7 @@ export async function measure(command: Command, signal: AbortSignal): Promise<Sa
   let sample: Omit<Sample, 'leftovers'> | undefined;
   let leftovers: string[] = [];
   try {
-    sample = await follow(wrapper.stdio[3] as Duplex, scope, memory);
+    sample = await follow(wrapper.stdio[3] as Duplex, scope, memory, end);
     await exited;
     await waitUntilEmpty(scope);
   } finally {
@@ -91,17 +91,18 @@ export async function measure(command: Command, signal: AbortSignal): Promise<Sa
   return { ...sample, leftovers };
 }
 
-/** Reads what the wrapper says. Undefined when the method failed or the wrapper ended early. */
+/** Reads what the wrapper says until it is done or `end` is aborted. Undefined when the method failed or the wrapper ended early. */
 async function follow(
   control: Duplex,
   scope: Scope,
   memory: MemorySampler,
+  end: AbortSignal,
 ): Promise<Omit<Sample, 'leftovers'> | undefined> {
   const phases: { name: string; at: number; cpu: number | undefined }[] = [];
   let cpuBefore = 0;
   let ofChildren = 0;
   let loopbackBefore = 0;
-  for await (const line of createInterface({ input: control })) {
+  for await (const line of createInterface({ input: control, signal: end })) {
     const [event, ...words] = line.split(' ');
     if (/^\d+m/.test(line)) {
       ofChildren = shellSeconds(line);
