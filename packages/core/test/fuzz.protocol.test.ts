@@ -12,7 +12,7 @@ import * as messages from '../src/protocol/messages.ts';
 import { decodeUnit, encodeUnitHeader } from '../src/protocol/unit.ts';
 import { digests, entryLists, frameTypeNumbers, haves, hellos, journalRecords, units } from './protocol.arbitraries.ts';
 
-// Proves: whatever bytes arrive, a decoder returns or throws a BatonError that names the message and the field; it never crashes
+// Proves (P4, P5): whatever bytes arrive, a decoder returns or throws a BatonError that names the message and the field; it never crashes
 // and never takes memory out of proportion to its input. BATON_FUZZ_RUNS sets how many inputs each decoder gets.
 
 const numRuns = Number(process.env['BATON_FUZZ_RUNS'] ?? 2000);
@@ -124,7 +124,7 @@ fuzz('manifest', sections, (bytes) => {
   for (let index = 0; index < manifest.count; index++) assert.ok(manifest.pathOf(index).length <= index + 1);
 });
 
-// Proves: the bytes of a manifest have one meaning: what is accepted encodes to the same bytes again.
+// Proves (P7): the bytes of a manifest have one meaning: what is accepted encodes to the same bytes again.
 test('an accepted manifest is the one that was built', options, () => {
   fc.assert(
     fc.property(mutated(sections), (bytes) => {

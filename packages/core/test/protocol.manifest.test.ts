@@ -95,7 +95,7 @@ test('paths', () => {
   );
 });
 
-// Proves: nothing that could lead out of the staging directory, or that no tree can be, is taken from a peer.
+// Proves (P6): nothing that could lead out of the staging directory, or that no tree can be, is taken from a peer.
 test('what a manifest may not say', () => {
   const named = (name: string): Entry[] => [root, { ...file, name: Buffer.from(name, 'latin1') }];
   const sparse = (...pairs: [number, number][]): Entry[] => [

@@ -133,7 +133,7 @@ test('long error messages are cut', () => {
   assert.equal(message, `x${'é'.repeat(2047)}`);
 });
 
-// Proves: the content of a unit is a view of the payload, not a copy.
+// Proves (P9): the content of a unit is a view of the payload, not a copy.
 test('units', () => {
   fc.assert(
     fc.property(units, ({ content, ...header }) => {
@@ -174,7 +174,7 @@ test('journals', () => {
   );
 });
 
-// Proves: a journal cut at any byte, or zero from any byte on, gives all its whole records and the place to go on writing.
+// Proves (P12): a journal cut at any byte, or zero from any byte on, gives all its whole records and the place to go on writing.
 test('journals with a torn tail', () => {
   fc.assert(
     fc.property(journals, fc.nat(), fc.boolean(), ({ records, chunkBytes }, choice, isZeroed) => {

@@ -69,7 +69,7 @@ export function describeTransport(name: string, openPair: () => Promise<Pair>): 
       }
     });
 
-    // Proves: a reader that does not ask stops the writer, so that nothing grows without bound.
+    // Proves (P11): a reader that does not ask stops the writer, so that nothing grows without bound.
     test('a writer waits for its reader', options, async () => {
       await using pair = await openPair();
       const content = new Uint8Array(1024 * 1024);

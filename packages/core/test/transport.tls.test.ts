@@ -116,7 +116,7 @@ test('parameters', options, async () => {
   first.destroy();
 });
 
-// Proves: strangers of every kind are turned away before a byte of theirs is read, and a member is not.
+// Proves (P1): strangers of every kind are turned away before a byte of theirs is read, and a member is not.
 test('a listener gives out members only', options, async () => {
   const member = makeIdentity();
   const impostor = makeIdentity();
@@ -152,7 +152,7 @@ test('a listener gives out members only', options, async () => {
   server.accepted[0]?.destroy();
 });
 
-// Proves: a client tells nothing to a server that is not the one it was sent to.
+// Proves (P1): a client tells nothing to a server that is not the one it was sent to.
 test('a client refuses another server', options, async () => {
   const client = makeIdentity();
   await using server = await listenForRefusals([client]);
@@ -173,7 +173,7 @@ test('a client refuses another server', options, async () => {
   oldServer.close();
 });
 
-// Proves: a first frame recorded on one connection is refused on another, also when everything else in it is right.
+// Proves (P2): a first frame recorded on one connection is refused on another, also when everything else in it is right.
 test('a replayed HELLO is refused', options, async () => {
   const member = makeIdentity();
   await using server = await listenForRefusals([member]);

@@ -1,7 +1,7 @@
 import { BatonError } from '../errors.ts';
 
 // Reading and writing of integers and byte strings. All integers are little-endian. The reader is the one place that decides
-// whether bytes are there: nothing below it allocates before the bytes it speaks of have been seen.
+// whether bytes are there: nothing below it allocates before the bytes it speaks of have been seen (P4).
 
 /** Length of a BLAKE3 digest, the only digest of the protocol. Bytes. */
 export const digestBytes = 32;

@@ -8,7 +8,7 @@ const dot = 0x2e;
 
 /**
  * Throws PROTOCOL or LIMIT unless `entry` may be number `index` of a manifest whose earlier entries have the kinds `kindOf` tells.
- * This is what keeps a received tree inside its staging directory: every name is one component and every parent is a directory.
+ * This is what keeps a received tree inside its staging directory: every name is one component and every parent is a directory (P6).
  *
  * Not checked: that siblings have different names (the writer creates exclusively and meets that), and that names are sorted.
  */

@@ -25,7 +25,7 @@ export type Hello = {
   readonly streams: number;
   /** `probe`: only to see whether the hop works; closed after HELLO_ACK. */
   readonly purpose: 'data' | 'probe';
-  /** Keying material exported from this very TLS connection (RFC 8446, 7.5): a HELLO replayed on another one does not fit it. */
+  /** Keying material exported from this very TLS connection (RFC 8446, 7.5): a HELLO replayed on another one does not fit it (P2). */
   readonly binding: Uint8Array;
 };
 

@@ -7,7 +7,7 @@ import { ChunkedInput } from './chunked-input.ts';
 import { decodeManifestEnd, encodeManifestEnd, type ManifestEnd } from './messages.ts';
 
 // The receiver's journal, codec only: "BATONJ", u8 version; then records of u8 type, u32 payload length, u32 CRC-32 over type and
-// payload, payload. It is only ever appended to, so a crash can tear its tail and nothing else.
+// payload, payload. It is only ever appended to, so a crash can tear its tail and nothing else (P12).
 
 const magic = Buffer.from('BATONJ', 'latin1');
 

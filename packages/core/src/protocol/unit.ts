@@ -2,7 +2,7 @@ import { limits } from '../limits.ts';
 import { ByteReader, ByteWriter, digestBytes } from './bytes.ts';
 import { type PieceChange, readChanges, writeChanges } from './changes.ts';
 
-// The UNIT frame. Its codec speaks of the header only: content is never copied, so that a relay hands it on as it came.
+// The UNIT frame. Its codec speaks of the header only: content is never copied, so that a relay hands it on as it came (P9).
 
 export type UnitEncoding = 'raw' | 'zstd';
 

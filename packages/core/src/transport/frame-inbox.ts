@@ -13,7 +13,7 @@ export function connectionLost(what: string, cause?: unknown): BatonError {
 
 /**
  * Turns a pushing stream into frames that are pulled. It holds at most one whole frame, one unfinished frame and the piece the stream
- * delivered last; its source stands still while a whole frame waits to be taken. The source is flowing at first.
+ * delivered last; its source stands still while a whole frame waits to be taken (P11). The source is flowing at first.
  */
 export class FrameInbox {
   readonly #source: InboxSource;

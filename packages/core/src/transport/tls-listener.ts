@@ -31,7 +31,7 @@ export interface Listener extends AsyncDisposable, AsyncIterable<Connection> {
 
 /**
  * Listens for mutual TLS 1.3 on the first free port. Only peers that prove a certificate of `allowed` come out of it; from all others
- * nothing is read. At most `limits.handshakesMax` strangers are in a handshake at a time, each for `limits.handshakeMsMax`.
+ * nothing is read (P1). At most `limits.handshakesMax` strangers are in a handshake at a time, each for `limits.handshakeMsMax`.
  * Throws PORT_TAKEN when no port is free, NO_PERMISSION or SYSTEM when the address cannot be had.
  */
 export async function listenTls(options: ListenOptions): Promise<Listener> {

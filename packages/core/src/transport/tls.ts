@@ -22,7 +22,7 @@ export type ConnectOptions = {
 };
 
 /**
- * Connects by mutual TLS 1.3. Nothing is read from the peer before its certificate is known to be the expected one.
+ * Connects by mutual TLS 1.3. Nothing is read from the peer before its certificate is known to be the expected one (P1).
  * Throws HOP_UNREACHABLE (nobody answers), NOT_TRUSTED (another certificate, or no TLS 1.3), or the signal's reason.
  *
  * In TLS 1.3 a client is done before the server has judged the client's certificate: a refusal shows as the connection's end.

@@ -29,7 +29,7 @@ export interface Connection extends AsyncDisposable {
 
   /**
    * The next frame; undefined when the peer ended at a frame's boundary. That says nothing of completeness: a process that was killed
-   * between two frames ends the same way, so only COMPLETE means complete.
+   * between two frames ends the same way, so only COMPLETE means complete (P10).
    * One call at a time. At most one whole frame is read ahead of it.
    * Rejects with CONNECTION_LOST, with PROTOCOL or LIMIT at a bad header, or with the signal's reason; after that last one,
    * the connection is as it was and may be read again.
