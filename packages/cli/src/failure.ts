@@ -3,10 +3,11 @@ import { exitCodeOf } from './exit-codes.ts';
 import type { Output } from './output.ts';
 import { printableText } from './render/style.ts';
 
-/** An error for people: what happened, then the next step. */
+/** An error for people: where, what happened, then the next step. */
 export function failureLines(error: ErrorRecord): string[] {
   const hint = error.hint === undefined ? [] : [`  hint: ${printableText(error.hint)}`];
-  return [`baton: ${printableText(error.message)}`, ...hint];
+  const where = error.host === undefined ? '' : `${error.host}: `;
+  return [`baton: ${printableText(where + error.message)}`, ...hint];
 }
 
 /** Says on stderr why nothing was started, and returns the exit code of it. */

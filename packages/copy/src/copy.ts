@@ -67,13 +67,13 @@ function refusal(findings: readonly Finding[]): BatonError {
   const errors = findings.filter(({ severity }) => severity === 'error');
   const [first] = errors;
   if (first === undefined) return new BatonError('BUG', 'preflight ended without a finding and without a plan');
-  const more = errors.length === 1 ? '' : ` (and ${errors.length - 1} more findings)`;
-  const { code, message, hint, retryable } = first.error;
-  return new BatonError(code, `${first.host}: ${message}${more}`, {
-    retryable,
-    host: first.host,
-    ...(hint === undefined ? {} : { hint }),
-  });
+  const { code, message, retryable } = first.error;
+  const what = errors.length === 1 ? `${first.host}: ${message}` : `${errors.length} problems were found, on ${hostsOf(errors)}`;
+  return new BatonError(code, `nothing was copied: ${what}`, { retryable });
+}
+
+function hostsOf(findings: readonly Finding[]): string {
+  return [...new Set(findings.map(({ host }) => host))].join(', ');
 }
 
 function summarise(plan: ResolvedPlan, options: CopyOptions, { scan, targets, reached }: Ready): PlanSummary {

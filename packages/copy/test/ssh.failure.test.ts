@@ -42,7 +42,7 @@ test('an unknown host key comes with the line to run', { timeout }, async () => 
   const file = `UserKnownHostsFile=${join(sshd.directory, 'known_hosts_empty')}`;
   const error = await explain({ ssh: sshd.ssh('-o', file) });
   assert.equal(error.code, 'UNKNOWN_HOST_KEY');
-  assert.equal(error.message, '127.0.0.1: its host key is not known');
+  assert.equal(error.message, 'its host key is not known');
   assert.match(
     error.hint ?? '',
     /fingerprint.*accept it: ssh -o \S+ .*-o StrictHostKeyChecking=ask 127\.0\.0\.1 true$/,
@@ -62,7 +62,7 @@ test('a refused login says by which way to see the keys', { timeout }, async () 
   const rest = ['-o', 'IdentitiesOnly=yes', '-o', `UserKnownHostsFile=${join(sshd.directory, 'known_hosts')}`];
   const error = await explain({ ssh: [...ssh, ...rest] });
   assert.equal(error.code, 'UNREACHABLE');
-  assert.match(error.message, /^127\.0\.0\.1: the login was refused: .*Permission denied \(publickey/);
+  assert.match(error.message, /^the login was refused: .*Permission denied \(publickey/);
   assert.match(error.hint ?? '', /keys are offered: ssh .* -v .*127\.0\.0\.1 true$/);
 });
 
@@ -100,7 +100,7 @@ test('a host that does not answer, or has no name, is UNREACHABLE', { timeout },
     endpoint: { host: 'no-such-host.invalid', user: undefined },
   });
   assert.equal(nameless.code, 'UNREACHABLE');
-  assert.match(nameless.message, /^no-such-host\.invalid: the name cannot be resolved/);
+  assert.match(nameless.message, /^the name cannot be resolved/);
 });
 
 test('a configuration that ssh does not take is told', { timeout }, async () => {

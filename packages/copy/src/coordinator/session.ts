@@ -75,7 +75,7 @@ export class AgentSession implements AsyncDisposable {
   #reason(): BatonError {
     const host = formatHost(this.endpoint);
     const why = this.#channel.endReason?.message ?? 'the conversation ended';
-    return new BatonError('CONNECTION_LOST', `${host}: ${why}`, { host, retryable: true });
+    return new BatonError('CONNECTION_LOST', why, { host, retryable: true });
   }
 }
 
@@ -102,7 +102,7 @@ async function withTimeout<T>(value: Promise<T>, endpoint: Endpoint): Promise<T>
   const host = formatHost(endpoint);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    const error = new BatonError('UNREACHABLE', `${host}: baton did not answer within ${greetingMsMax / 1000} s`, { host });
+    const error = new BatonError('UNREACHABLE', `baton did not answer within ${greetingMsMax / 1000} s`, { host });
     timer = setTimeout(() => reject(error), greetingMsMax);
   });
   try {

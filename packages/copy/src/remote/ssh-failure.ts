@@ -137,7 +137,7 @@ export function explainSshFailure(request: RemoteRequest, exit: RemoteExit): Bat
     const detail = diagnosis.pattern.exec(exit.stderrTail)?.[0].trim();
     if (detail === undefined || !isPossible(diagnosis, request, exit)) continue;
     const hint = diagnosis.hint(request);
-    return new BatonError(diagnosis.code, `${host}: ${diagnosis.what(detail, request)}`, {
+    return new BatonError(diagnosis.code, diagnosis.what(detail, request), {
       host,
       retryable: diagnosis.retryable ?? false,
       ...(hint === undefined ? {} : { hint }),
@@ -165,7 +165,7 @@ function unexplained(request: RemoteRequest, exit: RemoteExit, host: string): Ba
   const isLauncher = exit.code === launcherCode;
   return new BatonError(
     isLauncher ? 'AGENT_MISSING' : 'UNREACHABLE',
-    `${host}: ${shell} ${how} before the agent answered, ${words}`,
+    `${shell} ${how} before the agent answered, ${words}`,
     {
       host,
       retryable: !isLauncher,
