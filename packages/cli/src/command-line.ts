@@ -6,7 +6,7 @@ import { parseByteRate } from '@batondb/core/text/rate';
 import { nearestName } from '@batondb/core/text/suggest';
 import { Command, CommanderError, Option } from 'commander';
 import { copyExamples, exitCodeHelp, helpTopics, targetHelp } from './help.ts';
-import { hostNames, readPlan } from './operands.ts';
+import { hostsByName, readPlan } from './operands.ts';
 import * as values from './option-values.ts';
 
 // The grammar of the command line. Pure but for the lists of targets that operands name: nothing is started here.
@@ -230,22 +230,22 @@ function viewOf(flags: RemoteFlags): View {
 }
 
 function remoteOptions(flags: RemoteFlags, endpoints: readonly Endpoint[]): CopyOptions {
-  const known = hostNames(endpoints);
-  for (const host of flags.sudoOn) {
-    if (known.has(host)) continue;
-    const near = nearestName(host, known) ?? [...known][0];
-    throw values.usage(
-      `--sudo-on ${host}: no such host in this copy`,
-      near === undefined ? 'every path of this copy is local; run baton itself under sudo' : `did you mean ${near}?`,
-    );
-  }
-  return {
-    ...defaultOptions,
-    ssh: flags.ssh,
-    agent: flags.agent,
-    sudo: flags.sudo ? 'all' : flags.sudoOn,
-    dryRun: flags.dryRun ?? false,
-  };
+  const { ssh, agent } = flags;
+  const sudoOn = readSudoHosts(flags.sudoOn, endpoints);
+  return { ...defaultOptions, ssh, agent, sudo: flags.sudo ? 'all' : sudoOn, dryRun: flags.dryRun ?? false };
+}
+
+/** The hosts of `--sudo-on`, as endpoints name them. One that is in no endpoint is a typo. */
+function readSudoHosts(names: readonly string[], endpoints: readonly Endpoint[]): string[] {
+  const known = hostsByName(endpoints);
+  return names.map((name) => {
+    const host = known.get(name);
+    if (host !== undefined) return host;
+    const near = nearestName(name, known.keys()) ?? [...known.keys()][0];
+    const hint =
+      near === undefined ? 'every path of this copy is local; run baton itself under sudo' : `did you mean ${near}?`;
+    throw values.usage(`--sudo-on ${name}: no such host in this copy`, hint);
+  });
 }
 
 function transferOptions(flags: CopyFlags): Partial<CopyOptions> {

@@ -24,12 +24,14 @@ export function readPlan(source: string, targets: readonly string[], as: string 
   return plan;
 }
 
-/** The remote hosts among some endpoints, each by the names a person may give it: with and without its user. */
-export function hostNames(endpoints: readonly Endpoint[]): Set<string> {
-  const remote = endpoints.filter(({ host }) => host !== undefined);
-  return new Set(
-    remote.flatMap((endpoint) => [formatHost({ host: endpoint.host, user: undefined }), formatHost(endpoint)]),
-  );
+/** The remote hosts among some endpoints: by each name a person may give one (with its user or without), its `host`. */
+export function hostsByName(endpoints: readonly Endpoint[]): Map<string, string> {
+  const hosts = new Map<string, string>();
+  for (const { host, user } of endpoints) {
+    if (host === undefined) continue;
+    for (const name of [host, formatHost({ host, user: undefined }), formatHost({ host, user })]) hosts.set(name, host);
+  }
+  return hosts;
 }
 
 /** One target, or those of `@FILE`; a local directory whose name begins with @ is written `./@name`. */

@@ -72,8 +72,16 @@ test('options stand before, between and after the operands', () => {
 });
 
 test('hosts for sudo are named as in the endpoints, with or without their user', () => {
-  const words = ['root@db1:/a', '[2001:db8::1]:/b', '--sudo-on', 'db1', '--sudo-on', '[2001:db8::1]'];
-  assert.deepEqual(parseCopy(...words).options.sudo, ['db1', '[2001:db8::1]']);
+  const words = ['root@db1:/a', '[2001:db8::1]:/b', 'db3:/c', '--sudo-on'];
+  for (const [name, host] of [
+    ['db1', 'db1'],
+    ['root@db1', 'db1'],
+    ['[2001:db8::1]', '2001:db8::1'],
+    ['2001:db8::1', '2001:db8::1'],
+  ]) {
+    assert.deepEqual(parseCopy(...words, name ?? '').options.sudo, [host]);
+  }
+  assert.deepEqual(parseCopy(...words, 'db1', '--sudo-on', 'db3').options.sudo, ['db1', 'db3']);
   assert.match(refusal('copy', 'db1:/a', 'db22:/b', '--sudo-on', 'db2').hint ?? '', /did you mean db1\?/);
   assert.match(refusal('copy', '/a', '/b', '--sudo-on', 'db2').hint ?? '', /every path of this copy is local/);
 });
