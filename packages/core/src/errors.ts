@@ -95,7 +95,7 @@ export function toErrorRecord(error: unknown): ErrorRecord {
 
 /** The error a record stands for. An unknown code (a newer peer's) becomes SYSTEM. */
 export function fromErrorRecord(record: ErrorRecord): BatonError {
-  const code = record.code in errorCodes ? record.code : 'SYSTEM';
+  const code = Object.hasOwn(errorCodes, record.code) ? record.code : 'SYSTEM';
   return new BatonError(code, record.message, {
     retryable: record.retryable,
     ...(record.hint === undefined ? {} : { hint: record.hint }),

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { BatonError } from '@batondb/core/errors';
 import { lowerPriority } from '@batondb/core/files/priority';
+import { toBatonError } from '@batondb/core/files/system-error';
 import { dataVersions } from '@batondb/core/protocol/versions';
 import { answerProbe } from '@batondb/core/transfer/receiver';
 import { WorkerPool } from '@batondb/core/transfer/worker-pool';
@@ -54,7 +55,7 @@ export class Agent implements AsyncDisposable {
     this.#signal = signal;
     this.#answers = {
       scan: (params) => this.#scan(params),
-      inspect: async (params) => inspectDirectory(params),
+      inspect: (params) => inspectDirectory(params, this.#workers()),
       listen: (params) => this.#listen(params),
       join: async (params) => this.#join(params),
       probe: (params) => this.#probe(params),
@@ -62,14 +63,18 @@ export class Agent implements AsyncDisposable {
       expect: async ({ epoch }) => this.#expect(epoch),
       send: async (params) => this.#send(params),
       verifySource: () => this.#sourceRole().verify(this.#signal),
-      clean: async (params) => ({ found: cleanDirectory(fromBase64(params.directory), params.dryRun) }),
+      clean: async ({ directory, dryRun }) => ({ found: await cleanDirectory(fromBase64(directory), dryRun, this.#workers()) }),
     };
   }
 
   /** Answers a request of the coordinator, whose params have been checked. */
   async answer(name: RequestName, params: unknown): Promise<unknown> {
     const answer = this.#answers[name] as (params: unknown) => Promise<unknown>;
-    return await answer(params);
+    try {
+      return await answer(params);
+    } catch (error) {
+      throw toBatonError(error);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -6,6 +6,7 @@ import { freeSpace } from '@batondb/core/files/space';
 import { tryStatAt } from '@batondb/core/files/stat';
 import { toBatonError } from '@batondb/core/files/system-error';
 import { peekStaging, type StagingJob } from '@batondb/core/transfer/staging';
+import type { WorkerPool } from '@batondb/core/transfer/worker-pool';
 import { fromBase64 } from '../bytes.ts';
 import type { RequestParams, RequestResult } from '../control/messages.ts';
 
@@ -14,7 +15,7 @@ type Inspection = RequestResult<'inspect'>;
 const mayWriteAndSearch = 3;
 
 /** Looks at a target directory, changes nothing, and collects every finding rather than stopping at the first. */
-export function inspectDirectory(params: RequestParams<'inspect'>): Inspection {
+export async function inspectDirectory(params: RequestParams<'inspect'>, pool: WorkerPool): Promise<Inspection> {
   const directory = fromBase64(params.directory);
   const job: StagingJob = { source: params.source, name: fromBase64(params.name) };
   const findings: ErrorRecord[] = [];
@@ -27,7 +28,7 @@ export function inspectDirectory(params: RequestParams<'inspect'>): Inspection {
     return { findings: [toErrorRecord(missing(directory, error))], finalPath, ...nothing };
   }
   try {
-    const staged = peekStaging(descriptor, job);
+    const staged = await peekStaging(descriptor, job, pool);
     if (staged.error !== undefined) findings.push(toErrorRecord(staged.error));
     const space = freeSpace(directory);
     if (space.readOnly) findings.push(readOnly(directory));

@@ -8,6 +8,8 @@ export class ProgressCount {
   doneBytes = 0;
   doneFiles = 0;
   resumedBytes = 0;
+  /** Bytes read again in the phase that runs: what an earlier run left, or the whole copy from the disk. */
+  rereadBytes = 0;
   #layout: Layout | undefined;
 
   /** The whole is known. */

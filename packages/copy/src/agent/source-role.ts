@@ -26,10 +26,10 @@ export class SourceRole {
     const { exclude, oneFileSystem } = params;
     const walked = await pool.run({ kind: 'walk', root, exclude, oneFileSystem });
     const manifest = Manifest.fromShare(walked.manifest);
-    const layout = Layout.of(manifest);
+    const layout = Layout.fromShare(walked.layout);
     const { directory, name } = splitPath(root);
     const parentDescriptor = openDirectory(directory, { readable: false });
-    const tree = { parentDescriptor, rootName: name, manifest: walked.manifest, role: 'source' } as const;
+    const tree = { parentDescriptor, rootName: name, manifest: walked.manifest, layout: walked.layout, role: 'source' } as const;
     await pool.runOnAll({ kind: 'open', tree });
     const onChange = (entry: number, what: Parameters<ConstructorParameters<typeof SourceTree>[3]>[1]) =>
       report({ type: 'source-change', path: entryPath(manifest, entry), what });

@@ -60,7 +60,7 @@ export class TargetRole implements Disposable {
 
   /** Takes or makes the staging directory. When an earlier run had published the copy already, only its leftovers are removed. */
   static async open(options: TargetOptions): Promise<TargetRole> {
-    const staging = Staging.open(options.directory, options.job);
+    const staging = await Staging.open(options.directory, options.job, options.pool);
     const role = new TargetRole(options, staging);
     const published = staging.publishedEarlier();
     if (published !== undefined) {
@@ -84,15 +84,16 @@ export class TargetRole implements Disposable {
 
   async #prepare(sections: readonly Uint8Array[]): Promise<StagedTree> {
     const { pool, report } = this.#options;
-    // After a reconnect the sender does not send again what we know: then the journal has the manifest.
-    const manifest = Manifest.fromSections(sections, this.#options.manifestDigest);
-    const layout = Layout.of(manifest);
+    const checked = await pool.run({ kind: 'manifest', sections, digest: this.#options.manifestDigest });
+    const manifest = Manifest.fromShare(checked.manifest);
+    const layout = Layout.fromShare(checked.layout);
     this.#progress.start(layout);
     const { have, report: resumed } = await prepareStaging({
       pool,
       staging: this.#staging,
       manifest,
       layout,
+      onChecked: (bytes) => this.#addReread(bytes),
       onDamaged: (unit, unitLayout, unitManifest) => this.#tellDamaged(unit, unitLayout, unitManifest),
     });
     if (resumed.keptUnits > 0 || resumed.discardedFiles > 0) report({ type: 'resumed', ...resumed });
@@ -132,13 +133,18 @@ export class TargetRole implements Disposable {
   }
 
   async #verifyDisk(tree: StagedTree): Promise<void> {
-    const damaged = await tree.verify(this.#options.signal);
+    this.#progress.rereadBytes = 0;
+    const damaged = await tree.verify((bytes) => this.#addReread(bytes), this.#options.signal);
     for (const unit of damaged) this.#tellDamaged(unit, tree.layout, tree.manifest);
     const [first] = damaged;
     if (first === undefined) return;
     throw new BatonError('DIGEST_MISMATCH', `${damaged.length} units are not on the disk as they were received; the first is unit ${first}`, {
       hint: 'look for disk errors with dmesg; the same command fetches these units again',
     });
+  }
+
+  #addReread(bytes: number): void {
+    this.#progress.rereadBytes += bytes;
   }
 
   #tellDamaged(unit: number, layout: Layout, manifest: Manifest): void {
@@ -176,9 +182,11 @@ export class TargetRole implements Disposable {
   }
 
   #tell(): void {
-    const { doneBytes, totalBytes, doneFiles, totalFiles, resumedBytes } = this.#progress;
+    const { totalBytes, doneFiles, totalFiles, resumedBytes, rereadBytes } = this.#progress;
     const { wireBytes } = this.receiver;
     const phase = this.#phase;
+    const isRereading = phase === 'checking' || phase === 'verifying';
+    const doneBytes = isRereading ? rereadBytes : this.#progress.doneBytes;
     this.#options.report({ type: 'progress', phase, doneBytes, totalBytes, doneFiles, totalFiles, resumedBytes, wireBytes });
   }
 }

@@ -22,7 +22,8 @@ export class TargetState {
   lastHopError: ErrorRecord | undefined;
   /** Seconds in a row in which it was much slower than its sender. */
   laggingSeconds = 0;
-  readonly rate: RateMeter = new RateMeter();
+  /** Of the phase that runs. */
+  rate: RateMeter = new RateMeter();
 
   constructor(target: ReadyTarget, totalBytes: number, totalFiles: number) {
     this.target = target;
@@ -49,11 +50,13 @@ export class TargetState {
 
   /** Takes what the target says of itself. */
   take({ type: _, ...progress }: ProgressEvent): void {
-    const hasMoved = progress.doneBytes !== this.progress.doneBytes || progress.phase !== this.progress.phase;
+    const isNewPhase = progress.phase !== this.progress.phase;
+    const hasMoved = isNewPhase || progress.doneBytes !== this.progress.doneBytes;
+    if (isNewPhase) this.rate = new RateMeter();
     const { totalBytes, totalFiles } = this.progress;
     // A target learns the totals with the manifest; until then ours stand.
     this.progress = progress.totalFiles === 0 ? { ...progress, totalBytes, totalFiles } : progress;
-    if (progress.phase === 'receiving') this.rate.observe(progress.doneBytes - progress.resumedBytes);
+    this.rate.observe(progress.doneBytes);
     if (!hasMoved) return;
     this.movedAtMs = performance.now();
     this.stalls = 0;

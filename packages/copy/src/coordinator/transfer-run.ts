@@ -31,6 +31,7 @@ export class TransferRun {
   readonly #startMs = performance.now();
   readonly #changes: SourceChange[] = [];
   #changesTotal = 0;
+  #sourceDigest: Promise<string | undefined> | undefined;
   #allOver: () => void = () => undefined;
 
   constructor(plan: ResolvedPlan, options: CopyOptions, ready: Ready, emit: (event: CopyEvent) => void) {
@@ -68,7 +69,7 @@ export class TransferRun {
       await Promise.race([Promise.all(this.#all().map((state) => this.#startTarget(state))), aborted]);
       this.#tellSender(source);
       await Promise.race([over, aborted]);
-      if (this.#options.verify === 'disk') await Promise.race([this.#verifySource(), aborted]);
+      if (this.#options.verify === 'disk') await Promise.race([this.#compareWithSource(), aborted]);
       return this.#summary();
     } finally {
       for (const timer of timers) clearInterval(timer);
@@ -146,6 +147,7 @@ export class TransferRun {
   }
 
   #watch(): void {
+    if (this.#options.verify === 'disk' && !this.#all().some(({ isReceiving }) => isReceiving)) void this.#readSourceAgain();
     for (const state of this.#all()) {
       const { number } = state.target;
       const upstream = this.#states.get(this.#routing.upstream(number));
@@ -256,17 +258,25 @@ export class TransferRun {
     if (this.#all().every(({ isOpen }) => !isOpen)) this.#allOver();
   }
 
-  /** The source is read again; a target that got something else without the source having changed is not trusted. */
-  async #verifySource(): Promise<void> {
+  /** Has the source read everything again, once; beside the targets, which then do the same. */
+  #readSourceAgain(): Promise<string | undefined> {
+    this.#sourceDigest ??= this.#ready.source.request('verifySource', {}).then(
+      ({ treeDigest }) => treeDigest,
+      // A source that is gone fails its targets where its conversation ends.
+      () => undefined,
+    );
+    return this.#sourceDigest;
+  }
+
+  /** A target that got something else, without the source having changed, is not trusted. */
+  async #compareWithSource(): Promise<void> {
     if (this.#all().every(({ result }) => result?.state === 'failed')) return;
-    const { treeDigest } = await this.#ready.source.request('verifySource', {});
+    const treeDigest = await this.#readSourceAgain();
     for (const state of this.#all()) {
       const { result } = state;
-      if (result?.state !== 'done' || result.treeDigest === treeDigest || this.#changesTotal > 0) continue;
-      const error = toErrorRecord(
-        new BatonError('DIGEST_MISMATCH', `${result.target} has tree digest ${result.treeDigest}, and the source ${treeDigest}`),
-      );
-      state.result = { ...result, state: 'failed', error };
+      if (result?.state !== 'done' || this.#changesTotal > 0 || result.treeDigest === treeDigest) continue;
+      const message = `it has tree digest ${result.treeDigest}, and the source ${treeDigest ?? 'could not be read again'}`;
+      state.result = { ...result, state: 'failed', error: { code: 'DIGEST_MISMATCH', message, retryable: false } };
       this.#emit({ type: 'target-failed', result: state.result });
     }
   }

@@ -4,18 +4,33 @@ import type { PieceChange } from '../protocol/changes.ts';
 
 const digestBytes = 32;
 
+/** A set as it goes from one thread to another: the arrays lie in shared memory. */
+export type HaveShare = {
+  readonly bits: Uint8Array;
+  readonly digests: Uint8Array;
+  readonly changes: ReadonlyMap<number, readonly PieceChange[]>;
+  readonly count: number;
+};
+
 /** The units a host has. Resume, relays and healing all read this one structure. */
 export class HaveSet {
   readonly unitCount: number;
   readonly #bits: Uint8Array;
   readonly #digests: Uint8Array;
-  readonly #changes = new Map<number, readonly PieceChange[]>();
-  #count = 0;
+  readonly #changes: Map<number, readonly PieceChange[]>;
+  #count: number;
 
-  constructor(unitCount: number) {
+  constructor(unitCount: number, share?: HaveShare) {
     this.unitCount = unitCount;
-    this.#bits = new Uint8Array(Math.ceil(unitCount / 8));
-    this.#digests = new Uint8Array(unitCount * digestBytes);
+    this.#bits = share?.bits ?? new Uint8Array(new SharedArrayBuffer(Math.ceil(unitCount / 8)));
+    this.#digests = share?.digests ?? new Uint8Array(new SharedArrayBuffer(unitCount * digestBytes));
+    this.#changes = new Map(share?.changes);
+    this.#count = share?.count ?? 0;
+  }
+
+  /** What the constructor of another thread takes; both share the memory, so only one of them may go on adding. */
+  share(): HaveShare {
+    return { bits: this.#bits, digests: this.#digests, changes: this.#changes, count: this.#count };
   }
 
   /** How many units are there. */

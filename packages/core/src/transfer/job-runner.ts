@@ -8,6 +8,7 @@ import { walkTree } from '../files/walk.ts';
 import { Manifest, ManifestBuilder } from '../protocol/manifest.ts';
 import type { PieceChange } from '../protocol/changes.ts';
 import type { Job, JobOf, JobResult, TreeDescription } from './jobs.ts';
+import { readJournal, shareEarlier } from './journal-file.ts';
 import { Layout, type Piece } from './layout.ts';
 import { encodeUnit, openUnit, unitDigest } from './unit-codec.ts';
 
@@ -40,6 +41,12 @@ export class JobRunner {
     switch (job.kind) {
       case 'walk':
         return done<'walk'>(walk(job));
+      case 'manifest':
+        return done<'manifest'>(shareWithLayout(Manifest.fromSections(job.sections, job.digest)));
+      case 'journal': {
+        const earlier = readJournal(job.directory);
+        return done<'journal'>({ earlier: earlier === undefined ? undefined : shareEarlier(earlier) });
+      }
       case 'open':
         this.#close();
         this.#tree = openTree(job.tree);
@@ -157,11 +164,15 @@ function openTree(tree: TreeDescription): OpenTree {
   const handles = new DirectoryHandles(manifest, tree.parentDescriptor, tree.rootName);
   return {
     manifest,
-    layout: Layout.of(manifest),
+    layout: Layout.fromShare(tree.layout),
     handles,
     reader: new TreeReader(manifest, handles, { checkIdentity: tree.role === 'source' }),
     writer: tree.role === 'staging' ? new TreeWriter(manifest, handles) : undefined,
   };
+}
+
+function shareWithLayout(manifest: Manifest): JobResult<'manifest'> {
+  return { manifest: manifest.share(), layout: Layout.of(manifest).share() };
 }
 
 function walk(job: JobOf<'walk'>): JobResult<'walk'> {
@@ -169,7 +180,7 @@ function walk(job: JobOf<'walk'>): JobResult<'walk'> {
   const entries = walkTree(job);
   for (let next = entries.next(); ; next = entries.next()) {
     if (next.done) {
-      return { manifest: builder.finish().share(), report: next.value };
+      return { ...shareWithLayout(builder.finish()), report: next.value };
     }
     builder.add(next.value);
   }

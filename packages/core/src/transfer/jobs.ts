@@ -1,3 +1,5 @@
+import type { EarlierShare } from './journal-file.ts';
+import type { LayoutShare } from './layout.ts';
 import type { PieceChange } from '../protocol/changes.ts';
 import type { NotKept } from '../files/tree-writer.ts';
 import type { WalkReport } from '../files/walk.ts';
@@ -15,12 +17,17 @@ export type TreeDescription = {
   /** The root's name there; a staged root has another one than its entry says. */
   readonly rootName: Uint8Array;
   readonly manifest: ManifestShare;
+  readonly layout: LayoutShare;
   /** `source`: files are compared with the manifest when read. `staging`: they are written, and read as they are. */
   readonly role: 'source' | 'staging';
 };
 
 export type Job =
   | { readonly kind: 'walk'; readonly root: Uint8Array; readonly exclude: readonly string[]; readonly oneFileSystem: boolean }
+  /** Checks a received manifest and cuts it. */
+  | { readonly kind: 'manifest'; readonly sections: readonly Uint8Array[]; readonly digest: Uint8Array }
+  /** Reads the journal in an open staging directory. */
+  | { readonly kind: 'journal'; readonly directory: number }
   | { readonly kind: 'open'; readonly tree: TreeDescription }
   | { readonly kind: 'relocate'; readonly parentDescriptor: number; readonly rootName: Uint8Array }
   | { readonly kind: 'read'; readonly unit: number; readonly compression: UnitCompression; /** What a relay says of the unit: what its source said. */ readonly changes?: readonly PieceChange[] }
@@ -37,7 +44,9 @@ export type Job =
 export type JobOf<K extends Job['kind']> = Extract<Job, { readonly kind: K }>;
 
 type Results = {
-  walk: { readonly manifest: ManifestShare; readonly report: WalkReport };
+  walk: { readonly manifest: ManifestShare; readonly layout: LayoutShare; readonly report: WalkReport };
+  manifest: { readonly manifest: ManifestShare; readonly layout: LayoutShare };
+  journal: { readonly earlier: EarlierShare | undefined };
   open: undefined;
   relocate: undefined;
   /** `payload` is a whole UNIT message. */

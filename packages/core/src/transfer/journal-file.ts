@@ -1,9 +1,9 @@
 import { check, close, errnos, flags, fsync, ftruncate, openat, pread, pwrite, renameat2 } from '../files/libc.ts';
 import { syncDirectory } from '../files/publish.ts';
 import { type CommitRecord, decodeJournal, encodeJournalHeader, encodeJournalRecord, type JobRecord, type JournalRecord } from '../protocol/journal.ts';
-import { Manifest } from '../protocol/manifest.ts';
-import { HaveSet } from './have.ts';
-import { Layout } from './layout.ts';
+import { Manifest, type ManifestShare } from '../protocol/manifest.ts';
+import { HaveSet, type HaveShare } from './have.ts';
+import { Layout, type LayoutShare } from './layout.ts';
 
 // The journal of a staging directory as a file. Records are appended without a sync: a killed process loses nothing by that,
 // and after a power failure the digests tell which units did not reach the disk (T2: a journal is a claim, to be checked).
@@ -20,7 +20,46 @@ export type EarlierCopy = {
   /** The units it claims to have. */
   readonly claimed: HaveSet;
   readonly commit: CommitRecord | undefined;
+  /** Where its last whole record ends. */
+  readonly endBytes: number;
 };
+
+/** The same as it goes from one thread to another. */
+export type EarlierShare = {
+  readonly job: JobRecord;
+  readonly manifest: ManifestShare;
+  readonly layout: LayoutShare;
+  readonly claimed: HaveShare;
+  readonly commit: CommitRecord | undefined;
+  readonly endBytes: number;
+};
+
+/** For posting to another thread. */
+export function shareEarlier({ manifest, layout, claimed, ...rest }: EarlierCopy): EarlierShare {
+  return { ...rest, manifest: manifest.share(), layout: layout.share(), claimed: claimed.share() };
+}
+
+/** What another thread has posted. */
+export function fromEarlierShare(share: EarlierShare): EarlierCopy {
+  const manifest = Manifest.fromShare(share.manifest);
+  const layout = Layout.fromShare(share.layout);
+  return { ...share, manifest, layout, claimed: new HaveSet(layout.unitCount, share.claimed) };
+}
+
+/**
+ * Reads the journal in an open staging directory; undefined when there is none, or none with a whole manifest.
+ * Takes a while for a large one: a job for a worker.
+ */
+export function readJournal(directory: number): EarlierCopy | undefined {
+  const descriptor = openat(directory, journalName, flags.O_RDONLY | flags.O_NOFOLLOW);
+  if (descriptor === -errnos.ENOENT) return undefined;
+  check(descriptor, 'openat', () => 'journal');
+  try {
+    return collect(descriptor);
+  } finally {
+    close(descriptor);
+  }
+}
 
 /** The journal in a staging directory. */
 export class JournalFile implements Disposable {
@@ -30,18 +69,6 @@ export class JournalFile implements Disposable {
 
   constructor(directory: number) {
     this.#directory = directory;
-  }
-
-  /** Reads what is there; undefined when there is no journal, or none with a whole manifest. */
-  read(): EarlierCopy | undefined {
-    const descriptor = openat(this.#directory, journalName, flags.O_RDONLY | flags.O_NOFOLLOW);
-    if (descriptor === -errnos.ENOENT) return undefined;
-    check(descriptor, 'openat', () => 'journal');
-    try {
-      return this.#collect(descriptor);
-    } finally {
-      close(descriptor);
-    }
   }
 
   /** Puts a new journal in the place of the old one. Nothing of it counts before all of it is on the disk. */
@@ -63,9 +90,10 @@ export class JournalFile implements Disposable {
     syncDirectory(this.#directory);
   }
 
-  /** Opens the journal that read() found, to append to it after its last whole record. */
-  resume(): void {
+  /** Opens the journal that is there, to append to it after its last whole record. */
+  resume(endBytes: number): void {
     this.#closeFile();
+    this.#endBytes = endBytes;
     const openFlags = flags.O_RDWR | flags.O_NOFOLLOW;
     this.#descriptor = check(openat(this.#directory, journalName, openFlags), 'openat', () => 'journal');
     check(ftruncate(this.#descriptor, this.#endBytes), 'ftruncate', () => 'journal');
@@ -93,26 +121,25 @@ export class JournalFile implements Disposable {
     if (this.#descriptor >= 0) close(this.#descriptor);
     this.#descriptor = -1;
   }
+}
 
-  #collect(descriptor: number): EarlierCopy | undefined {
-    let job: JobRecord | undefined;
-    let found: Pick<EarlierCopy, 'manifest' | 'layout' | 'claimed'> | undefined;
-    let commit: CommitRecord | undefined;
-    const sections: Uint8Array[] = [];
-    const records = decodeJournal(chunksOf(descriptor));
-    for (let next = records.next(); ; next = records.next()) {
-      if (next.done) {
-        this.#endBytes = next.value.validBytes;
-        break;
-      }
-      const record = next.value;
-      if (record.type === 'job') job = record;
-      else if (record.type === 'section') sections.push(record.payload);
-      else if (record.type === 'manifestEnd') found = startOf(Manifest.fromSections(sections, record.digest));
-      else if (record.type === 'unit') found?.claimed.add(record.unit, record.digest, record.changes);
-      else commit = record;
+function collect(descriptor: number): EarlierCopy | undefined {
+  let job: JobRecord | undefined;
+  let found: Pick<EarlierCopy, 'manifest' | 'layout' | 'claimed'> | undefined;
+  let commit: CommitRecord | undefined;
+  const sections: Uint8Array[] = [];
+  const records = decodeJournal(chunksOf(descriptor));
+  for (let next = records.next(); ; next = records.next()) {
+    if (next.done) {
+      const endBytes = next.value.validBytes;
+      return job === undefined || found === undefined ? undefined : { job, ...found, commit, endBytes };
     }
-    return job === undefined || found === undefined ? undefined : { job, ...found, commit };
+    const record = next.value;
+    if (record.type === 'job') job = record;
+    else if (record.type === 'section') sections.push(record.payload);
+    else if (record.type === 'manifestEnd') found = startOf(Manifest.fromSections(sections, record.digest));
+    else if (record.type === 'unit') found?.claimed.add(record.unit, record.digest, record.changes);
+    else commit = record;
   }
 }
 

@@ -17,6 +17,14 @@ export type Piece = {
 
 const columns = 3;
 
+/** A layout as it goes from one thread to another: the arrays lie in shared memory. */
+export type LayoutShare = {
+  readonly pieces: Float64Array;
+  readonly firstPieces: Uint32Array;
+  readonly contentBytes: number;
+  readonly fileCount: number;
+};
+
 /** The units of a manifest: unit → pieces, in typed arrays (24 bytes a piece). */
 export class Layout {
   readonly #pieces: Float64Array;
@@ -28,12 +36,12 @@ export class Layout {
   /** Regular files, hardlinked names not counted. */
   readonly fileCount: number;
 
-  private constructor(pieces: Float64Array, firstPieces: Uint32Array, contentBytes: number, fileCount: number) {
-    this.#pieces = pieces;
-    this.#firstPieces = firstPieces;
-    this.unitCount = firstPieces.length - 1;
-    this.contentBytes = contentBytes;
-    this.fileCount = fileCount;
+  private constructor(share: LayoutShare) {
+    this.#pieces = share.pieces;
+    this.#firstPieces = share.firstPieces;
+    this.unitCount = share.firstPieces.length - 1;
+    this.contentBytes = share.contentBytes;
+    this.fileCount = share.fileCount;
   }
 
   /** Cuts the files of `entries`. */
@@ -43,8 +51,17 @@ export class Layout {
       const entry = entries.entry(index);
       if (entry.kind === 'file') cutter.file(index, entry);
     }
-    const { pieces, firstPieces } = cutter.finish();
-    return new Layout(Float64Array.from(pieces), Uint32Array.from(firstPieces), cutter.contentBytes, cutter.fileCount);
+    return new Layout(cutter.finish());
+  }
+
+  /** The layout that share() gave in another thread. */
+  static fromShare(share: LayoutShare): Layout {
+    return new Layout(share);
+  }
+
+  share(): LayoutShare {
+    const { contentBytes, fileCount } = this;
+    return { pieces: this.#pieces, firstPieces: this.#firstPieces, contentBytes, fileCount };
   }
 
   /** The pieces of a unit in the order in which their bytes follow each other in it. */
@@ -96,11 +113,11 @@ class Cutter {
   readonly #firstPieces: number[] = [0];
   #openBytes = 0;
   #openPieces = 0;
-  contentBytes = 0;
-  fileCount = 0;
+  #contentBytes = 0;
+  #fileCount = 0;
 
   file(index: number, entry: Entry & { kind: 'file' }): void {
-    this.fileCount++;
+    this.#fileCount++;
     const extents = entry.extents ?? [{ offset: 0, length: entry.sizeBytes }];
     // An empty file, or one that is all hole, still has a piece: that piece is what creates it.
     if (extents.length === 0) this.#add(index, 0, 0);
@@ -115,9 +132,13 @@ class Cutter {
     }
   }
 
-  finish(): { pieces: number[]; firstPieces: number[] } {
+  finish(): LayoutShare {
     if (this.#openPieces > 0) this.#close();
-    return { pieces: this.#pieces, firstPieces: this.#firstPieces };
+    const pieces = new Float64Array(new SharedArrayBuffer(this.#pieces.length * Float64Array.BYTES_PER_ELEMENT));
+    pieces.set(this.#pieces);
+    const firstPieces = new Uint32Array(new SharedArrayBuffer(this.#firstPieces.length * Uint32Array.BYTES_PER_ELEMENT));
+    firstPieces.set(this.#firstPieces);
+    return { pieces, firstPieces, contentBytes: this.#contentBytes, fileCount: this.#fileCount };
   }
 
   #add(entry: number, offset: number, length: number): void {
@@ -126,7 +147,7 @@ class Cutter {
     this.#pieces.push(entry, offset, length);
     this.#openBytes += length;
     this.#openPieces++;
-    this.contentBytes += length;
+    this.#contentBytes += length;
   }
 
   #close(): void {

@@ -25,6 +25,8 @@ export type ResumeContext = {
   readonly layout: Layout;
   /** Told of every unit that the journal claims and the disk does not have. */
   readonly onDamaged: (unit: number, layout: Layout, manifest: Manifest) => void;
+  /** Told of bytes of an earlier run that have been read again. */
+  readonly onChecked: (bytes: number) => void;
 };
 
 /** Makes a staging directory ready for a manifest: workers opened, directories made, what is good of an earlier run kept. */
@@ -35,12 +37,12 @@ export async function prepareStaging(context: ResumeContext): Promise<{ have: Ha
   if (earlier === undefined) {
     const have = new HaveSet(layout.unitCount);
     staging.begin({ manifest, layout, have });
-    await openStaged(pool, staging, manifest);
+    await openStaged(pool, staging, { manifest, layout });
     return { have, report: none };
   }
   if (Buffer.compare(earlier.manifest.digest, manifest.digest) === 0) {
-    staging.resume();
-    await openStaged(pool, staging, manifest);
+    staging.resume(earlier);
+    await openStaged(pool, staging, { manifest, layout });
     const have = await checkUnits(context, earlier);
     return { have, report: { ...none, ...countKept(have, layout) } };
   }
@@ -50,7 +52,7 @@ export async function prepareStaging(context: ResumeContext): Promise<{ have: Ha
 /** The source has changed since: keeps the pieces of files that are still the same, and removes the rest. */
 async function reconcile(context: ResumeContext, earlier: EarlierCopy): Promise<{ have: HaveSet; report: ResumeReport }> {
   const { pool, staging, manifest, layout } = context;
-  await openStaged(pool, staging, earlier.manifest);
+  await openStaged(pool, staging, earlier);
   const oldHave = await checkUnits(context, earlier);
   const { oldOf, unmatched } = matchEntries(earlier.manifest, manifest);
   await pool.run({ kind: 'discard', entries: unmatched });
@@ -59,7 +61,7 @@ async function reconcile(context: ResumeContext, earlier: EarlierCopy): Promise<
   for (const unit of oldHave.units()) {
     for (const { entry, offset } of earlier.layout.pieces(unit)) goodPieces.add(`${entry}:${offset}`);
   }
-  await openStaged(pool, staging, manifest);
+  await openStaged(pool, staging, { manifest, layout });
   const have = new HaveSet(layout.unitCount);
   const isKept = (unit: number) =>
     layout.pieces(unit).every(({ entry, offset }) => goodPieces.has(`${oldOf.get(entry) ?? -1}:${offset}`));
@@ -73,20 +75,31 @@ async function reconcile(context: ResumeContext, earlier: EarlierCopy): Promise<
 }
 
 /** Reads again every unit that a journal claims. What the source had remarks on is not kept: it was no clean read. */
-async function checkUnits({ pool, onDamaged }: ResumeContext, earlier: EarlierCopy): Promise<HaveSet> {
+async function checkUnits({ pool, onDamaged, onChecked }: ResumeContext, earlier: EarlierCopy): Promise<HaveSet> {
   const { claimed, layout, manifest } = earlier;
   const have = new HaveSet(layout.unitCount);
   await forEachUnit(pool, layout.unitCount, async (unit) => {
     if (!claimed.has(unit) || claimed.changes(unit).length > 0) return;
     const { digest } = await pool.run({ kind: 'hash', unit, fromDisk: false });
+    onChecked(layout.unitBytes(unit));
     if (Buffer.compare(digest, claimed.digest(unit)) === 0) have.add(unit, digest);
     else onDamaged(unit, layout, manifest);
   });
   return have;
 }
 
-async function openStaged(pool: WorkerPool, staging: Staging, manifest: Manifest): Promise<void> {
-  const tree = { parentDescriptor: staging.descriptor, rootName: stagedTreeName, manifest: manifest.share(), role: 'staging' } as const;
+async function openStaged(
+  pool: WorkerPool,
+  staging: Staging,
+  { manifest, layout }: { readonly manifest: Manifest; readonly layout: Layout },
+): Promise<void> {
+  const tree = {
+    parentDescriptor: staging.descriptor,
+    rootName: stagedTreeName,
+    manifest: manifest.share(),
+    layout: layout.share(),
+    role: 'staging',
+  } as const;
   await pool.runOnAll({ kind: 'open', tree });
   await pool.run({ kind: 'directories' });
 }

@@ -74,7 +74,7 @@ export class StagedTree implements UnitSupply {
   }
 
   /** Reads every unit again from the disk; the numbers of those that are not what was received. */
-  async verify(signal: AbortSignal): Promise<number[]> {
+  async verify(onVerified: (bytes: number) => void, signal: AbortSignal): Promise<number[]> {
     const damaged: number[] = [];
     const next = { unit: 0 };
     const reader = async () => {
@@ -84,6 +84,7 @@ export class StagedTree implements UnitSupply {
         if (this.have.changes(unit).some(isLost)) continue;
         const { digest } = await this.#pool.run({ kind: 'hash', unit, fromDisk: true });
         if (Buffer.compare(digest, this.have.digest(unit)) !== 0) damaged.push(unit);
+        onVerified(this.layout.unitBytes(unit));
       }
     };
     await Promise.all(Array.from({ length: this.#pool.size }, reader));

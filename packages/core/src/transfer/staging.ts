@@ -4,13 +4,12 @@ import { check, close, errnos, flags, mkdirat, openat } from '../files/libc.ts';
 import { lockDirectory } from '../files/lock.ts';
 import { printable } from '../files/names.ts';
 import { openDirectory } from '../files/open.ts';
-import { renameNoReplace, syncDirectory } from '../files/publish.ts';
-import { removeTree } from '../files/remove.ts';
+import { renameNoReplace } from '../files/publish.ts';
 import { type Stat, statDescriptor, tryStatAt } from '../files/stat.ts';
 import type { PieceChange } from '../protocol/changes.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { HaveSet } from './have.ts';
-import { type EarlierCopy, JournalFile } from './journal-file.ts';
+import { type EarlierCopy, fromEarlierShare, JournalFile } from './journal-file.ts';
 import type { Layout } from './layout.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
@@ -59,34 +58,31 @@ export class Staging implements Disposable {
   readonly #journal: JournalFile;
   readonly #lock: Disposable;
 
-  private constructor(targetDescriptor: number, descriptor: number, job: StagingJob, lock: Disposable) {
+  private constructor(held: Held, targetDescriptor: number, job: StagingJob) {
     this.targetDescriptor = targetDescriptor;
-    this.descriptor = descriptor;
+    this.descriptor = held.descriptor;
+    this.earlier = held.earlier;
     this.#job = job;
-    this.#lock = lock;
-    this.#journal = new JournalFile(descriptor);
-    this.earlier = this.#journal.read();
-    checkVersion(this.earlier);
+    this.#lock = held;
+    this.#journal = new JournalFile(held.descriptor);
   }
 
   /** Makes the staging directory in `directory`, or takes up the one an earlier run left. BUSY when another copy has it. */
-  static open(directory: Uint8Array, job: StagingJob): Staging {
+  static async open(directory: Uint8Array, job: StagingJob, pool: WorkerPool): Promise<Staging> {
     const target = openDirectory(directory);
-    let descriptor = -1;
     try {
       const name = stagingName(job);
       const made = mkdirat(target, name, 0o700);
       if (made !== -errnos.EEXIST) check(made, 'mkdirat', () => `${printable(directory)}/${printable(name)}`);
-      descriptor = openOwn(target, name, directory);
-      const lock = lockDirectory(descriptor);
-      // Whoever had the lock before may have finished and removed the directory.
-      const found = tryStatAt(target, name);
-      if (typeof found === 'number' || found.inode !== statDescriptor(descriptor).inode) {
-        throw new BatonError('BUSY', `${printable(directory)}: another copy has just finished here`, { retryable: true });
+      const held = await holdStaging(target, name, printable(directory), pool);
+      try {
+        checkVersion(held.earlier);
+        return new Staging(held, target, job);
+      } catch (error) {
+        held[Symbol.dispose]();
+        throw error;
       }
-      return new Staging(target, descriptor, job, lock);
     } catch (error) {
-      if (descriptor >= 0) close(descriptor);
       close(target);
       throw error;
     }
@@ -98,8 +94,8 @@ export class Staging implements Disposable {
   }
 
   /** Goes on with the journal that is there, from its last whole record. */
-  resume(): void {
-    this.#journal.resume();
+  resume(earlier: EarlierCopy): void {
+    this.#journal.resume(earlier.endBytes);
   }
 
   /** Records a unit whose content has been written. */
@@ -138,7 +134,6 @@ export class Staging implements Disposable {
   [Symbol.dispose](): void {
     this.#journal[Symbol.dispose]();
     this.#lock[Symbol.dispose]();
-    close(this.descriptor);
     close(this.targetDescriptor);
   }
 }
@@ -154,12 +149,12 @@ export type StagingPeek = {
 };
 
 /** Looks at what an earlier run of the same copy left in an open target directory. */
-export function peekStaging(targetDescriptor: number, job: StagingJob): StagingPeek {
+export async function peekStaging(targetDescriptor: number, job: StagingJob, pool: WorkerPool): Promise<StagingPeek> {
   const name = stagingName(job);
   const nothing = { claimedBytes: 0, isPublished: false, error: undefined };
   if (tryStatAt(targetDescriptor, name) === -errnos.ENOENT) return nothing;
   try {
-    using found = openStaging(targetDescriptor, name);
+    using found = await holdStaging(targetDescriptor, name, '.', pool);
     checkVersion(found.earlier);
     const { earlier } = found;
     if (earlier === undefined) return nothing;
@@ -172,48 +167,44 @@ export function peekStaging(targetDescriptor: number, job: StagingJob): StagingP
   }
 }
 
-/** What a staging directory of any copy holds. */
-export function describeStaging(
+/** What a staging directory of any copy holds; BUSY when a copy is at work on it. */
+export async function describeStaging(
   targetDescriptor: number,
   name: Uint8Array,
-): { source: string; bytes: number; createdMs: number; isBusy: boolean } {
-  try {
-    using found = openStaging(targetDescriptor, name);
-    const { earlier } = found;
-    const createdMs = Number(statDescriptor(found.descriptor).changeTimeNs / 1_000_000n);
-    if (earlier === undefined) return { source: '?', bytes: 0, createdMs, isBusy: false };
-    return {
-      source: earlier.job.source,
-      bytes: claimedBytes(earlier),
-      createdMs: Date.parse(earlier.job.created),
-      isBusy: false,
-    };
-  } catch (error) {
-    if (error instanceof BatonError && error.code === 'BUSY') return { source: '?', bytes: 0, createdMs: 0, isBusy: true };
-    throw error;
+  pool: WorkerPool,
+): Promise<{ source: string; bytes: number; createdMs: number }> {
+  using found = await holdStaging(targetDescriptor, name, '.', pool);
+  const { earlier } = found;
+  if (earlier !== undefined) {
+    return { source: earlier.job.source, bytes: claimedBytes(earlier), createdMs: Date.parse(earlier.job.created) };
   }
+  return { source: '?', bytes: 0, createdMs: Number(statDescriptor(found.descriptor).changeTimeNs / 1_000_000n) };
 }
 
 /** Removes a staging directory that no copy is at work on; BUSY otherwise. */
-export function removeStaging(targetDescriptor: number, name: Uint8Array): void {
-  using _held = openStaging(targetDescriptor, name);
-  removeTree(targetDescriptor, name);
-  syncDirectory(targetDescriptor);
+export async function removeStaging(targetDescriptor: number, name: Uint8Array, pool: WorkerPool): Promise<void> {
+  using _held = await holdStaging(targetDescriptor, name, '.', pool);
+  await pool.run({ kind: 'remove', parentDescriptor: targetDescriptor, name });
 }
 
-/** Opens, locks and reads a staging directory that is there. */
-function openStaging(
-  targetDescriptor: number,
-  name: Uint8Array,
-): Disposable & { readonly descriptor: number; readonly earlier: EarlierCopy | undefined } {
-  const descriptor = openOwn(targetDescriptor, name, Buffer.from('.'));
+/** A staging directory that is open, locked and read. */
+type Held = Disposable & { readonly descriptor: number; readonly earlier: EarlierCopy | undefined };
+
+async function holdStaging(target: number, name: Uint8Array, directory: string, pool: WorkerPool): Promise<Held> {
+  const descriptor = openOwn(target, name, directory);
   try {
     const lock = lockDirectory(descriptor);
+    // Whoever had the lock before may have finished and removed the directory.
+    const found = tryStatAt(target, name);
+    if (typeof found === 'number' || found.inode !== statDescriptor(descriptor).inode) {
+      throw new BatonError('BUSY', `${directory}: another copy has just finished here`, { retryable: true });
+    }
+    const { earlier } = await pool.run({ kind: 'journal', directory: descriptor });
     const dispose = () => {
       lock[Symbol.dispose]();
       close(descriptor);
     };
-    return { descriptor, earlier: new JournalFile(descriptor).read(), [Symbol.dispose]: dispose };
+    return { descriptor, earlier: earlier === undefined ? undefined : fromEarlierShare(earlier), [Symbol.dispose]: dispose };
   } catch (error) {
     close(descriptor);
     throw error;
@@ -232,8 +223,8 @@ function isSame(final: Stat | number, commit: { device: bigint; inode: bigint })
 }
 
 /** Opens a staging directory, unless somebody else made it: in a directory that all can write to, it could be a trap. */
-function openOwn(target: number, name: Uint8Array, directory: Uint8Array): number {
-  const path = () => `${printable(directory)}/${printable(name)}`;
+function openOwn(target: number, name: Uint8Array, directory: string): number {
+  const path = () => `${directory}/${printable(name)}`;
   const descriptor = check(openat(target, name, flags.O_RDONLY | flags.O_DIRECTORY | flags.O_NOFOLLOW), 'openat', path);
   const { uid, mode } = statDescriptor(descriptor);
   const ours = process.geteuid?.() ?? 0;
