@@ -1,6 +1,7 @@
 import { BatonError } from '@batondb/core/errors';
 import { EventQueue } from './coordinator/event-queue.ts';
 import { checkPlan, PreflightRun, type Ready } from './coordinator/preflight.ts';
+import type { AgentSession } from './coordinator/session.ts';
 import { TransferRun } from './coordinator/transfer-run.ts';
 import { formatHost } from './endpoint.ts';
 import type { CopyEvent, Finding, Hop, PlanSummary } from './events.ts';
@@ -40,7 +41,8 @@ async function run(plan: CopyPlan, options: CopyOptions, queue: EventQueue<CopyE
   checkPlan(plan);
   const resolved = resolvePlan(plan, options.as);
   const emit = (event: CopyEvent) => queue.push(event);
-  await using sessions = new AsyncDisposableStack();
+  const sessions: AgentSession[] = [];
+  await using _goodbye = { [Symbol.asyncDispose]: () => endAll(sessions) };
   const early: Extract<CopyEvent, { type: 'source-change' }>['change'][] = [];
   const preflight = new PreflightRun(resolved, options, sessions, signal);
   const { findings, ready } = await preflight.run(
@@ -61,6 +63,11 @@ async function run(plan: CopyPlan, options: CopyOptions, queue: EventQueue<CopyE
   const transfer = new TransferRun(resolved, options, ready, emit);
   for (const change of early) transfer.noteChange(change);
   emit({ type: 'summary', summary: await transfer.run(signal) });
+}
+
+/** All at once: one host that does not answer must not keep the others running. */
+async function endAll(sessions: readonly AgentSession[]): Promise<void> {
+  await Promise.all(sessions.map((session) => session[Symbol.asyncDispose]()));
 }
 
 function refusal(findings: readonly Finding[]): BatonError {

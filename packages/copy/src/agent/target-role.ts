@@ -2,6 +2,7 @@ import { BatonError, toErrorRecord } from '@batondb/core/errors';
 import { entryPath } from '@batondb/core/files/directories';
 import { printable } from '@batondb/core/files/names';
 import { freeSpace } from '@batondb/core/files/space';
+import { toBatonError } from '@batondb/core/files/system-error';
 import { Manifest } from '@batondb/core/protocol/manifest';
 import { treeDigest } from '@batondb/core/protocol/tree-digest';
 import { Layout } from '@batondb/core/transfer/layout';
@@ -158,20 +159,22 @@ export class TargetRole implements Disposable {
   #fail(error: unknown): void {
     if (this.#phase === 'done' || this.#phase === 'failed' || this.#options.signal.aborted) return;
     this.#end('failed');
-    this.receiver.dropOlderThan(Number.POSITIVE_INFINITY);
-    this.#options.report({ type: 'failed', error: toErrorRecord(this.#explain(error)) });
+    const reason = this.#explain(error);
+    this.receiver.close(reason);
+    this.#options.report({ type: 'failed', error: toErrorRecord(reason) });
   }
 
   /** A full disk is explained with its numbers. */
-  #explain(error: unknown): unknown {
-    if (!(error instanceof BatonError) || error.code !== 'NO_SPACE') return error;
+  #explain(error: unknown): BatonError {
+    const known = toBatonError(error);
+    if (known.code !== 'NO_SPACE') return known;
     const { freeBytes, freeInodes } = freeSpace(this.#options.directory);
     const missing = this.#progress.totalBytes - this.#progress.doneBytes;
     const inodes = freeInodes === undefined ? '' : ` and ${freeInodes} inodes`;
     return new BatonError(
       'NO_SPACE',
       `${printable(this.#options.directory)} has ${formatBytes(freeBytes)}${inodes} left, and ${formatBytes(missing)} are still to come`,
-      { hint: 'make space and run the same command again: it continues', cause: error },
+      { hint: 'make space and run the same command again: it continues', cause: known },
     );
   }
 

@@ -47,11 +47,11 @@ const blockLossBytes = 2048;
 export class PreflightRun {
   readonly #plan: ResolvedPlan;
   readonly #options: CopyOptions;
-  readonly #sessions: AsyncDisposableStack;
+  readonly #sessions: AgentSession[];
   readonly #signal: AbortSignal;
   readonly #findings: Finding[] = [];
 
-  constructor(plan: ResolvedPlan, options: CopyOptions, sessions: AsyncDisposableStack, signal: AbortSignal) {
+  constructor(plan: ResolvedPlan, options: CopyOptions, sessions: AgentSession[], signal: AbortSignal) {
     this.#plan = plan;
     this.#options = options;
     this.#sessions = sessions;
@@ -82,7 +82,7 @@ export class PreflightRun {
 
   async #start(endpoint: ResolvedPlan['source'], onSession: (session: AgentSession) => void): Promise<AgentSession> {
     const session = await AgentSession.start(endpoint, this.#options, this.#signal);
-    this.#sessions.use(session);
+    this.#sessions.push(session);
     const { software, control } = session.greeting;
     if (chooseVersion(controlVersions, control) === undefined) {
       const theirs = `${control.min} to ${control.max}`;

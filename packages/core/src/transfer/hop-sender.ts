@@ -35,7 +35,10 @@ export async function sendToHop(supply: UnitSupply, options: HopOptions, signal:
   signal.addEventListener('abort', onAbort, { once: true });
   connections.defer(async () => signal.removeEventListener('abort', onAbort));
   const open = async (stream: number) => {
-    const link = connections.use(new Link(await options.connect(signal)));
+    const link = new Link(await options.connect(signal));
+    if (connections.disposed) await link[Symbol.asyncDispose]();
+    signal.throwIfAborted();
+    connections.use(link);
     const wanted = await greet(link, options, { stream, purpose: 'data' });
     return { link, wanted };
   };

@@ -41,6 +41,7 @@ export class Receiver {
   readonly #treeLater: Promise<StagedTree>;
   /** Bytes received over all connections, ended ones included. */
   #endedBytes = 0;
+  #closed: Error | undefined;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -61,6 +62,12 @@ export class Receiver {
     return this.#treeLater;
   }
 
+  /** Refuses everybody from now on, with the reason, and ends what is open. */
+  close(reason: Error): void {
+    this.#closed = reason;
+    this.dropOlderThan(Number.POSITIVE_INFINITY);
+  }
+
   /** Ends the connections of senders that are no longer ours. */
   dropOlderThan(epoch: number): void {
     for (const { link, epoch: theirs } of this.#sessions) if (theirs < epoch) link.connection.destroy();
@@ -74,6 +81,7 @@ export class Receiver {
     try {
       const hello = await admit(link, this.#options.expectation());
       if (hello.purpose === 'probe') return await acknowledgeProbe(link, hello);
+      if (this.#closed !== undefined) throw this.#closed;
       session = { link, epoch: hello.epoch };
       this.#sessions.add(session);
       const alive = link.keepAlive(AbortSignal.any([signal, ended.signal]));
