@@ -11,8 +11,8 @@ type CopyRequest = Request & { kind: 'copy' };
 
 function parseCopy(...words: string[]): CopyRequest {
   const request = parseCommandLine(['copy', ...words]);
-  assert.equal(request.kind, 'copy');
-  return request as CopyRequest;
+  assert.ok(request.kind === 'copy');
+  return request;
 }
 
 function refusal(...words: string[]): BatonError {

@@ -148,6 +148,21 @@ tree     ${'b2'.repeat(32)}  (the same on 2 targets)
   );
 });
 
+test('a target that failed because of another host names it', () => {
+  const failed = failedResult('db3:/srv', 'CONNECTION_LOST', 'the connection broke');
+  const because = (host: string): string[] =>
+    eventLines(
+      {
+        type: 'target-failed',
+        result: { ...failed, error: { code: 'CONNECTION_LOST', message: 'it broke', retryable: true, host } },
+      },
+      'normal',
+      plain,
+    );
+  assert.deepEqual(because('db2'), ['failed   db3:/srv: db2: it broke']);
+  assert.deepEqual(because('db3'), ['failed   db3:/srv: it broke']);
+});
+
 test('different trees are told apart', () => {
   const targets = [doneResult('db2:/srv'), doneResult('db3:/srv', { treeDigest: 'c3'.repeat(32) })];
   assertLines(
@@ -210,6 +225,17 @@ test('no line is wider than the terminal, and no block higher, whatever its size
   }
 });
 
+test('a usual terminal has a bar, and what else has room', () => {
+  assertLines(
+    progressBlock(three, 79, 10, plain),
+    `
+db2:/srv   ██████████░░░░░░░░░░░░░░   42 %  receiving  210 MiB/s   ETA 5.6 s
+backup:/b  ███████████████████████░   99 %  receiving  210 MiB/s   ETA 0.1 s
+db4:/srv   ████████████████████████  100 %  done
+`,
+  );
+});
+
 test('on a narrow and low terminal the targets at work come first', () => {
   const targets = [...three, progress('db5:/srv', 'failed', 0.1), progress('db6:/srv', 'verifying', 1)];
   assertLines(
@@ -233,7 +259,7 @@ test('the block of a terminal is rewritten in place and leaves the cursor', () =
   const screen = new Screen();
   assert.equal(screen.draw(['first'], []), 'first\n');
   assert.equal(screen.draw([], ['a', 'b']), '\x1b[?25la\nb\n');
-  assert.equal(screen.draw(['second'], ['c']), '\x1b[?25l\x1b[2A\r\x1b[Jsecond\nc\n');
+  assert.equal(screen.draw(['second'], ['c']), '\x1b[2A\r\x1b[Jsecond\nc\n');
   assert.equal(screen.end(), '\x1b[1A\r\x1b[J\x1b[?25h');
   assert.equal(screen.draw(['third'], []), 'third\n');
 });

@@ -74,9 +74,9 @@ export function findingLines(findings: readonly Finding[], volume: Volume, style
 /** Why a target failed. */
 export function failedLines(result: TargetResult, style: Style): string[] {
   const { target, error } = result;
-  const what = error?.message ?? 'no reason was given';
-  // Messages may name their target or its host themselves.
-  const message = what.startsWith(`${target}:`) ? what : `${target}: ${what}`;
+  // What failed a target may have happened on another host, such as the one before it in the chain.
+  const isElsewhere = error?.host !== undefined && error.host !== 'localhost' && !target.startsWith(error.host);
+  const message = `${target}: ${isElsewhere ? `${error.host}: ` : ''}${error?.message ?? 'no reason was given'}`;
   return messageLines(paint(style, 'red', 'failed'), message, error?.hint, style);
 }
 

@@ -5,7 +5,9 @@ import { fit, type Look, pad, paint, type Style, widthOf } from './style.ts';
 // Progress of targets as lines: pure functions of what is known and of the width there is.
 
 const barWidthMax = 30;
-const barWidthMin = 6;
+const barWidthMin = 8;
+/** Terminals narrower than this have no room for a bar. */
+const barColumnsMin = 60;
 const nameWidthMin = 8;
 
 const phaseLooks: Readonly<Record<TargetPhase, Look>> = {
@@ -67,14 +69,15 @@ function progressLine(progress: TargetProgress, nameWidth: number, columns: numb
     filesText(progress).padEnd(filesText({ ...progress, doneFiles: progress.totalFiles }).length),
   ];
   const cells: string[] = [];
-  let width = nameWidth;
+  // The bar is what people look at: it gives way to files and bytes only where hardly anything fits.
+  let width = nameWidth + (columns < barColumnsMin ? 0 : 2 + barWidthMin);
   for (const cell of candidates) {
     if (width + 2 + widthOf(cell) > columns) break;
     width += 2 + widthOf(cell);
     cells.push(cell);
   }
-  const barWidth = Math.min(barWidthMax, columns - width - 2);
-  const bar = barWidth < barWidthMin ? [] : [barText(progress, barWidth)];
+  const barWidth = Math.min(barWidthMax, barWidthMin + columns - width);
+  const bar = columns < barColumnsMin ? [] : [barText(progress, barWidth)];
   const painted = cells.map((cell, index) => (index === 1 ? paint(style, phaseLooks[phase], cell) : cell));
   return [pad(fit(target, nameWidth), nameWidth), ...bar, ...painted].join('  ').trimEnd();
 }

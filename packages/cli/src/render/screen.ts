@@ -11,7 +11,8 @@ export class Screen {
   /** What to write so that `lines` stand above the block for good and the block becomes `block`. */
   draw(lines: readonly string[], block: readonly string[]): string {
     const text = [...lines, ...block].map((line) => `${line}\n`).join('');
-    const written = `${block.length > 0 ? hideCursor : ''}${this.#toStart()}${text}`;
+    const isFirst = this.#blockRows === 0 && block.length > 0;
+    const written = `${isFirst ? hideCursor : ''}${this.#toStart()}${text}`;
     this.#blockRows = block.length;
     return written;
   }
