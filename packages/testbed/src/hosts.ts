@@ -6,7 +6,7 @@ import { Host } from './host.ts';
 import { buildNetwork, type NetworkPlan, planNetwork } from './network.ts';
 import { type CommandOptions, type CommandResult, mustRun, runCommand } from './processes.ts';
 import { createRecord, type RecordHandle } from './registry.ts';
-import { removeRecorded, sweep } from './removal.ts';
+import { changeUsers, removeRecorded, sweep, userExists } from './removal.ts';
 import { requireRoot, requireTools } from './requirements.ts';
 import { makeRecordedDirectory } from './sandbox.ts';
 import { hostHome, prepareSsh, type SshFiles, type SshOptions, startSshd, waitForSshd } from './ssh.ts';
@@ -106,7 +106,8 @@ async function addUser(record: RecordHandle, directory: string, withSudo: boolea
   mkdirSync(home, { recursive: true });
   record.add('users', name);
   // `*` as password: nobody can log in with one, yet sshd does not hold the account for locked as it would with `!`.
-  await mustRun(['useradd', '--no-create-home', '--home-dir', home, '--shell', '/bin/sh', '--password', '*', name]);
+  const argv = ['useradd', '--no-create-home', '--home-dir', home, '--shell', '/bin/sh', '--password', '*', name];
+  await changeUsers(argv, () => userExists(name));
   await mustRun(['chown', `${name}:`, home]);
   if (withSudo) {
     const path = `/etc/sudoers.d/${name}`;

@@ -67,6 +67,18 @@ export function listProcesses(namespaceInode?: number): ProcessInfo[] {
   return found;
 }
 
+/** Processes that were started with a variable in their environment, or by one that was. */
+export function processesWithVariable(name: string, value: string): ProcessInfo[] {
+  const wanted = `${name}=${value}`;
+  return listProcesses().filter(({ pid }) => {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(wanted);
+    } catch {
+      return false; // It has ended since.
+    }
+  });
+}
+
 /** Sends a signal; false when the process is gone already. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
   try {

@@ -70,6 +70,24 @@ export async function removeDirectory(path: string): Promise<void> {
   if (failures.length > 0) throw new Error(`${path} cannot be removed: ${failures.join('; ')}`);
 }
 
+/** Whether this machine has a user of this name. */
+export function userExists(name: string): boolean {
+  return readFileSync('/etc/passwd', 'utf8').includes(`\n${name}:`);
+}
+
+/** Runs useradd or userdel until `isDone`: they give up at once while another of them holds the lock of /etc/passwd. */
+export async function changeUsers(argv: readonly string[], isDone: () => boolean): Promise<void> {
+  let stderr = '';
+  const attempt = async (): Promise<boolean> => {
+    if (isDone()) return true;
+    stderr = (await runCommand(argv)).stderr.trim();
+    return isDone();
+  };
+  await waitUntil(argv.join(' '), attempt).catch((error: unknown) => {
+    throw new Error(`${(error as Error).message}: ${stderr}`);
+  });
+}
+
 /** Removes everything a record lists, and then the record. Throws with all that would not go; the record stays then. */
 export async function removeRecorded(handle: RecordHandle): Promise<void> {
   const { record } = handle;
@@ -90,9 +108,9 @@ export async function removeRecorded(handle: RecordHandle): Promise<void> {
     if (namespaces.some((name) => namespaceInode(name) !== undefined)) failures.push(result.stderr.trim());
   }
   for (const user of record.users) {
-    const result = await runCommand(['userdel', '-f', user]);
-    const userIsGone = result.code === 6; // As userdel documents it.
-    if (result.code !== 0 && !userIsGone) failures.push(result.stderr.trim());
+    await changeUsers(['userdel', '-f', user], () => !userExists(user)).catch((error: unknown) =>
+      failures.push((error as Error).message),
+    );
   }
   for (const file of record.files) rmSync(file, { force: true });
   for (const directory of record.directories) {

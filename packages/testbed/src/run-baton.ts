@@ -1,10 +1,12 @@
 // Runs the checkout's `./baton` as a person would, and lets a test act while it runs.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { checkoutPath } from './checkout.ts';
 import type { Host } from './host.ts';
 import type { Bed } from './hosts.ts';
+import { killProcess, type ProcessInfo, processesWithVariable, waitUntil } from './process-table.ts';
 
 /** The least an event has; tests name their own type, such as `runBaton<CopyEvent>(…)`. */
 export type BatonEvent = { readonly type: string };
@@ -45,7 +47,10 @@ type Progress = {
   readonly targets: readonly { readonly target: string; readonly doneBytes: number; readonly totalBytes: number }[];
 };
 
-/** A baton that runs. It is killed with its process group at the end of the block that holds it by `await using`. */
+/** Marks what a run starts on this machine, in its own process group or not: children inherit it, ssh does not carry it. */
+const runVariable = 'BATON_TESTBED_RUN';
+
+/** A baton that runs. It is killed with all it has started on this machine at the end of the block that holds it by `await using`. */
 export class BatonRun<E extends BatonEvent = BatonEvent> implements AsyncDisposable {
   readonly pid: number;
   /** Events so far. */
@@ -57,14 +62,16 @@ export class BatonRun<E extends BatonEvent = BatonEvent> implements AsyncDisposa
   stderr = '';
   readonly #waiters = new Set<Waiter<E>>();
   readonly #command: string;
+  readonly #mark: string;
   #timedOut = false;
   #ended = false;
 
-  constructor(child: ChildProcess, command: string, options: BatonOptions<E>) {
+  constructor(child: ChildProcess, command: string, mark: string, options: BatonOptions<E>) {
     if (child.pid === undefined || child.stdout === null || child.stderr === null)
       throw new Error(`${command} cannot be started`);
     this.pid = child.pid;
     this.#command = command;
+    this.#mark = mark;
     const begin = performance.now();
     const stdout: string[] = [];
     const reader = createInterface({ input: child.stdout });
@@ -159,8 +166,27 @@ export class BatonRun<E extends BatonEvent = BatonEvent> implements AsyncDisposa
     }
   }
 
+  /**
+   * All that runs on this machine because of it, itself included: local agents and ssh clients. What it started on a bed's
+   * hosts is in `host.processes()`.
+   */
+  processes(): ProcessInfo[] {
+    return processesWithVariable(runVariable, this.#mark);
+  }
+
+  /** Waits until nothing of it runs on this machine; throws with the command lines of what still does. */
+  async waitForNoProcess(timeoutMs = 10_000): Promise<void> {
+    try {
+      await waitUntil('baton and all it started end', () => this.processes().length === 0, timeoutMs);
+    } catch (error) {
+      const left = this.processes().map(({ pid, argv, state }) => `${pid} (${state}) ${argv.join(' ')}`);
+      throw new Error(`${(error as Error).message}:\n${left.join('\n')}`);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.killGroup('SIGKILL');
+    await Promise.all(this.processes().map(({ pid }) => killProcess(pid)));
     await this.finished;
   }
 
@@ -209,14 +235,15 @@ export function startBaton<E extends BatonEvent = BatonEvent>(
 ): BatonRun<E> {
   const argv = [join(checkoutPath, 'baton'), ...completeArguments(args, options)];
   const [program = '', ...rest] = options.on === undefined ? argv : options.on.inNamespace(argv);
+  const mark = randomUUID();
   const child = spawn(program, rest, {
     cwd: options.cwd,
-    env: { ...process.env, ...options.env },
+    env: { ...process.env, ...options.env, [runVariable]: mark },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
   child.on('error', () => undefined);
-  return new BatonRun<E>(child, `baton ${args.join(' ')}`, options);
+  return new BatonRun<E>(child, `baton ${args.join(' ')}`, mark, options);
 }
 
 /** Runs the checkout's `./baton` to its end. Throws only when the time limit ended it. */

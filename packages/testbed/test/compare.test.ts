@@ -12,10 +12,13 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { test } from 'node:test';
+import { before, test } from 'node:test';
 import { compareFingerprints, compareTrees, fingerprintDirectory } from '@batondb/testbed/compare';
 import { mustRun } from '@batondb/testbed/processes';
+import { requireRoot } from '@batondb/testbed/requirements';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
+
+before(() => requireRoot('the test of the testbed'));
 
 /** A small tree `a` and its exact copy `b`. */
 async function makePair(sandbox: Sandbox): Promise<{ a: string; b: string }> {

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { before, test } from 'node:test';
 import { blockTraffic, cutLink, killAgents, stopAgents, stopHost } from '@batondb/testbed/faults';
 import type { Host } from '@batondb/testbed/host';
 import { startHosts } from '@batondb/testbed/hosts';
 import { readOnlyMount, smallFileSystem } from '@batondb/testbed/mounts';
 import { describeProcess, waitUntil } from '@batondb/testbed/process-table';
 import { replayBytes, startProxy } from '@batondb/testbed/proxy';
+import { requireRoot } from '@batondb/testbed/requirements';
+
+before(() => requireRoot('the test of the testbed'));
 
 /** Starts a server on a host that answers each connection with all it has received, once the client has finished. */
 async function startEcho(host: Host, port: number): Promise<void> {

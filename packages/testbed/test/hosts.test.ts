@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { before, test } from 'node:test';
 import { checkoutPath } from '@batondb/testbed/checkout';
 import { type Bed, startHosts } from '@batondb/testbed/hosts';
 import { killProcess, listProcesses, waitUntil } from '@batondb/testbed/process-table';
@@ -155,10 +155,13 @@ test('a user without privileges', async () => {
 const abandon = `
 import { startHosts } from '@batondb/testbed/hosts';
 import { smallFileSystem } from '@batondb/testbed/mounts';
+import { requireRoot } from '@batondb/testbed/requirements';
+
+before(() => requireRoot('the test of the testbed'));
 const bed = await startHosts({ count: 2, user: 'sudo' });
 await smallFileSystem(bed.host('a'), bed.host('a').join('small'));
 void bed.host('b').exec(['sleep', '600']);
-console.log(JSON.stringify({ id: bed.id, path: bed.path, inodes: bed.hosts.map((host) => host.namespaceInode) }));
+console.log(JSON.stringify({ id: bed.id, path: bed.path, inodes: bed.hosts.map((host) => host.namespaceInode), files: bed.record.record.files }));
 setInterval(() => {}, 1000);
 `;
 
@@ -170,17 +173,16 @@ test('a killed test is swept', async () => {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [chunk] = (await once(child.stdout, 'data')) as [Buffer];
-  const bed = JSON.parse(chunk.toString()) as { id: string; path: string; inodes: number[] };
+  const bed = JSON.parse(chunk.toString()) as { id: string; path: string; inodes: number[]; files: string[] };
   await waitUntil('its process runs', () => listProcesses(bed.inodes[1]).some(({ argv }) => argv.includes('600')));
   assert.equal(mountsBelow(bed.path).length, 1);
-  await killProcess(child.pid ?? 0);
+  assert.deepEqual(bed.files.map(existsSync), [true, true], 'the sudoers file and the image of the file system');
   assert.ok(leftOf(bed, bed.inodes).length > 8, leftOf(bed, bed.inodes).join('\n'));
-  assert.deepEqual(await sweep(), [bed.id]);
-  assert.deepEqual(leftOf(bed, bed.inodes), []);
-  assert.deepEqual(
-    readdirSync('/tmp').filter((name) => name.startsWith('baton-image-')),
-    [],
-  );
+  await killProcess(child.pid ?? 0);
+  // The bed of a test that runs beside this one may have begun to sweep it already.
+  await sweep();
+  await waitUntil('nothing is left', () => leftOf(bed, bed.inodes).length === 0);
+  assert.deepEqual(bed.files.map(existsSync), [false, false]);
   assert.equal((await living.ssh('a', 'echo lives')).stdout, 'lives\n');
   assert.notEqual(namespaceInode(living.host('a').namespace), undefined);
 });

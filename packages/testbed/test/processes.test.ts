@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { test } from 'node:test';
-import { listProcesses } from '@batondb/testbed/process-table';
+import { before, test } from 'node:test';
+import { killProcess, listProcesses, processesWithVariable, waitUntil } from '@batondb/testbed/process-table';
 import { mustRun, runCommand } from '@batondb/testbed/processes';
+import { requireRoot } from '@batondb/testbed/requirements';
 import { runBaton, startBaton } from '@batondb/testbed/run-baton';
 import { makeSandbox } from '@batondb/testbed/sandbox';
+
+before(() => requireRoot('the test of the testbed'));
 
 // Proves: exit codes, both outputs and input arrive, and a missing program is an error.
 test('runCommand collects what a command says', async () => {
@@ -42,6 +46,19 @@ test('runBaton runs the checkout’s baton', async () => {
 test('a run that ends without the awaited event says so', async () => {
   await using run = startBaton(['--version'], { json: false });
   await assert.rejects(run.untilProgress(0.4), /ended .*before the awaited event|has ended without the awaited event/s);
+});
+
+// Proves: what baton leaves running on this machine is found, also outside its process group, and ended with the run.
+test('a run knows what it has started', async () => {
+  await using run = startBaton(['--version'], { json: false });
+  await run.finished;
+  await run.waitForNoProcess();
+  assert.deepEqual(run.processes(), []);
+  const child = spawn('setsid', ['sh', '-c', 'sleep 43.5 & wait'], { env: { ...process.env, TESTBED_MARK: 'one' } });
+  await waitUntil('both run', () => processesWithVariable('TESTBED_MARK', 'one').length === 2);
+  for (const { pid } of processesWithVariable('TESTBED_MARK', 'one')) await killProcess(pid);
+  assert.deepEqual(processesWithVariable('TESTBED_MARK', 'one'), []);
+  child.unref();
 });
 
 // Proves: a sandbox goes away with immutable files, closed directories and mounts in it.

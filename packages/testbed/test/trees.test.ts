@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
 import { readdirSync, statSync } from 'node:fs';
-import { test } from 'node:test';
+import { before, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
 import { makeDeepPath } from '@batondb/testbed/awkward-files';
 import { makeAwkwardTree } from '@batondb/testbed/awkward-tree';
 import { compareTrees } from '@batondb/testbed/compare';
 import { mustRun } from '@batondb/testbed/processes';
 import { Random } from '@batondb/testbed/random';
+import { requireRoot } from '@batondb/testbed/requirements';
 import { makeSandbox } from '@batondb/testbed/sandbox';
 import { makeLargeFiles, makeSmallFiles } from '@batondb/testbed/trees';
 import fc from 'fast-check';
+
+before(() => requireRoot('the test of the testbed'));
 
 // Proves: a seed repeats its numbers, and a fork does not depend on how many were drawn.
 test('the same seed gives the same numbers', () => {
