@@ -105,12 +105,6 @@ fuzz(
   digests.map((treeDigest) => messages.encodeComplete({ treeDigest })),
   messages.decodeComplete,
 );
-fuzz(
-  'unavailable',
-  fc.nat().map((unit) => messages.encodeUnavailable({ unit })),
-  messages.decodeUnavailable,
-);
-fuzz('ping', fc.constant(new Uint8Array(0)), (bytes) => messages.decodeEmpty(bytes, 'ping'));
 
 const sections = entryLists.map((entries) => {
   const builder = new ManifestBuilder();

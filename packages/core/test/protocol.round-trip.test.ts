@@ -105,11 +105,6 @@ test('messages', () => {
     ),
   );
   fc.assert(
-    fc.property(u32, (unit) =>
-      assert.deepEqual(messages.decodeUnavailable(messages.encodeUnavailable({ unit })), { unit }),
-    ),
-  );
-  fc.assert(
     fc.property(
       fc.string({ maxLength: 20 }),
       fc.string({ maxLength: 1000 }),

@@ -92,9 +92,9 @@ export function describeTransport(name: string, openPair: () => Promise<Pair>): 
       await pair.left.end();
       assert.equal(await pair.right.readFrame(), undefined);
       assert.equal(await pair.right.readFrame(), undefined);
-      await pair.right.write(...encodeFrame(frameTypes.pong));
+      await pair.right.write(...encodeFrame(frameTypes.haveEnd));
       await pair.right.end();
-      assert.equal((await pair.left.readFrame())?.type, frameTypes.pong);
+      assert.equal((await pair.left.readFrame())?.type, frameTypes.haveEnd);
       assert.equal(await pair.left.readFrame(), undefined);
     });
 
@@ -137,7 +137,7 @@ export function describeTransport(name: string, openPair: () => Promise<Pair>): 
       controller.abort(reason);
       await assert.rejects(reading, reason);
       await assert.rejects(pair.right.readFrame(AbortSignal.abort(reason)), reason);
-      await pair.left.write(...encodeFrame(frameTypes.unavailable, patterned(4, 0)));
+      await pair.left.write(...encodeFrame(frameTypes.complete, patterned(4, 0)));
       assert.deepEqual([...((await pair.right.readFrame())?.payload ?? [])], [...patterned(4, 0)]);
     });
 
@@ -148,9 +148,9 @@ export function describeTransport(name: string, openPair: () => Promise<Pair>): 
         [[255, 255, 255, 255, 8], 'LIMIT'],
       ] as const) {
         await using pair = await openPair();
-        await pair.left.write(...encodeFrame(frameTypes.ping), ...encodeFrame(frameTypes.pong), Uint8Array.from(bad));
+        await pair.left.write(...encodeFrame(frameTypes.ping), ...encodeFrame(frameTypes.haveEnd), Uint8Array.from(bad));
         assert.equal((await pair.right.readFrame())?.type, frameTypes.ping);
-        assert.equal((await pair.right.readFrame())?.type, frameTypes.pong);
+        assert.equal((await pair.right.readFrame())?.type, frameTypes.haveEnd);
         await assert.rejects(pair.right.readFrame(), hasCode(code));
       }
     });

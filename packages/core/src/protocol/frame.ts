@@ -17,9 +17,7 @@ export const frameTypes = {
   haveEnd: 7,
   unit: 8,
   complete: 9,
-  unavailable: 10,
-  ping: 11,
-  pong: 12,
+  ping: 10,
 } as const;
 
 export type FrameType = (typeof frameTypes)[keyof typeof frameTypes];

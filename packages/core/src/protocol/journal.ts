@@ -41,7 +41,7 @@ export type JobRecord = {
 export type SectionRecord = { readonly type: 'section'; readonly payload: Uint8Array };
 /** The manifest is complete. */
 export type ManifestEndRecord = { readonly type: 'manifestEnd' } & ManifestEnd;
-/** A unit whose content was synced before this was written. */
+/** A unit whose content was written before this was. After a power failure it is a claim: the digest tells whether it holds (T2). */
 export type UnitRecord = {
   readonly type: 'unit';
   readonly unit: number;

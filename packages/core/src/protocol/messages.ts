@@ -114,7 +114,7 @@ function countBits(bitmap: Uint8Array): number {
   return count;
 }
 
-/** The sender has sent everything it can; `treeDigest` is what the receiver must arrive at. */
+/** The receiver holds every unit; `treeDigest` is what it arrived at. */
 export type Complete = { readonly treeDigest: Uint8Array };
 
 /** Layout: 32 bytes tree digest. */
@@ -127,26 +127,6 @@ export function decodeComplete(payload: Uint8Array): Complete {
   const treeDigest = reader.bytes(digestBytes, 'tree digest');
   reader.finish();
   return { treeDigest };
-}
-
-/** The sender does not hold this unit and never will: a relay that is itself missing it. */
-export type Unavailable = { readonly unit: number };
-
-/** Layout: u32 unit. */
-export function encodeUnavailable(unavailable: Unavailable): Uint8Array<ArrayBuffer> {
-  return new ByteWriter(4).u32(unavailable.unit).toBytes();
-}
-
-export function decodeUnavailable(payload: Uint8Array): Unavailable {
-  const reader = new ByteReader(payload, 'unavailable');
-  const unit = reader.u32('unit');
-  reader.finish();
-  return { unit };
-}
-
-/** Checks the payload of a frame that carries nothing: HAVE_END, PING, PONG. */
-export function decodeEmpty(payload: Uint8Array, subject: 'have end' | 'ping' | 'pong'): void {
-  new ByteReader(payload, subject).finish();
 }
 
 function checkedDigest(digest: Uint8Array): Uint8Array {
