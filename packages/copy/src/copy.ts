@@ -26,7 +26,7 @@ export async function* copy(
   const either = AbortSignal.any([signal, ended.signal]);
   const work = run(plan, { ...defaultOptions, ...options }, queue, either).then(
     () => queue.close(),
-    (error: unknown) => queue.close(error),
+    (error: unknown) => queue.close(error instanceof Error ? error : new Error(String(error))),
   );
   try {
     yield* queue.read();
@@ -37,7 +37,12 @@ export async function* copy(
   }
 }
 
-async function run(plan: CopyPlan, options: CopyOptions, queue: EventQueue<CopyEvent>, signal: AbortSignal): Promise<void> {
+async function run(
+  plan: CopyPlan,
+  options: CopyOptions,
+  queue: EventQueue<CopyEvent>,
+  signal: AbortSignal,
+): Promise<void> {
   checkPlan(plan);
   const resolved = resolvePlan(plan, options.as);
   const emit = (event: CopyEvent) => queue.push(event);
@@ -53,7 +58,14 @@ async function run(plan: CopyPlan, options: CopyOptions, queue: EventQueue<CopyE
       });
     },
     ({ entries, files, contentBytes, sockets }) =>
-      emit({ type: 'scanned', entries, files, contentBytes, skippedSockets: sockets.first, skippedSocketsTotal: sockets.total }),
+      emit({
+        type: 'scanned',
+        entries,
+        files,
+        contentBytes,
+        skippedSockets: sockets.first,
+        skippedSocketsTotal: sockets.total,
+      }),
   );
   signal.throwIfAborted();
   if (findings.length > 0) emit({ type: 'findings', findings });
@@ -75,7 +87,8 @@ function refusal(findings: readonly Finding[]): BatonError {
   const [first] = errors;
   if (first === undefined) return new BatonError('BUG', 'preflight ended without a finding and without a plan');
   const { code, message, retryable } = first.error;
-  const what = errors.length === 1 ? `${first.host}: ${message}` : `${errors.length} problems were found, on ${hostsOf(errors)}`;
+  const what =
+    errors.length === 1 ? `${first.host}: ${message}` : `${errors.length} problems were found, on ${hostsOf(errors)}`;
   return new BatonError(code, `nothing was copied: ${what}`, { retryable });
 }
 

@@ -56,7 +56,10 @@ export type TargetResult = {
   readonly treeDigest?: string;
 };
 
-export type SourceChange = { readonly path: string; readonly what: 'changed' | 'grew' | 'shrank' | 'vanished' | 'unreadable' };
+export type SourceChange = {
+  readonly path: string;
+  readonly what: 'changed' | 'grew' | 'shrank' | 'vanished' | 'unreadable';
+};
 
 /** A thing that could not be kept on a target, counted. */
 export type NotKept = {
@@ -84,13 +87,39 @@ export type CopySummary = {
 
 export type CopyEvent =
   | { readonly type: 'host'; readonly host: string; readonly version: string }
-  | { readonly type: 'scanned'; readonly entries: number; readonly files: number; readonly contentBytes: number; readonly skippedSockets: readonly string[]; readonly skippedSocketsTotal: number }
+  | {
+      readonly type: 'scanned';
+      readonly entries: number;
+      readonly files: number;
+      readonly contentBytes: number;
+      readonly skippedSockets: readonly string[];
+      readonly skippedSocketsTotal: number;
+    }
   | { readonly type: 'findings'; readonly findings: readonly Finding[] }
   | { readonly type: 'plan'; readonly plan: PlanSummary; readonly dryRun: boolean }
   | { readonly type: 'progress'; readonly targets: readonly TargetProgress[] }
-  | { readonly type: 'resumed'; readonly target: string; readonly keptBytes: number; readonly keptUnits: number; readonly discardedFiles: number }
-  | { readonly type: 'unit-damaged'; readonly target: string; readonly unit: number; readonly path: string; readonly offset: number; readonly length: number }
-  | { readonly type: 'rerouted'; readonly target: string; readonly from: string; readonly to: string; readonly reason: string }
+  | {
+      readonly type: 'resumed';
+      readonly target: string;
+      readonly keptBytes: number;
+      readonly keptUnits: number;
+      readonly discardedFiles: number;
+    }
+  | {
+      readonly type: 'unit-damaged';
+      readonly target: string;
+      readonly unit: number;
+      readonly path: string;
+      readonly offset: number;
+      readonly length: number;
+    }
+  | {
+      readonly type: 'rerouted';
+      readonly target: string;
+      readonly from: string;
+      readonly to: string;
+      readonly reason: string;
+    }
   | { readonly type: 'source-change'; readonly change: SourceChange }
   | { readonly type: 'not-kept'; readonly notKept: NotKept }
   | { readonly type: 'target-done'; readonly result: TargetResult }

@@ -1,7 +1,10 @@
 // What a caller of copy() can say, with every default in one place.
 
 /** How hard content is compressed on the wire; chosen anew for every unit in `auto`. */
-export type Compression = { readonly mode: 'auto' } | { readonly mode: 'none' } | { readonly mode: 'zstd'; readonly level: number };
+export type Compression =
+  | { readonly mode: 'auto' }
+  | { readonly mode: 'none' }
+  | { readonly mode: 'zstd'; readonly level: number };
 
 export type CopyOptions = {
   /** Name of the copy in the target directory. Default: the source's base name. */

@@ -20,7 +20,9 @@ export function resolvePlan(plan: CopyPlan, as: string | undefined): ResolvedPla
   const sourceText = formatEndpoint(source);
   const name = as === undefined ? nameOfCopy(source) : textToBytes(as);
   if (name === undefined) {
-    throw new BatonError('USAGE', `the source ${sourceText} has no name of its own`, { hint: 'name the copy with --as' });
+    throw new BatonError('USAGE', `the source ${sourceText} has no name of its own`, {
+      hint: 'name the copy with --as',
+    });
   }
   if (!isSafeName(name)) {
     throw new BatonError('USAGE', `${printable(name)} is no name of a copy`, {

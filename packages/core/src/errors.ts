@@ -90,7 +90,11 @@ export function toErrorRecord(error: unknown): ErrorRecord {
     };
   }
   const isSystem = error instanceof Error && 'errno' in error;
-  return { code: isSystem ? 'SYSTEM' : 'BUG', message: error instanceof Error ? error.message : String(error), retryable: false };
+  return {
+    code: isSystem ? 'SYSTEM' : 'BUG',
+    message: error instanceof Error ? error.message : String(error),
+    retryable: false,
+  };
 }
 
 /** The error a record stands for. An unknown code (a newer peer's) becomes SYSTEM. */

@@ -63,7 +63,9 @@ export class Agent implements AsyncDisposable {
       expect: async ({ epoch }) => this.#expect(epoch),
       send: async (params) => this.#send(params),
       verifySource: () => this.#sourceRole().verify(this.#signal),
-      clean: async ({ directory, dryRun }) => ({ found: await cleanDirectory(fromBase64(directory), dryRun, this.#workers()) }),
+      clean: async ({ directory, dryRun }) => ({
+        found: await cleanDirectory(fromBase64(directory), dryRun, this.#workers()),
+      }),
     };
   }
 

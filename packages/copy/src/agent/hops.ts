@@ -56,7 +56,12 @@ export class HopSet implements Disposable {
     });
   }
 
-  async #feed(supply: Promise<UnitSupply>, { to, epoch }: HopParams, options: HopOptions, signal: AbortSignal): Promise<void> {
+  async #feed(
+    supply: Promise<UnitSupply>,
+    { to, epoch }: HopParams,
+    options: HopOptions,
+    signal: AbortSignal,
+  ): Promise<void> {
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
         await sendToHop(await supply, options, signal);

@@ -38,7 +38,10 @@ function chooseAddress(bind: string, own: readonly string[]): string {
   try {
     block.addSubnet(network, Number(prefix), family);
   } catch (cause) {
-    throw new BatonError('USAGE', `--bind ${bind} is no network`, { hint: 'write it as 10.0.0.0/8 or fd00::/8', cause });
+    throw new BatonError('USAGE', `--bind ${bind} is no network`, {
+      hint: 'write it as 10.0.0.0/8 or fd00::/8',
+      cause,
+    });
   }
   const found = own.find((address) => block.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'));
   if (found !== undefined) return found;

@@ -29,7 +29,13 @@ export class SourceRole {
     const layout = Layout.fromShare(walked.layout);
     const { directory, name } = splitPath(root);
     const parentDescriptor = openDirectory(directory, { readable: false });
-    const tree = { parentDescriptor, rootName: name, manifest: walked.manifest, layout: walked.layout, role: 'source' } as const;
+    const tree = {
+      parentDescriptor,
+      rootName: name,
+      manifest: walked.manifest,
+      layout: walked.layout,
+      role: 'source',
+    } as const;
     await pool.runOnAll({ kind: 'open', tree });
     const onChange = (entry: number, what: Parameters<ConstructorParameters<typeof SourceTree>[3]>[1]) =>
       report({ type: 'source-change', path: entryPath(manifest, entry), what });

@@ -5,13 +5,13 @@ import { freeSpace } from '@batondb/core/files/space';
 import { toBatonError } from '@batondb/core/files/system-error';
 import { Manifest } from '@batondb/core/protocol/manifest';
 import { treeDigest } from '@batondb/core/protocol/tree-digest';
+import { formatBytes } from '@batondb/core/text/format';
 import { Layout } from '@batondb/core/transfer/layout';
 import { Receiver, type ReceiverOptions } from '@batondb/core/transfer/receiver';
 import { prepareStaging } from '@batondb/core/transfer/resume';
 import { StagedTree } from '@batondb/core/transfer/staged-tree';
 import { Staging, type StagingJob } from '@batondb/core/transfer/staging';
 import type { WorkerPool } from '@batondb/core/transfer/worker-pool';
-import { formatBytes } from '@batondb/core/text/format';
 import { toHex } from '../bytes.ts';
 import type { TargetPhase } from '../events.ts';
 import type { Report } from './agent.ts';
@@ -115,7 +115,8 @@ export class TargetRole implements Disposable {
     const { pool, job, verify, report } = this.#options;
     const sync = () => pool.run({ kind: 'sync', descriptor: this.#staging.descriptor, scope: 'file-system' });
     const omit = tree.lostEntries();
-    if (omit.includes(0)) throw new BatonError('SOURCE_CHANGED', 'the source vanished or became unreadable during the copy');
+    if (omit.includes(0))
+      throw new BatonError('SOURCE_CHANGED', 'the source vanished or became unreadable during the copy');
     if (verify === 'disk') {
       this.#phase = 'verifying';
       await sync();
@@ -139,9 +140,13 @@ export class TargetRole implements Disposable {
     for (const unit of damaged) this.#tellDamaged(unit, tree.layout, tree.manifest);
     const [first] = damaged;
     if (first === undefined) return;
-    throw new BatonError('DIGEST_MISMATCH', `${damaged.length} units are not on the disk as they were received; the first is unit ${first}`, {
-      hint: 'look for disk errors with dmesg; the same command fetches these units again',
-    });
+    throw new BatonError(
+      'DIGEST_MISMATCH',
+      `${damaged.length} units are not on the disk as they were received; the first is unit ${first}`,
+      {
+        hint: 'look for disk errors with dmesg; the same command fetches these units again',
+      },
+    );
   }
 
   #addReread(bytes: number): void {
@@ -190,6 +195,15 @@ export class TargetRole implements Disposable {
     const phase = this.#phase;
     const isRereading = phase === 'checking' || phase === 'verifying';
     const doneBytes = isRereading ? rereadBytes : this.#progress.doneBytes;
-    this.#options.report({ type: 'progress', phase, doneBytes, totalBytes, doneFiles, totalFiles, resumedBytes, wireBytes });
+    this.#options.report({
+      type: 'progress',
+      phase,
+      doneBytes,
+      totalBytes,
+      doneFiles,
+      totalFiles,
+      resumedBytes,
+      wireBytes,
+    });
   }
 }

@@ -11,7 +11,10 @@ const headerBytes = 4;
 export function encodeJsonFrame(value: unknown): Buffer {
   const body = Buffer.from(JSON.stringify(value));
   if (body.byteLength > limits.controlBytesMax) {
-    throw new BatonError('LIMIT', `a control message has ${body.byteLength} bytes; the limit is ${limits.controlBytesMax}`);
+    throw new BatonError(
+      'LIMIT',
+      `a control message has ${body.byteLength} bytes; the limit is ${limits.controlBytesMax}`,
+    );
   }
   const frame = Buffer.allocUnsafe(headerBytes + body.byteLength);
   frame.writeUInt32LE(body.byteLength);
@@ -26,7 +29,10 @@ export function decodeJsonFrames(buffered: Buffer): { values: unknown[]; rest: B
   while (buffered.byteLength - at >= headerBytes) {
     const length = buffered.readUInt32LE(at);
     if (length > limits.controlBytesMax) {
-      throw new BatonError('LIMIT', `a control message of ${length} bytes was announced; the limit is ${limits.controlBytesMax}`);
+      throw new BatonError(
+        'LIMIT',
+        `a control message of ${length} bytes was announced; the limit is ${limits.controlBytesMax}`,
+      );
     }
     const end = at + headerBytes + length;
     if (buffered.byteLength < end) break;
@@ -73,9 +79,13 @@ function afterPreamble(buffered: Buffer): Buffer | undefined {
   if (at >= 0) return buffered.subarray(at + preamble.length);
   if (buffered.byteLength > limits.preambleBytesMax) {
     const start = buffered.subarray(0, 80).toString().replace(/\s+/g, ' ');
-    throw new BatonError('PROTOCOL', `the far side printed ${limits.preambleBytesMax} bytes that are not baton's: "${start}…"`, {
-      hint: 'look for what its shell profile prints when nobody is at the terminal',
-    });
+    throw new BatonError(
+      'PROTOCOL',
+      `the far side printed ${limits.preambleBytesMax} bytes that are not baton's: "${start}…"`,
+      {
+        hint: 'look for what its shell profile prints when nobody is at the terminal',
+      },
+    );
   }
   return undefined;
 }

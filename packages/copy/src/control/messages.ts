@@ -1,7 +1,7 @@
 import type { ErrorRecord } from '@batondb/core/errors';
 import type { VersionRange } from '@batondb/core/protocol/versions';
-import type { Compression } from '../options.ts';
 import type { NotKept, SourceChange, TargetPhase } from '../events.ts';
+import type { Compression } from '../options.ts';
 
 // What coordinator and agent say to each other: JSON in length-prefixed frames, over the agent's stdin and stdout.
 // Unknown fields are ignored, so that a newer side may say more; a required field is never added within a version.
@@ -162,8 +162,19 @@ export type AgentEvent =
       readonly wireBytes: number;
       readonly resumedBytes: number;
     }
-  | { readonly type: 'resumed'; readonly keptBytes: number; readonly keptUnits: number; readonly discardedFiles: number }
-  | { readonly type: 'unit-damaged'; readonly unit: number; readonly path: string; readonly offset: number; readonly length: number }
+  | {
+      readonly type: 'resumed';
+      readonly keptBytes: number;
+      readonly keptUnits: number;
+      readonly discardedFiles: number;
+    }
+  | {
+      readonly type: 'unit-damaged';
+      readonly unit: number;
+      readonly path: string;
+      readonly offset: number;
+      readonly length: number;
+    }
   | ({ readonly type: 'source-change' } & SourceChange)
   | ({ readonly type: 'not-kept' } & Omit<NotKept, 'target'>)
   | { readonly type: 'hop-failed'; readonly to: number; readonly epoch: number; readonly error: ErrorRecord }

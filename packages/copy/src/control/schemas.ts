@@ -100,7 +100,12 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
     resumedBytes: count,
     published: z.boolean(),
     space: z.exactOptional(
-      z.object({ device: z.string(), freeBytes: z.number(), freeInodes: z.exactOptional(z.number()), mount: z.string() }),
+      z.object({
+        device: z.string(),
+        freeBytes: z.number(),
+        freeInodes: z.exactOptional(z.number()),
+        mount: z.string(),
+      }),
     ),
   }),
   listen: z.object({ port, addresses: z.array(address) }),
@@ -183,5 +188,8 @@ function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new BatonError('PROTOCOL', `${what} is not understood: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+  throw new BatonError(
+    'PROTOCOL',
+    `${what} is not understood: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`,
+  );
 }

@@ -3,7 +3,7 @@ export class EventQueue<T> {
   readonly #values: T[] = [];
   #wake: (() => void) | undefined;
   #isClosed = false;
-  #error: unknown;
+  #error: Error | undefined;
 
   push(value: T): void {
     if (this.#isClosed) return;
@@ -12,7 +12,7 @@ export class EventQueue<T> {
   }
 
   /** No more values; the reader gets what is there, then the end, or `error`. */
-  close(error?: unknown): void {
+  close(error?: Error): void {
     this.#isClosed = true;
     this.#error ??= error;
     this.#wake?.();

@@ -1,8 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { BatonError, type ErrorRecord, toErrorRecord } from '@batondb/core/errors';
 import { limits } from '@batondb/core/limits';
 import { chooseVersion } from '@batondb/core/protocol/versions';
 import { formatBytes, formatCount } from '@batondb/core/text/format';
-import { randomBytes } from 'node:crypto';
 import { toBase64 } from '../bytes.ts';
 import { controlVersions, type RequestResult } from '../control/messages.ts';
 import { formatEndpoint, formatHost } from '../endpoint.ts';
@@ -38,7 +38,11 @@ export type Ready = {
   readonly reached: ReadonlyMap<number, string>;
 };
 
-export type Preflight = { readonly findings: readonly Finding[]; readonly ready: Ready | undefined; readonly scan: Scan | undefined };
+export type Preflight = {
+  readonly findings: readonly Finding[];
+  readonly ready: Ready | undefined;
+  readonly scan: Scan | undefined;
+};
 
 /** Rounding of files to blocks, on average half a block of 4 KiB a file. */
 const blockLossBytes = 2048;
@@ -146,7 +150,10 @@ export class PreflightRun {
     const space = first?.inspection.space;
     if (first === undefined || space === undefined) return;
     const wholeBytes = scan.contentBytes + scan.files * blockLossBytes;
-    const neededBytes = sharing.reduce((sum, { inspection }) => sum + Math.max(0, wholeBytes - inspection.resumedBytes), 0);
+    const neededBytes = sharing.reduce(
+      (sum, { inspection }) => sum + Math.max(0, wholeBytes - inspection.resumedBytes),
+      0,
+    );
     const host = formatHost(first.session.endpoint);
     const copies = sharing.length === 1 ? '' : ` for ${sharing.length} copies`;
     if (neededBytes > space.freeBytes) {

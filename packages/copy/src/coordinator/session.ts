@@ -116,7 +116,10 @@ async function explainEnd(endpoint: Endpoint, options: CopyOptions, child: Child
   const exit = await child.exited;
   const { host, user } = endpoint;
   if (host === undefined) {
-    return new BatonError('CHILD_FAILED', `the agent on this machine ended with exit code ${exit.code ?? exit.signal}: ${exit.stderrTail}`);
+    return new BatonError(
+      'CHILD_FAILED',
+      `the agent on this machine ended with exit code ${exit.code ?? exit.signal}: ${exit.stderrTail}`,
+    );
   }
   const { ssh, agent } = options;
   return explainSshFailure({ ssh, agent, sudo: usesSudo(host, options), endpoint: { host, user } }, exit);

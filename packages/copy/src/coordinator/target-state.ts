@@ -49,7 +49,7 @@ export class TargetState {
   }
 
   /** Takes what the target says of itself. */
-  take({ type: _, ...progress }: ProgressEvent): void {
+  take(progress: Omit<ProgressEvent, 'type'>): void {
     const isNewPhase = progress.phase !== this.progress.phase;
     const hasMoved = isNewPhase || progress.doneBytes !== this.progress.doneBytes;
     if (isNewPhase) this.rate = new RateMeter();
@@ -69,6 +69,15 @@ export class TargetState {
     const rateBytesPerSecond = this.rate.bytesPerSecond();
     const etaSeconds = rateBytesPerSecond > 0 ? (totalBytes - doneBytes) / rateBytesPerSecond : undefined;
     const shown = this.result === undefined ? phase : this.result.state;
-    return { target: this.target.name, phase: shown, doneBytes, totalBytes, doneFiles, totalFiles, rateBytesPerSecond, etaSeconds };
+    return {
+      target: this.target.name,
+      phase: shown,
+      doneBytes,
+      totalBytes,
+      doneFiles,
+      totalFiles,
+      rateBytesPerSecond,
+      etaSeconds,
+    };
   }
 }

@@ -1,4 +1,4 @@
-import { BatonError, type ErrorRecord, toErrorRecord } from '@batondb/core/errors';
+import { type BatonError, type ErrorRecord, toErrorRecord } from '@batondb/core/errors';
 import { toBase64 } from '../bytes.ts';
 import type { AgentEvent } from '../control/messages.ts';
 import { formatHost } from '../endpoint.ts';
@@ -40,8 +40,12 @@ export class TransferRun {
     this.#ready = ready;
     this.#emit = emit;
     const { scan, targets } = ready;
-    this.#routing = new Routing(targets.map(({ number }) => number), options.topology);
-    for (const target of targets) this.#states.set(target.number, new TargetState(target, scan.contentBytes, scan.files));
+    this.#routing = new Routing(
+      targets.map(({ number }) => number),
+      options.topology,
+    );
+    for (const target of targets)
+      this.#states.set(target.number, new TargetState(target, scan.contentBytes, scan.files));
   }
 
   /** Takes a change of the source that was seen before the transfer began. */
@@ -62,7 +66,10 @@ export class TransferRun {
     this.#ready.source.listen((event) => this.#onSourceEvent(event));
     void this.#ready.source.ended.then((reason) => this.#onSourceLost(reason));
     const timers = [
-      setInterval(() => this.#emit({ type: 'progress', targets: this.#all().map((state) => state.show()) }), progressMs),
+      setInterval(
+        () => this.#emit({ type: 'progress', targets: this.#all().map((state) => state.show()) }),
+        progressMs,
+      ),
       setInterval(() => this.#watch(), watchMs),
     ];
     try {
@@ -111,8 +118,8 @@ export class TransferRun {
         this.#emit({ ...event, target });
         return;
       case 'not-kept': {
-        const { type: _, ...notKept } = event;
-        this.#emit({ type: 'not-kept', notKept: { target, ...notKept } });
+        const { what, count, example, reason } = event;
+        this.#emit({ type: 'not-kept', notKept: { target, what, count, example, reason } });
         return;
       }
       case 'done':
@@ -147,7 +154,8 @@ export class TransferRun {
   }
 
   #watch(): void {
-    if (this.#options.verify === 'disk' && !this.#all().some(({ isReceiving }) => isReceiving)) void this.#readSourceAgain();
+    if (this.#options.verify === 'disk' && !this.#all().some(({ isReceiving }) => isReceiving))
+      void this.#readSourceAgain();
     for (const state of this.#all()) {
       const { number } = state.target;
       const upstream = this.#states.get(this.#routing.upstream(number));
@@ -161,7 +169,12 @@ export class TransferRun {
         this.#reroute(this.#routing.demote(number), `${state.target.name} is slower than its sender`);
       } else if (verdict === 'given-up') {
         const message = `${state.target.name} received nothing for 40 s from any sender${lastWords(state)}`;
-        this.#fail(state, { code: 'STALLED', message, retryable: true, hint: 'look at the disk and the network of that host, and run the same command again: it continues' });
+        this.#fail(state, {
+          code: 'STALLED',
+          message,
+          retryable: true,
+          hint: 'look at the disk and the network of that host, and run the same command again: it continues',
+        });
       }
     }
   }
@@ -181,12 +194,19 @@ export class TransferRun {
     const state = this.#states.get(number);
     if (state === undefined) return;
     const from = before === undefined ? '' : this.#memberName(before);
-    this.#emit({ type: 'rerouted', target: state.target.name, from, to: this.#memberName(this.#routing.upstream(number)), reason });
+    this.#emit({
+      type: 'rerouted',
+      target: state.target.name,
+      from,
+      to: this.#memberName(this.#routing.upstream(number)),
+      reason,
+    });
     state.movedAtMs = performance.now();
     state.laggingSeconds = 0;
     void this.#applyRoute(state);
     // Whoever fed it before learns that it is not to feed it any more.
-    for (const member of [source, ...this.#states.keys()]) if (member !== this.#routing.upstream(number)) this.#tellSender(member);
+    for (const member of [source, ...this.#states.keys()])
+      if (member !== this.#routing.upstream(number)) this.#tellSender(member);
   }
 
   async #applyRoute(state: TargetState): Promise<void> {

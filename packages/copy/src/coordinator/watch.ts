@@ -21,7 +21,8 @@ export function judge(
 ): Verdict {
   if (!state.isReceiving || state.progress.phase !== 'receiving') return checkedLong(state, upstream, nowMs);
   const aheadBytes = (upstream?.progress.doneBytes ?? state.progress.totalBytes) - state.progress.doneBytes;
-  if (aheadBytes > 0 && nowMs - state.movedAtMs > stallMsMax) return state.stalls + 1 >= stallsMax ? 'given-up' : 'stalled';
+  if (aheadBytes > 0 && nowMs - state.movedAtMs > stallMsMax)
+    return state.stalls + 1 >= stallsMax ? 'given-up' : 'stalled';
   const isSlow = upstream !== undefined && state.rate.bytesPerSecond() < upstream.rate.bytesPerSecond() * lagRate;
   state.laggingSeconds = hasChildren && aheadBytes > lagBytesMin && isSlow ? state.laggingSeconds + 1 : 0;
   return state.laggingSeconds > lagSecondsMax ? 'lagging' : 'fine';

@@ -1,4 +1,4 @@
-import { BatonError, fromErrorRecord, type ErrorCode } from '../errors.ts';
+import { BatonError, type ErrorCode, fromErrorRecord } from '../errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
 import { decodeHelloAck, encodeHello, type Hello } from '../protocol/hello.ts';
 import { decodeComplete, decodeError, decodeHave, encodeManifestEnd, type Have } from '../protocol/messages.ts';
@@ -109,21 +109,14 @@ async function receiveHave(supply: UnitSupply, outbox: Outbox, link: Link): Prom
     if (frame.type === frameTypes.error) throw refusal(frame.payload);
     if (frame.type !== frameTypes.have) throw unexpected(frame.type, 'HAVE');
     for (const { unit, digest } of unitsOf(decodeHave(frame.payload), supply.layout.unitCount)) {
-      const known = supply.digest(unit);
-      // A receiver whose unit differs from what we read gets ours (T4).
-      if (known !== undefined && Buffer.compare(known, digest) !== 0) continue;
+      // What a receiver has it has verified: it is not sent again, even if the source reads otherwise by now.
       supply.learn(unit, digest);
       outbox.settle(unit);
     }
   }
 }
 
-async function pump(
-  outbox: Outbox,
-  link: Link,
-  rateLimit: RateLimit | undefined,
-  signal: AbortSignal,
-): Promise<never> {
+async function pump(outbox: Outbox, link: Link, rateLimit: RateLimit | undefined, signal: AbortSignal): Promise<never> {
   for (;;) {
     const { payload } = await outbox.take(signal);
     await rateLimit?.take(payload.byteLength, signal);

@@ -1,12 +1,12 @@
 import { DirectoryHandles } from '../files/directories.ts';
-import { toBatonError } from '../files/system-error.ts';
 import { syncDirectory, syncFileSystem } from '../files/publish.ts';
 import { removeTree } from '../files/remove.ts';
+import { toBatonError } from '../files/system-error.ts';
 import { TreeReader } from '../files/tree-reader.ts';
 import { TreeWriter } from '../files/tree-writer.ts';
 import { walkTree } from '../files/walk.ts';
-import { Manifest, ManifestBuilder } from '../protocol/manifest.ts';
 import type { PieceChange } from '../protocol/changes.ts';
+import { Manifest, ManifestBuilder } from '../protocol/manifest.ts';
 import type { Job, JobOf, JobResult, TreeDescription } from './jobs.ts';
 import { readJournal, shareEarlier } from './journal-file.ts';
 import { Layout, type Piece } from './layout.ts';

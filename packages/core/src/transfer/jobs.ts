@@ -1,9 +1,9 @@
-import type { EarlierShare } from './journal-file.ts';
-import type { LayoutShare } from './layout.ts';
-import type { PieceChange } from '../protocol/changes.ts';
 import type { NotKept } from '../files/tree-writer.ts';
 import type { WalkReport } from '../files/walk.ts';
+import type { PieceChange } from '../protocol/changes.ts';
 import type { ManifestShare } from '../protocol/manifest.ts';
+import type { EarlierShare } from './journal-file.ts';
+import type { LayoutShare } from './layout.ts';
 
 // What the main thread asks of a worker thread. All work that touches files, hashes or compresses is a job.
 
@@ -23,14 +23,24 @@ export type TreeDescription = {
 };
 
 export type Job =
-  | { readonly kind: 'walk'; readonly root: Uint8Array; readonly exclude: readonly string[]; readonly oneFileSystem: boolean }
+  | {
+      readonly kind: 'walk';
+      readonly root: Uint8Array;
+      readonly exclude: readonly string[];
+      readonly oneFileSystem: boolean;
+    }
   /** Checks a received manifest and cuts it. */
   | { readonly kind: 'manifest'; readonly sections: readonly Uint8Array[]; readonly digest: Uint8Array }
   /** Reads the journal in an open staging directory. */
   | { readonly kind: 'journal'; readonly directory: number }
   | { readonly kind: 'open'; readonly tree: TreeDescription }
   | { readonly kind: 'relocate'; readonly parentDescriptor: number; readonly rootName: Uint8Array }
-  | { readonly kind: 'read'; readonly unit: number; readonly compression: UnitCompression; /** What a relay says of the unit: what its source said. */ readonly changes?: readonly PieceChange[] }
+  | {
+      readonly kind: 'read';
+      readonly unit: number;
+      readonly compression: UnitCompression /** What a relay says of the unit: what its source said. */;
+      readonly changes?: readonly PieceChange[];
+    }
   | { readonly kind: 'write'; readonly payload: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'hash'; readonly unit: number; readonly fromDisk: boolean }
   | { readonly kind: 'directories' }

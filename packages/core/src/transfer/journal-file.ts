@@ -1,6 +1,13 @@
 import { check, close, errnos, flags, fsync, ftruncate, openat, pread, pwrite, renameat2 } from '../files/libc.ts';
 import { syncDirectory } from '../files/publish.ts';
-import { type CommitRecord, decodeJournal, encodeJournalHeader, encodeJournalRecord, type JobRecord, type JournalRecord } from '../protocol/journal.ts';
+import {
+  type CommitRecord,
+  decodeJournal,
+  encodeJournalHeader,
+  encodeJournalRecord,
+  type JobRecord,
+  type JournalRecord,
+} from '../protocol/journal.ts';
 import { Manifest, type ManifestShare } from '../protocol/manifest.ts';
 import { HaveSet, type HaveShare } from './have.ts';
 import { Layout, type LayoutShare } from './layout.ts';
@@ -82,8 +89,15 @@ export class JournalFile implements Disposable {
     this.#write(encodeJournalHeader());
     this.append({ type: 'job', created: new Date().toISOString(), ...job });
     for (const payload of manifest.sections) this.append({ type: 'section', payload });
-    this.append({ type: 'manifestEnd', sections: manifest.sections.length, entries: manifest.count, units: layout.unitCount, digest: manifest.digest });
-    for (const unit of have.units()) this.append({ type: 'unit', unit, digest: have.digest(unit), changes: have.changes(unit) });
+    this.append({
+      type: 'manifestEnd',
+      sections: manifest.sections.length,
+      entries: manifest.count,
+      units: layout.unitCount,
+      digest: manifest.digest,
+    });
+    for (const unit of have.units())
+      this.append({ type: 'unit', unit, digest: have.digest(unit), changes: have.changes(unit) });
     check(fsync(this.#descriptor), 'fsync', () => 'journal.new');
     const renamed = renameat2(this.#directory, newJournalName, this.#directory, journalName, 0);
     check(renamed, 'renameat2', () => 'journal');

@@ -76,7 +76,8 @@ export class Layout {
   unitBytes(unit: number): number {
     let bytes = 0;
     const end = this.#firstPieces[unit + 1] ?? 0;
-    for (let index = this.#firstPieces[unit] ?? 0; index < end; index++) bytes += this.#pieces[index * columns + 2] ?? 0;
+    for (let index = this.#firstPieces[unit] ?? 0; index < end; index++)
+      bytes += this.#pieces[index * columns + 2] ?? 0;
     return bytes;
   }
 
@@ -136,7 +137,9 @@ class Cutter {
     if (this.#openPieces > 0) this.#close();
     const pieces = new Float64Array(new SharedArrayBuffer(this.#pieces.length * Float64Array.BYTES_PER_ELEMENT));
     pieces.set(this.#pieces);
-    const firstPieces = new Uint32Array(new SharedArrayBuffer(this.#firstPieces.length * Uint32Array.BYTES_PER_ELEMENT));
+    const firstPieces = new Uint32Array(
+      new SharedArrayBuffer(this.#firstPieces.length * Uint32Array.BYTES_PER_ELEMENT),
+    );
     firstPieces.set(this.#firstPieces);
     return { pieces, firstPieces, contentBytes: this.#contentBytes, fileCount: this.#fileCount };
   }

@@ -2,6 +2,9 @@ import { limits } from '../limits.ts';
 import type { CompressionChoice } from './compression-choice.ts';
 import type { UnitSupply } from './supply.ts';
 
+/** A UNIT message is never longer: content that does not shrink goes as it is, and a header has at most some bytes a piece. */
+const readBytesMax = limits.unitBytes + 64 + 3 * limits.unitPiecesMax;
+
 /** A unit ready to be written to a connection. */
 export type ReadyUnit = { readonly unit: number; readonly payload: Uint8Array<ArrayBuffer> };
 
@@ -39,7 +42,11 @@ export class Outbox implements Disposable {
 
   /** The receiver has this unit already. To be said before the first take(). */
   settle(unit: number): void {
+    const wasQueued = this.#settled[unit] === 1;
     this.#settled[unit] = 1;
+    // It became available here while the receiver was still telling what it has.
+    const at = wasQueued ? this.#ready.findIndex((ready) => ready.unit === unit) : -1;
+    for (const { payload } of at < 0 ? [] : this.#ready.splice(at, 1)) this.#readyBytes -= payload.byteLength;
   }
 
   /** The next unit to send; waits until there is one. Rejects when a unit cannot be read or `signal` aborts. */
@@ -67,10 +74,15 @@ export class Outbox implements Disposable {
 
   #available(unit: number, payload: Uint8Array<ArrayBuffer> | undefined): void {
     if (this.#settled[unit] === 1) return;
-    const fits = payload !== undefined && this.#readyBytes + payload.byteLength <= limits.hopBufferBytes;
+    const fits = payload !== undefined && this.#heldBytes() + payload.byteLength <= limits.hopBufferBytes;
     if (fits) this.#push({ unit, payload });
     else if (unit < this.#cursor) this.#late.push(unit);
     this.#signalChange();
+  }
+
+  /** What is in memory, and what the reads under way will add to it. */
+  #heldBytes(): number {
+    return this.#readyBytes + this.#reading * readBytesMax;
   }
 
   #push(ready: ReadyUnit): void {
@@ -83,7 +95,7 @@ export class Outbox implements Disposable {
     while (
       this.#failure === undefined &&
       this.#reading < this.#readsMax &&
-      this.#readyBytes + (this.#reading + 1) * limits.unitBytes <= limits.hopBufferBytes
+      this.#heldBytes() + readBytesMax <= limits.hopBufferBytes
     ) {
       const unit = this.#next();
       if (unit === undefined) return;

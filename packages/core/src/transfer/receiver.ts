@@ -123,7 +123,10 @@ export class Receiver {
       if (frame.type !== frameTypes.manifestSection) throw unexpected(frame, 'MANIFEST_SECTION');
       bytes += frame.payload.byteLength;
       if (bytes > this.#options.manifestBytesMax) {
-        throw new BatonError('LIMIT', `the manifest is longer than the ${this.#options.manifestBytesMax} bytes announced`);
+        throw new BatonError(
+          'LIMIT',
+          `the manifest is longer than the ${this.#options.manifestBytesMax} bytes announced`,
+        );
       }
       sections.push(frame.payload);
     }
@@ -172,7 +175,8 @@ export async function answerProbe(connection: Connection, expectation: Expectati
   await using link = new Link(connection);
   try {
     const hello = await admit(link, expectation);
-    if (hello.purpose !== 'probe') throw new BatonError('PROTOCOL', 'data was offered before it was asked for', { retryable: true });
+    if (hello.purpose !== 'probe')
+      throw new BatonError('PROTOCOL', 'data was offered before it was asked for', { retryable: true });
     await acknowledgeProbe(link, hello);
   } catch (error) {
     await refuse(link, error);

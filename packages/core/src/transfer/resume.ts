@@ -50,7 +50,10 @@ export async function prepareStaging(context: ResumeContext): Promise<{ have: Ha
 }
 
 /** The source has changed since: keeps the pieces of files that are still the same, and removes the rest. */
-async function reconcile(context: ResumeContext, earlier: EarlierCopy): Promise<{ have: HaveSet; report: ResumeReport }> {
+async function reconcile(
+  context: ResumeContext,
+  earlier: EarlierCopy,
+): Promise<{ have: HaveSet; report: ResumeReport }> {
   const { pool, staging, manifest, layout } = context;
   await openStaged(pool, staging, earlier);
   const oldHave = await checkUnits(context, earlier);
@@ -120,7 +123,10 @@ function countKept(have: HaveSet, layout: Layout): { keptUnits: number; keptByte
 }
 
 /** Which old entry a new one is, and which old ones are none: by path, kind, and for files by content's identity. */
-export function matchEntries(old: Manifest, now: Manifest): { oldOf: ReadonlyMap<number, number>; unmatched: number[] } {
+export function matchEntries(
+  old: Manifest,
+  now: Manifest,
+): { oldOf: ReadonlyMap<number, number>; unmatched: number[] } {
   const byPlace = new Map<string, number>();
   for (let index = 0; index < old.count; index++) {
     const entry = old.entry(index);

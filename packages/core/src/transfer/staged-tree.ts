@@ -1,7 +1,7 @@
 import { BatonError } from '../errors.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { decodeUnit } from '../protocol/unit.ts';
-import { HaveSet } from './have.ts';
+import type { HaveSet } from './have.ts';
 import { isLost } from './job-runner.ts';
 import type { UnitCompression } from './jobs.ts';
 import type { Layout } from './layout.ts';
@@ -68,7 +68,10 @@ export class StagedTree implements UnitSupply {
     const changes = this.have.changes(unit);
     const { payload, digest } = await this.#pool.run({ kind: 'read', unit, compression, changes });
     if (Buffer.compare(digest, this.have.digest(unit)) !== 0) {
-      throw new BatonError('DIGEST_MISMATCH', `unit ${unit} is no longer what was received here, so it cannot be passed on`);
+      throw new BatonError(
+        'DIGEST_MISMATCH',
+        `unit ${unit} is no longer what was received here, so it cannot be passed on`,
+      );
     }
     return payload;
   }

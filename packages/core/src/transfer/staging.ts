@@ -123,7 +123,9 @@ export class Staging implements Disposable {
     const commit = this.earlier?.commit;
     if (commit === undefined) return undefined;
     const final = tryStatAt(this.targetDescriptor, this.#job.name);
-    return isSame(final, commit) && typeof tryStatAt(this.descriptor, stagedTreeName) === 'number' ? commit.treeDigest : undefined;
+    return isSame(final, commit) && typeof tryStatAt(this.descriptor, stagedTreeName) === 'number'
+      ? commit.treeDigest
+      : undefined;
   }
 
   /** Removes the staging directory and what is in it. */
@@ -204,7 +206,11 @@ async function holdStaging(target: number, name: Uint8Array, directory: string, 
       lock[Symbol.dispose]();
       close(descriptor);
     };
-    return { descriptor, earlier: earlier === undefined ? undefined : fromEarlierShare(earlier), [Symbol.dispose]: dispose };
+    return {
+      descriptor,
+      earlier: earlier === undefined ? undefined : fromEarlierShare(earlier),
+      [Symbol.dispose]: dispose,
+    };
   } catch (error) {
     close(descriptor);
     throw error;

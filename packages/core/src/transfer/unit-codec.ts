@@ -1,5 +1,5 @@
-import { blake3 } from '@napi-rs/blake-hash';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { blake3 } from '@napi-rs/blake-hash';
 import { BatonError } from '../errors.ts';
 import type { PieceChange } from '../protocol/changes.ts';
 import { decodeUnit, encodeUnitHeader } from '../protocol/unit.ts';
@@ -48,7 +48,8 @@ export function openUnit(payload: Uint8Array): {
   content: Uint8Array;
 } {
   const message = decodeUnit(payload);
-  const content = message.encoding === 'raw' ? message.content : decompress(message.unit, message.content, message.rawLength);
+  const content =
+    message.encoding === 'raw' ? message.content : decompress(message.unit, message.content, message.rawLength);
   if (content.byteLength !== message.rawLength) {
     throw new BatonError(
       'PROTOCOL',
