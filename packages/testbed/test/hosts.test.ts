@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { before, test } from 'node:test';
 import { checkoutPath } from '@batondb/testbed/checkout';
 import { type Bed, startHosts } from '@batondb/testbed/hosts';
@@ -9,6 +9,9 @@ import { killProcess, listProcesses, waitUntil } from '@batondb/testbed/process-
 import { mustRun, runCommand } from '@batondb/testbed/processes';
 import { registryDirectory } from '@batondb/testbed/registry';
 import { mountsBelow, namespaceInode, sweep } from '@batondb/testbed/removal';
+import { requireRoot } from '@batondb/testbed/requirements';
+
+before(() => requireRoot('the test of the testbed'));
 
 /** Everything of a bed that must be gone after it. */
 function leftOf(bed: Pick<Bed, 'id' | 'path'>, inodes: readonly number[]): string[] {
@@ -97,8 +100,8 @@ test('links are shaped', async () => {
   const slowerMs = await copy();
   assert.ok(slowerMs > 1700, `4 MB went through in ${slowerMs} ms`);
   await bed.host('b').setLinkMbit(undefined);
-  const fastMs = await copy();
-  assert.ok(fastMs < slowerMs / 2, `unshaped ${fastMs} ms`);
+  await copy();
+  assert.doesNotMatch((await bed.host('b').exec('tc qdisc show dev eth0')).stdout, /tbf/);
 });
 
 // Proves: hosts can have an unknown key, a changed key, refuse the login, or lie behind a jump host that is really needed.
@@ -155,9 +158,6 @@ test('a user without privileges', async () => {
 const abandon = `
 import { startHosts } from '@batondb/testbed/hosts';
 import { smallFileSystem } from '@batondb/testbed/mounts';
-import { requireRoot } from '@batondb/testbed/requirements';
-
-before(() => requireRoot('the test of the testbed'));
 const bed = await startHosts({ count: 2, user: 'sudo' });
 await smallFileSystem(bed.host('a'), bed.host('a').join('small'));
 void bed.host('b').exec(['sleep', '600']);
@@ -172,8 +172,11 @@ test('a killed test is swept', async () => {
     cwd: import.meta.dirname,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const [chunk] = (await once(child.stdout, 'data')) as [Buffer];
-  const bed = JSON.parse(chunk.toString()) as { id: string; path: string; inodes: number[]; files: string[] };
+  // The output ends with the child too, so that a child that fails fails the test at once.
+  let line = '';
+  for await (line of createInterface({ input: child.stdout })) break;
+  assert.notEqual(line, '', 'the child ended before it had a bed');
+  const bed = JSON.parse(line) as { id: string; path: string; inodes: number[]; files: string[] };
   await waitUntil('its process runs', () => listProcesses(bed.inodes[1]).some(({ argv }) => argv.includes('600')));
   assert.equal(mountsBelow(bed.path).length, 1);
   assert.deepEqual(bed.files.map(existsSync), [true, true], 'the sudoers file and the image of the file system');
