@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { availableParallelism, cpus, release, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -50,6 +51,7 @@ async function runAll(
   signal: AbortSignal,
 ): Promise<Report> {
   const start = performance.now();
+  const codeAtStart = describeCode();
   const methods = chooseMethods(options.only);
   requireSpace(directory, options, methods);
   tell(`making the data sets in ${directory}`);
@@ -80,7 +82,7 @@ async function runAll(
     longest = Math.max(longest, performance.now() - roundStart);
   }
   return {
-    machine: describeMachine(),
+    machine: { ...describeMachine(), code: sameOrBoth(codeAtStart, describeCode()) },
     options,
     rounds,
     methods,
@@ -147,6 +149,20 @@ function describeMachine(): Record<string, string> {
     memory: 'the largest process, its peak resident set as the kernel keeps it, looked up every 50 ms',
     date: new Date().toISOString().slice(0, 10),
   };
+}
+
+/** The commit that is measured, `-dirty` when files differ from it. */
+function describeCode(): string {
+  try {
+    const options = { cwd: import.meta.dirname, encoding: 'utf8' } as const;
+    return execFileSync('git', ['describe', '--always', '--dirty', '--exclude', '*'], options).trim();
+  } catch {
+    return 'not a git checkout';
+  }
+}
+
+function sameOrBoth(start: string, end: string): string {
+  return start === end ? start : `${start} at the start, ${end} at the end: numbers of different programs`;
 }
 
 function describe({ sample }: Run): string {
