@@ -161,7 +161,7 @@ function main() {
         ' and put it first in PATH: https://nodejs.org/en/download',
     );
   }
-  const flags = ['--conditions=batondb-source', '--disable-warning=ExperimentalWarning'];
+  const flags = ['--conditions=batondb-source', '--disable-warning=ExperimentalWarning', '--expose-gc'];
   execute(node, [process.argv0 || 'node'].concat(flags, entry, userArguments()), environment());
 }
 

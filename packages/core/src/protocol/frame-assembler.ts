@@ -1,21 +1,29 @@
 import { assert } from '../errors.ts';
 import { decodeFrameHeader, type FrameType, frameHeaderBytes } from './frame.ts';
 
-/** A frame whose payload has an ArrayBuffer of its own and of exact size, so that it can be transferred to a worker. */
-export type OwnedFrame = { readonly type: FrameType; readonly payload: Buffer<ArrayBuffer> };
+/** A frame whose payload has an ArrayBuffer of its own, so that it can be transferred to a worker. */
+export type OwnedFrame = { readonly type: FrameType; readonly payload: Uint8Array<ArrayBuffer> };
+
+/** Gives a buffer of so many bytes, alone in its ArrayBuffer. */
+export type Allocate = (bytes: number) => Uint8Array<ArrayBuffer>;
 
 /**
  * Puts frames together from the pieces a stream delivers, copying each byte once. It holds one unfinished frame and one piece.
  * A payload is allocated when its header has arrived: at most `limits.frameBytesMax` ahead of what the peer has sent.
  */
 export class FrameAssembler {
+  readonly #allocate: Allocate;
   readonly #header = new Uint8Array(frameHeaderBytes);
   #headerLength = 0;
   #type: FrameType | undefined;
-  #payload: Buffer<ArrayBuffer> | undefined;
+  #payload: Uint8Array<ArrayBuffer> | undefined;
   #payloadLength = 0;
   #piece: Uint8Array | undefined;
   #pieceOffset = 0;
+
+  constructor(allocate: Allocate = (bytes) => new Uint8Array(bytes)) {
+    this.#allocate = allocate;
+  }
 
   /** True between the first and the last byte of a frame: an end here is a break, not an end. */
   get midFrame(): boolean {
@@ -50,18 +58,18 @@ export class FrameAssembler {
     if (this.#headerLength < frameHeaderBytes) return;
     const { type, payloadLength } = decodeFrameHeader(this.#header);
     this.#type = type;
-    this.#payload = Buffer.from(new ArrayBuffer(payloadLength));
+    this.#payload = this.#allocate(payloadLength);
     this.#payloadLength = 0;
   }
 
-  #fillPayload(piece: Uint8Array, payload: Buffer<ArrayBuffer>): void {
+  #fillPayload(piece: Uint8Array, payload: Uint8Array<ArrayBuffer>): void {
     const taken = Math.min(payload.length - this.#payloadLength, piece.length - this.#pieceOffset);
     payload.set(piece.subarray(this.#pieceOffset, this.#pieceOffset + taken), this.#payloadLength);
     this.#payloadLength += taken;
     this.#pieceOffset += taken;
   }
 
-  #takeFrame(payload: Buffer<ArrayBuffer>): OwnedFrame {
+  #takeFrame(payload: Uint8Array<ArrayBuffer>): OwnedFrame {
     const type = this.#type;
     assert(type !== undefined, 'a payload has a type');
     this.#headerLength = 0;

@@ -34,17 +34,18 @@ export async function sendToHop(supply: UnitSupply, options: HopOptions, signal:
   const onAbort = () => void connections.disposeAsync();
   signal.addEventListener('abort', onAbort, { once: true });
   connections.defer(async () => signal.removeEventListener('abort', onAbort));
+  const ended = new AbortController();
+  const either = AbortSignal.any([signal, ended.signal]);
   const open = async (stream: number) => {
-    const link = new Link(await options.connect(signal));
+    const link = new Link(await options.connect(either));
+    // One stream that fails ends the hop, also while others are still being opened.
     if (connections.disposed) await link[Symbol.asyncDispose]();
-    signal.throwIfAborted();
+    either.throwIfAborted();
     connections.use(link);
     const wanted = await greet(link, options, { stream, purpose: 'data' });
     return { link, wanted };
   };
   const first = await open(0);
-  const ended = new AbortController();
-  const either = AbortSignal.any([signal, ended.signal]);
   const work = [first.link.keepAlive(either)];
   try {
     const complete = feed(supply, options, { first, open, either, work });
@@ -118,9 +119,10 @@ async function receiveHave(supply: UnitSupply, outbox: Outbox, link: Link): Prom
 
 async function pump(outbox: Outbox, link: Link, rateLimit: RateLimit | undefined, signal: AbortSignal): Promise<never> {
   for (;;) {
-    const { payload } = await outbox.take(signal);
-    await rateLimit?.take(payload.byteLength, signal);
-    await link.write(frameTypes.unit, payload);
+    const { message } = await outbox.take(signal);
+    await rateLimit?.take(message.payload.byteLength, signal);
+    await link.write(frameTypes.unit, message.payload);
+    message.release();
   }
 }
 

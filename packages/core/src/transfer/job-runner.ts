@@ -5,8 +5,10 @@ import { toBatonError } from '../files/system-error.ts';
 import { TreeReader } from '../files/tree-reader.ts';
 import { TreeWriter } from '../files/tree-writer.ts';
 import { walkTree } from '../files/walk.ts';
+import { limits } from '../limits.ts';
 import type { PieceChange } from '../protocol/changes.ts';
 import { Manifest, ManifestBuilder } from '../protocol/manifest.ts';
+import { GarbageLimit } from './garbage-limit.ts';
 import type { Job, JobOf, JobResult, TreeDescription } from './jobs.ts';
 import { readJournal, shareEarlier } from './journal-file.ts';
 import { Layout, type Piece } from './layout.ts';
@@ -27,6 +29,9 @@ type OpenTree = {
 /** Runs jobs. Holds the tree that an `open` job named. */
 export class JobRunner {
   #tree: OpenTree | undefined;
+  /** Every unit is read into the same memory: it is hashed and encoded before the next one is. */
+  readonly #scratch = new Uint8Array(limits.unitBytes);
+  readonly #garbage = new GarbageLimit();
 
   /** Does one job. Throws BatonErrors for the world's failures. */
   run(job: Job): Outcome {
@@ -82,10 +87,11 @@ export class JobRunner {
     }
   }
 
-  #read({ unit, compression, changes: known }: JobOf<'read'>): Outcome {
+  #read({ unit, compression, changes: known, into }: JobOf<'read'>): Outcome {
     const { content, changes: seen } = this.#content(unit);
     const changes = known ?? seen;
-    const { payload, digest } = encodeUnit(unit, content, changes, compression);
+    const { payload, digest } = encodeUnit(unit, content, changes, compression, into);
+    if (compression.mode !== 'none') this.#garbage.add(payload.byteLength);
     return { result: { payload, digest, changes } satisfies JobResult<'read'>, transfer: [payload.buffer] };
   }
 
@@ -94,6 +100,7 @@ export class JobRunner {
     const writer = this.#writer();
     const { unit, digest, changes, content } = openUnit(payload);
     layout.checkUnit(unit, content.byteLength);
+    if (content.buffer !== payload.buffer) this.#garbage.add(content.byteLength);
     const lost = new Set(changes.filter(isLost).map(({ piece }) => piece));
     let at = 0;
     for (const [index, piece] of layout.pieces(unit).entries()) {
@@ -116,7 +123,7 @@ export class JobRunner {
 
   #content(unit: number): { content: Uint8Array; changes: PieceChange[] } {
     const { layout, reader } = this.#opened();
-    const content = new Uint8Array(layout.unitBytes(unit));
+    const content = this.#scratch.subarray(0, layout.unitBytes(unit));
     const changes: PieceChange[] = [];
     let at = 0;
     for (const [index, piece] of layout.pieces(unit).entries()) {

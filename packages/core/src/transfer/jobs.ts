@@ -38,8 +38,11 @@ export type Job =
   | {
       readonly kind: 'read';
       readonly unit: number;
-      readonly compression: UnitCompression /** What a relay says of the unit: what its source said. */;
+      readonly compression: UnitCompression;
+      /** What a relay says of the unit: what its source said. */
       readonly changes?: readonly PieceChange[];
+      /** A buffer to be used for the result. */
+      readonly into: Uint8Array<ArrayBuffer>;
     }
   | { readonly kind: 'write'; readonly payload: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'hash'; readonly unit: number; readonly fromDisk: boolean }

@@ -1,12 +1,13 @@
 import { limits } from '../limits.ts';
+import { SharedUnit } from '../transport/unit-buffers.ts';
 import type { CompressionChoice } from './compression-choice.ts';
 import type { UnitSupply } from './supply.ts';
 
 /** A UNIT message is never longer: content that does not shrink goes as it is, and a header has at most some bytes a piece. */
 const readBytesMax = limits.unitBytes + 64 + 3 * limits.unitPiecesMax;
 
-/** A unit ready to be written to a connection. */
-export type ReadyUnit = { readonly unit: number; readonly payload: Uint8Array<ArrayBuffer> };
+/** A unit ready to be written to a connection, and released after that. */
+export type ReadyUnit = { readonly unit: number; readonly message: SharedUnit };
 
 /**
  * The units one receiver still needs, in the order in which they can be had, a bounded number of them in memory.
@@ -37,7 +38,7 @@ export class Outbox implements Disposable {
     this.#choice = choice;
     this.#readsMax = readsMax;
     this.#settled = new Uint8Array(supply.layout.unitCount);
-    this.#watch = supply.watch((unit, payload) => this.#available(unit, payload));
+    this.#watch = supply.watch((unit, message) => this.#available(unit, message));
   }
 
   /** The receiver has this unit already. To be said before the first take(). */
@@ -46,7 +47,10 @@ export class Outbox implements Disposable {
     this.#settled[unit] = 1;
     // It became available here while the receiver was still telling what it has.
     const at = wasQueued ? this.#ready.findIndex((ready) => ready.unit === unit) : -1;
-    for (const { payload } of at < 0 ? [] : this.#ready.splice(at, 1)) this.#readyBytes -= payload.byteLength;
+    for (const { message } of at < 0 ? [] : this.#ready.splice(at, 1)) {
+      this.#readyBytes -= message.payload.byteLength;
+      message.release();
+    }
   }
 
   /** The next unit to send; waits until there is one. Rejects when a unit cannot be read or `signal` aborts. */
@@ -57,7 +61,7 @@ export class Outbox implements Disposable {
       const ready = this.#ready.shift();
       this.#choice.observe(ready !== undefined);
       if (ready !== undefined) {
-        this.#readyBytes -= ready.payload.byteLength;
+        this.#readyBytes -= ready.message.payload.byteLength;
         this.#fill();
         return ready;
       }
@@ -68,14 +72,15 @@ export class Outbox implements Disposable {
 
   [Symbol.dispose](): void {
     this.#watch[Symbol.dispose]();
+    for (const { message } of this.#ready.splice(0)) message.release();
     this.#failure ??= new Error('the outbox was closed');
     this.#signalChange();
   }
 
-  #available(unit: number, payload: Uint8Array<ArrayBuffer> | undefined): void {
+  #available(unit: number, message: SharedUnit): void {
     if (this.#settled[unit] === 1) return;
-    const fits = payload !== undefined && this.#heldBytes() + payload.byteLength <= limits.hopBufferBytes;
-    if (fits) this.#push({ unit, payload });
+    const fits = this.#heldBytes() + message.payload.byteLength <= limits.hopBufferBytes;
+    if (fits) this.#push({ unit, message: message.retain() });
     else if (unit < this.#cursor) this.#late.push(unit);
     this.#signalChange();
   }
@@ -88,7 +93,7 @@ export class Outbox implements Disposable {
   #push(ready: ReadyUnit): void {
     this.#settled[ready.unit] = 1;
     this.#ready.push(ready);
-    this.#readyBytes += ready.payload.byteLength;
+    this.#readyBytes += ready.message.payload.byteLength;
   }
 
   #fill(): void {
@@ -104,7 +109,7 @@ export class Outbox implements Disposable {
       this.#supply.read(unit, this.#choice.current()).then(
         (payload) => {
           this.#reading--;
-          this.#push({ unit, payload });
+          this.#push({ unit, message: new SharedUnit(payload) });
           this.#fill();
           this.#signalChange();
         },

@@ -49,6 +49,8 @@ export class Receiver {
     this.#treeLater = new Promise((resolve) => {
       this.#treeKnown = resolve;
     });
+    // Whoever waits for it hears of a failure; onFailure does in any case.
+    this.#treeLater.catch(() => undefined);
   }
 
   get wireBytes(): number {
@@ -104,7 +106,10 @@ export class Receiver {
     const sections = await this.#receiveManifest(link);
     const tree = await this.#prepared(sections);
     await sendHave(link, tree);
-    await Promise.race([this.#receiveUnits(link, tree), this.#sayComplete(link, tree)]);
+    const units = this.#receiveUnits(link, tree);
+    await Promise.race([units, this.#sayComplete(link, tree)]);
+    // The sender closes when it has read COMPLETE. Closing first, with its pings unread, could take that from it again.
+    await units.catch(() => undefined);
   }
 
   async #receiveManifest(link: Link): Promise<readonly Uint8Array[]> {
@@ -141,9 +146,11 @@ export class Receiver {
     return this.#tree;
   }
 
-  async #receiveUnits(link: Link, tree: StagedTree): Promise<void> {
+  /** Only ever rejects: a sender does not say that it has sent all. */
+  async #receiveUnits(link: Link, tree: StagedTree): Promise<never> {
     let failure: Error | undefined;
     for (;;) {
+      // A damaged unit breaks the connection and is asked for again. That waits for a frame, which a ping is too.
       const frame = await link.read();
       if (failure !== undefined) throw failure;
       if (frame.type === frameTypes.ping) continue;
@@ -153,10 +160,8 @@ export class Receiver {
         .write(frame.payload)
         .catch((error: Error) => {
           failure ??= error;
-          // A damaged unit breaks the connection and is asked for again; a disk that fails is the end.
-          if (error instanceof BatonError && (error.code === 'DIGEST_MISMATCH' || error.code === 'PROTOCOL')) {
-            void refuse(link, error);
-          } else this.#options.onFailure(error);
+          // A disk that fails is the end.
+          if (!isDamage(error)) this.#options.onFailure(error);
         })
         .finally(() => this.#permits.give());
     }
@@ -218,7 +223,12 @@ async function sendHave(link: Link, tree: StagedTree): Promise<void> {
   await link.write(frameTypes.haveEnd);
 }
 
-/** Tells the peer why, if it still listens, and ends the connection. */
+/** What arrived is not what was sent, and sending it again may help. */
+function isDamage(error: Error): boolean {
+  return error instanceof BatonError && (error.code === 'DIGEST_MISMATCH' || error.code === 'PROTOCOL');
+}
+
+/** Tells the peer why, if it still listens. Disposing the link then gives it the time to read that. */
 async function refuse(link: Link, error: unknown): Promise<void> {
   const { code, message, retryable } = toErrorRecord(error);
   try {
@@ -226,8 +236,8 @@ async function refuse(link: Link, error: unknown): Promise<void> {
     await link.connection.end();
   } catch {
     // The peer is gone already, which is the usual reason to be here.
+    link.connection.destroy();
   }
-  link.connection.destroy();
 }
 
 function unexpected(frame: Frame, wanted: string): BatonError {

@@ -1,5 +1,6 @@
 import type { ChangeKind } from '../protocol/changes.ts';
 import type { Manifest } from '../protocol/manifest.ts';
+import { takeUnitBuffer } from '../transport/unit-buffers.ts';
 import { HaveSet } from './have.ts';
 import type { UnitCompression } from './jobs.ts';
 import type { Layout } from './layout.ts';
@@ -32,16 +33,14 @@ export class SourceTree implements UnitSupply {
     return true;
   }
 
-  digest(unit: number): Uint8Array | undefined {
-    return this.known.has(unit) ? this.known.digest(unit) : undefined;
-  }
-
   learn(unit: number, digest: Uint8Array): void {
-    this.known.add(unit, digest);
+    // What was read here counts for more, and so do its remarks.
+    if (!this.known.has(unit)) this.known.add(unit, digest);
   }
 
   async read(unit: number, compression: UnitCompression): Promise<Uint8Array<ArrayBuffer>> {
-    const { payload, digest, changes } = await this.#pool.run({ kind: 'read', unit, compression });
+    const into = takeUnitBuffer();
+    const { payload, digest, changes } = await this.#pool.run({ kind: 'read', unit, compression, into }, [into.buffer]);
     this.known.add(unit, digest, changes);
     if (changes.length > 0) {
       const pieces = this.layout.pieces(unit);
@@ -60,8 +59,7 @@ export class SourceTree implements UnitSupply {
         const { digest, changes } = await this.#pool.run({ kind: 'hash', unit, fromDisk: true });
         const pieces = this.layout.pieces(unit);
         for (const { piece, change } of changes) this.#report(pieces[piece]?.entry ?? 0, change);
-        const sent = this.digest(unit);
-        const isSame = sent === undefined || Buffer.compare(sent, digest) === 0;
+        const isSame = !this.known.has(unit) || Buffer.compare(this.known.digest(unit), digest) === 0;
         if (!isSame && changes.length === 0) for (const { entry } of pieces) this.#report(entry, 'changed');
       }
     };

@@ -1,6 +1,7 @@
 import { BatonError } from '../errors.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { decodeUnit } from '../protocol/unit.ts';
+import { SharedUnit, takeUnitBuffer } from '../transport/unit-buffers.ts';
 import type { HaveSet } from './have.ts';
 import { isLost } from './job-runner.ts';
 import type { UnitCompression } from './jobs.ts';
@@ -39,10 +40,6 @@ export class StagedTree implements UnitSupply {
     return this.have.has(unit);
   }
 
-  digest(unit: number): Uint8Array | undefined {
-    return this.have.has(unit) ? this.have.digest(unit) : undefined;
-  }
-
   learn(): void {
     // What a receiver knows it has verified itself.
   }
@@ -57,7 +54,9 @@ export class StagedTree implements UnitSupply {
       const written = await this.#pool.run({ kind: 'write', payload }, [payload.buffer]);
       this.#staging.record(written.unit, written.digest, written.changes);
       this.have.add(written.unit, written.digest, written.changes);
-      for (const listener of this.#listeners) listener(written.unit, written.payload);
+      const shared = new SharedUnit(written.payload);
+      for (const listener of this.#listeners) listener(written.unit, shared);
+      shared.release();
     } finally {
       this.#writing.delete(number);
     }
@@ -66,7 +65,8 @@ export class StagedTree implements UnitSupply {
 
   async read(unit: number, compression: UnitCompression): Promise<Uint8Array<ArrayBuffer>> {
     const changes = this.have.changes(unit);
-    const { payload, digest } = await this.#pool.run({ kind: 'read', unit, compression, changes });
+    const into = takeUnitBuffer();
+    const { payload, digest } = await this.#pool.run({ kind: 'read', unit, compression, changes, into }, [into.buffer]);
     if (Buffer.compare(digest, this.have.digest(unit)) !== 0) {
       throw new BatonError(
         'DIGEST_MISMATCH',

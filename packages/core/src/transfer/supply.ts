@@ -1,20 +1,19 @@
 import type { Manifest } from '../protocol/manifest.ts';
+import type { SharedUnit } from '../transport/unit-buffers.ts';
 import type { UnitCompression } from './jobs.ts';
 import type { Layout } from './layout.ts';
 
 // Where a hop takes its units from: the source's files, or what a relay has received so far.
 
-/** Told of a unit that has become available; `payload` is its UNIT message where it is at hand. */
-export type SupplyListener = (unit: number, payload: Uint8Array<ArrayBuffer> | undefined) => void;
+/** Told of a unit that has become available, with its message. Who keeps that retains it, and releases it later. */
+export type SupplyListener = (unit: number, message: SharedUnit) => void;
 
 /** A manifest and those of its units that can be had here now. Units only ever become available, never cease to be. */
 export interface UnitSupply {
   readonly manifest: Manifest;
   readonly layout: Layout;
   has(unit: number): boolean;
-  /** The digest of a unit as far as it is known here. 32 bytes. */
-  digest(unit: number): Uint8Array | undefined;
-  /** Takes note of the digest a receiver has for a unit from an earlier run. */
+  /** Takes note of the digest (32 bytes) a receiver has for a unit from an earlier run. */
   learn(unit: number, digest: Uint8Array): void;
   /** Reads a unit again from disk as a UNIT message. Throws DIGEST_MISMATCH when a relay's copy is not what it was. */
   read(unit: number, compression: UnitCompression): Promise<Uint8Array<ArrayBuffer>>;

@@ -17,12 +17,13 @@ export function unitDigest(content: Uint8Array): Uint8Array {
   return blake3(Buffer.from(content.buffer, content.byteOffset, content.byteLength));
 }
 
-/** A whole UNIT message in a buffer of its own. */
+/** A whole UNIT message, in `into` if it fits there. */
 export function encodeUnit(
   unit: number,
   content: Uint8Array,
   changes: readonly PieceChange[],
   compression: UnitCompression,
+  into: Uint8Array<ArrayBuffer>,
 ): { payload: Uint8Array<ArrayBuffer>; digest: Uint8Array } {
   const digest = unitDigest(content);
   const compressed = compress(content, compression);
@@ -34,7 +35,8 @@ export function encodeUnit(
     changes,
   });
   const body = compressed ?? content;
-  const payload = new Uint8Array(header.byteLength + body.byteLength);
+  const bytes = header.byteLength + body.byteLength;
+  const payload = bytes <= into.byteLength ? into.subarray(0, bytes) : new Uint8Array(bytes);
   payload.set(header);
   payload.set(body, header.byteLength);
   return { payload, digest };
@@ -80,12 +82,17 @@ function compress(content: Uint8Array, compression: UnitCompression): Uint8Array
 }
 
 function zstd(content: Uint8Array, level: number): Uint8Array {
-  return zstdCompressSync(content, { params: { [constants.ZSTD_c_compressionLevel]: level } });
+  // One output buffer of the right size instead of 64 small ones that are joined.
+  const chunkSize = Math.max(content.byteLength, 1024);
+  return zstdCompressSync(content, { chunkSize, params: { [constants.ZSTD_c_compressionLevel]: level } });
 }
 
 function decompress(unit: number, content: Uint8Array, rawLength: number): Uint8Array {
   try {
-    return zstdDecompressSync(content, { maxOutputLength: Math.max(rawLength, 1) });
+    return zstdDecompressSync(content, {
+      chunkSize: Math.max(rawLength, 1024),
+      maxOutputLength: Math.max(rawLength, 1),
+    });
   } catch (cause) {
     throw new BatonError('PROTOCOL', `the content of unit ${unit} cannot be decompressed to its ${rawLength} bytes`, {
       cause,

@@ -1,5 +1,9 @@
 import { assert, BatonError } from '../errors.ts';
 import { FrameAssembler, type OwnedFrame } from '../protocol/frame-assembler.ts';
+import { takeUnitBuffer } from './unit-buffers.ts';
+
+/** Smaller frames are not worth a unit's buffer. */
+const unitFrameBytesMin = 64 * 1024;
 
 /** What an inbox does to the stream that feeds it. */
 export type InboxSource = { pause(): void; resume(): void };
@@ -17,7 +21,9 @@ export function connectionLost(what: string, cause?: unknown): BatonError {
  */
 export class FrameInbox {
   readonly #source: InboxSource;
-  readonly #assembler = new FrameAssembler();
+  readonly #assembler = new FrameAssembler((bytes) =>
+    bytes < unitFrameBytesMin ? new Uint8Array(bytes) : takeUnitBuffer(bytes),
+  );
   #pieces: Uint8Array[] = [];
   #ready: OwnedFrame | undefined;
   #waiter: Waiter | undefined;

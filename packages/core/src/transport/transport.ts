@@ -1,6 +1,6 @@
 import type { OwnedFrame } from '../protocol/frame-assembler.ts';
 
-/** A frame as a connection delivers it: its payload has an ArrayBuffer of its own and of exact size, so it can be transferred. */
+/** A frame as a connection delivers it: its payload has an ArrayBuffer of its own, so it can be transferred. */
 export type { OwnedFrame } from '../protocol/frame-assembler.ts';
 
 /**
