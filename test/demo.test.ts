@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { before, suite, test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
@@ -58,11 +58,24 @@ async function checkShown({ code, output }: Ending, checkout: string): Promise<v
   }
 }
 
+/** Runs the commands of replay.md as a person would who interrupts nothing: without the kill, the damage, and the rerun. */
+async function checkReplay(checkout: string, home: string): Promise<void> {
+  const page = readFileSync(join(checkout, '.demo/replay.md'), 'utf8');
+  const script = /```sh\n(.*?)```/s.exec(page)?.[1] ?? '';
+  const steps = script.split(/^(?=# )/m);
+  const chosen = steps.filter((step) => !/^# (in a second terminal|turn over|continue)/.test(step));
+  assert.equal(steps.length - chosen.length, 3, page);
+  const { code, output } = await run(['bash', '-euc', chosen.join('\n')], checkout, home);
+  assert.equal(code, 0, output);
+  assert.match(output, /^identical$/m);
+  assert.match(output, /dry run: nothing was copied/);
+}
+
 suite('npm run demo', () => {
   before(() => requireRoot('running the demo as another user'));
 
   // Proves: a stranger without root, with a read-only home and on a terminal, sees all of the demo; and what it says is so.
-  // Proves: root sees it without a terminal, after another demo has left its copies.
+  // Proves: root sees it without a terminal, after another demo has left its copies; and the commands it leaves work by hand.
   test('as nobody on a terminal, then as root without one', async () => {
     await using sandbox = makeSandbox();
     const home = sandbox.join('home');
@@ -78,20 +91,16 @@ suite('npm run demo', () => {
     const second = await run(['npm', 'run', 'demo'], checkout, home);
     await checkShown(second, checkout);
     assert.match(second.output, /content, mode, owner, size/, 'root keeps owners');
+    await checkReplay(checkout, home);
   });
 
-  // Proves: what the demo leaves can be repeated by hand: its commands name files that are there.
-  test('the page of commands', async () => {
+  // Proves: git does not see what the demo leaves, and help is there before anything is done.
+  test('what it leaves alone', async () => {
     await using sandbox = makeSandbox();
-    const words = ['node', '--conditions=batondb-source', 'scripts/demo.ts', '--help'];
-    const { code, output } = await run(
-      [join(root, 'node_modules/.bin', words[0] ?? ''), ...words.slice(1)],
-      root,
-      sandbox.path,
-    );
+    const argv = [join(root, 'node_modules/.bin/node'), '--conditions=batondb-source', 'scripts/demo.ts', '--help'];
+    const { code, output } = await run(argv, root, sandbox.path);
     assert.equal(code, 0, output);
     assert.match(output, /^Usage: npm run demo/);
-    assert.match(readFileSync(join(root, '.gitignore'), 'utf8'), /^\/\.demo\/$/m, 'git does not see what it leaves');
-    assert.ok(existsSync(join(root, 'scripts/demo.ts')));
+    assert.match(readFileSync(join(root, '.gitignore'), 'utf8'), /^\/\.demo\/$/m);
   });
 });
