@@ -62,8 +62,11 @@ export type JournalRecord = JobRecord | SectionRecord | ManifestEndRecord | Unit
 export type JournalEnd = {
   /** End of the last good record. Bytes. */
   readonly validBytes: number;
-  /** `torn`: the last record was not written to its end. `damaged`: something that is no tail is wrong, see `reason`. */
-  readonly ending: 'whole' | 'torn' | 'damaged';
+  /**
+   * `torn`: the last record was not written to its end. `damaged`: something that is no tail is wrong, see `reason`.
+   * `newer`: a later release wrote it, and nothing of it can be read.
+   */
+  readonly ending: 'whole' | 'torn' | 'damaged' | 'newer';
   /** What is wrong and at which offset, for a person. */
   readonly reason: string | undefined;
 };
@@ -126,11 +129,11 @@ export function* decodeJournal(chunks: Iterable<Uint8Array>): Generator<JournalR
   const header = input.take(journalHeaderBytes);
   if (!magic.equals(header.subarray(0, magic.length)))
     return ended(0, 'damaged', 'magic at offset 0 is not that of a journal');
-  const version = header[magic.length];
+  const version = header[magic.length] ?? 0;
   if (version !== journalFormatVersion)
     return ended(
       0,
-      'damaged',
+      version > journalFormatVersion ? 'newer' : 'damaged',
       `format version at offset 0 is ${version}, but this build reads ${journalFormatVersion}`,
     );
   for (let offset = journalHeaderBytes; ; ) {

@@ -1,3 +1,4 @@
+import { BatonError } from '../errors.ts';
 import { check, close, errnos, flags, fsync, ftruncate, openat, pread, pwrite, renameat2 } from '../files/libc.ts';
 import { syncDirectory } from '../files/publish.ts';
 import {
@@ -145,16 +146,25 @@ function collect(descriptor: number): EarlierCopy | undefined {
   const records = decodeJournal(chunksOf(descriptor));
   for (let next = records.next(); ; next = records.next()) {
     if (next.done) {
-      const endBytes = next.value.validBytes;
+      const { validBytes: endBytes, ending, reason } = next.value;
+      if (ending === 'newer') throw newerJournal(reason);
       return job === undefined || found === undefined ? undefined : { job, ...found, commit, endBytes };
     }
     const record = next.value;
     if (record.type === 'job') job = record;
     else if (record.type === 'section') sections.push(record.payload);
     else if (record.type === 'manifestEnd') found = startOf(Manifest.fromSections(sections, record.digest));
-    else if (record.type === 'unit') found?.claimed.add(record.unit, record.digest, record.changes);
-    else commit = record;
+    else if (record.type === 'commit') commit = record;
+    else if (found !== undefined && record.unit < found.layout.unitCount)
+      found.claimed.add(record.unit, record.digest, record.changes);
   }
+}
+
+/** What a newer baton left is not ours to take apart. */
+function newerJournal(reason: string | undefined): BatonError {
+  return new BatonError('VERSION_MISMATCH', `the journal of the staging directory is of a newer baton: ${reason}`, {
+    hint: 'continue with the newer baton, or have it remove the directory with: baton copy clean DIR',
+  });
 }
 
 function startOf(manifest: Manifest): Pick<EarlierCopy, 'manifest' | 'layout' | 'claimed'> {

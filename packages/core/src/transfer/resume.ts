@@ -36,6 +36,8 @@ export async function prepareStaging(context: ResumeContext): Promise<{ have: Ha
   const none = { keptUnits: 0, keptBytes: 0, discardedFiles: 0 };
   if (earlier === undefined) {
     const have = new HaveSet(layout.unitCount);
+    // Without a journal nobody knows what is in there: it would end up in the copy.
+    await pool.run({ kind: 'remove', parentDescriptor: staging.descriptor, name: stagedTreeName });
     staging.begin({ manifest, layout, have });
     await openStaged(pool, staging, { manifest, layout });
     return { have, report: none };
@@ -54,7 +56,7 @@ async function reconcile(
   context: ResumeContext,
   earlier: EarlierCopy,
 ): Promise<{ have: HaveSet; report: ResumeReport }> {
-  const { pool, staging, manifest, layout } = context;
+  const { pool, staging, manifest, layout, onChecked } = context;
   await openStaged(pool, staging, earlier);
   const oldHave = await checkUnits(context, earlier);
   const { oldOf, unmatched } = matchEntries(earlier.manifest, manifest);
@@ -71,6 +73,7 @@ async function reconcile(
   await forEachUnit(pool, layout.unitCount, async (unit) => {
     if (!isKept(unit)) return;
     const { digest, changes } = await pool.run({ kind: 'hash', unit, fromDisk: false });
+    onChecked(layout.unitBytes(unit));
     if (changes.length === 0) have.add(unit, digest);
   });
   staging.begin({ manifest, layout, have });
