@@ -23,7 +23,6 @@ export class ControlChannel {
   readonly #handlers: ChannelHandlers;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
-  #heardAtMs = performance.now();
   #end: BatonError | undefined;
 
   constructor(output: Writable, handlers: ChannelHandlers) {
@@ -40,8 +39,14 @@ export class ControlChannel {
     const reply = new Promise<unknown>((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
     });
-    await this.#send({ kind: 'request', id, name, params });
-    return parseResult(name, await reply);
+    // The conversation may end while the request is still being written: then nobody waits for the reply yet.
+    reply.catch(() => undefined);
+    try {
+      await this.#send({ kind: 'request', id, name, params });
+      return parseResult(name, await reply);
+    } finally {
+      this.#waiting.delete(id);
+    }
   }
 
   /** Tells the other side something. */
@@ -51,17 +56,19 @@ export class ControlChannel {
 
   /** Serves what arrives until the stream ends or the other side falls silent; then every open request is rejected. */
   async run(values: AsyncIterable<unknown>, input: Readable): Promise<void> {
+    // Counted in beats of our own pulse: while this process itself stands still, nobody else is silent.
+    let silentMs = 0;
     const pulse = setInterval(() => {
-      if (performance.now() - this.#heardAtMs > limits.silenceMsMax) {
+      silentMs += limits.pingMs;
+      if (silentMs >= limits.silenceMsMax) {
         const error = lost(`nothing was heard for ${limits.silenceMsMax / 1000} s`);
         this.close(error);
         input.destroy();
       } else if (this.#output.writableLength < limits.controlBytesMax) void this.#send({ kind: 'ping' });
     }, limits.pingMs);
-    this.#heardAtMs = performance.now();
     try {
       for await (const value of values) {
-        this.#heardAtMs = performance.now();
+        silentMs = 0;
         this.#take(parseMessage(value));
       }
       this.close(lost('the other side ended the conversation'));

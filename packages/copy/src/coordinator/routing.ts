@@ -51,18 +51,14 @@ export class Routing {
   /** A target is gone or of no use. Returns the targets that have another sender now. */
   lose(member: number): number[] {
     this.#lost.add(member);
-    return this.#children(member).filter((child) => this.#reassign(child));
+    return this.#children(member).filter((child) => this.#reassign(child) || this.#startOver(child));
   }
 
   /** The way from its sender to a target does not work. Returns whether the target has another sender now. */
   avoid(target: number): boolean {
     const entry = this.#target(target);
     entry.avoided.add(entry.upstream);
-    if (this.#reassign(target)) return true;
-    // Every other way was tried: the first ones may work again.
-    entry.avoided.clear();
-    entry.avoided.add(entry.upstream);
-    return this.#reassign(target);
+    return this.#reassign(target) || this.#startOver(target);
   }
 
   /**
@@ -90,6 +86,14 @@ export class Routing {
       if (target.upstream === member && !target.isFinished && !this.#lost.has(to)) children.push(to);
     }
     return children;
+  }
+
+  /** Every other way was tried: the first ones may work again. */
+  #startOver(target: number): boolean {
+    const { avoided, upstream } = this.#target(target);
+    avoided.clear();
+    avoided.add(upstream);
+    return this.#reassign(target);
   }
 
   #reassign(target: number): boolean {

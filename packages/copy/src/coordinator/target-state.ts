@@ -61,11 +61,14 @@ export class TargetState {
     this.movedAtMs = performance.now();
     this.stalls = 0;
     this.hopFailures = 0;
+    this.lastHopError = undefined;
   }
 
   /** For the progress event. */
   show(): TargetProgress {
-    const { phase, doneBytes, totalBytes, doneFiles, totalFiles } = this.progress;
+    const { phase, totalBytes, doneFiles, totalFiles } = this.progress;
+    // What an earlier run left may have to be read more than once.
+    const doneBytes = Math.min(this.progress.doneBytes, totalBytes);
     const rateBytesPerSecond = this.rate.bytesPerSecond();
     const etaSeconds = rateBytesPerSecond > 0 ? (totalBytes - doneBytes) / rateBytesPerSecond : undefined;
     const shown = this.result === undefined ? phase : this.result.state;

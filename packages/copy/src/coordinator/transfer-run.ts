@@ -1,4 +1,5 @@
 import { type BatonError, type ErrorRecord, toErrorRecord } from '@batondb/core/errors';
+import { limits } from '@batondb/core/limits';
 import { toBase64 } from '../bytes.ts';
 import type { AgentEvent } from '../control/messages.ts';
 import { formatHost } from '../endpoint.ts';
@@ -31,6 +32,8 @@ export class TransferRun {
   readonly #startMs = performance.now();
   readonly #changes: SourceChange[] = [];
   #changesTotal = 0;
+  /** All targets were asked to receive: before that, the source sends nothing. */
+  #hasBegun = false;
   #sourceDigest: Promise<string | undefined> | undefined;
   #allOver: () => void = () => undefined;
 
@@ -74,6 +77,7 @@ export class TransferRun {
     ];
     try {
       await Promise.race([Promise.all(this.#all().map((state) => this.#startTarget(state))), aborted]);
+      this.#hasBegun = true;
       this.#tellSender(source);
       await Promise.race([over, aborted]);
       if (this.#options.verify === 'disk') await Promise.race([this.#compareWithSource(), aborted]);
@@ -87,7 +91,7 @@ export class TransferRun {
     const { session, number, directory } = state.target;
     const { manifestDigest, manifestBytes } = this.#ready.scan;
     session.listen((event) => this.#onTargetEvent(state, event));
-    void session.ended.then((reason) => this.#fail(state, toErrorRecord(reason)));
+    void session.ended.then((reason) => this.#onTargetLost(state, reason));
     try {
       await session.request('receive', {
         directory: toBase64(directory),
@@ -97,9 +101,14 @@ export class TransferRun {
         manifestBytes,
         verify: this.#options.verify,
       });
-      if (!state.isOpen) return;
+      if (!state.isOpen) {
+        // An earlier run had finished it: it has the copy, and nothing to give on.
+        this.#reroute(this.#routing.lose(number), `${state.target.name} takes no part in this run`);
+        return;
+      }
       await session.request('expect', { epoch: this.#routing.epoch(number) });
-      this.#tellSender(number);
+      // Its sender was told before only if it was ready before.
+      for (const member of [number, this.#routing.upstream(number)]) this.#tellSender(member);
     } catch (error) {
       this.#fail(state, toErrorRecord(error));
     }
@@ -159,7 +168,9 @@ export class TransferRun {
     for (const state of this.#all()) {
       const { number } = state.target;
       const upstream = this.#states.get(this.#routing.upstream(number));
-      const verdict = judge(state, upstream, this.#routing.hasChildren(number), performance.now());
+      const { bandwidthBytesPerSecond } = this.#options;
+      const unitMs = bandwidthBytesPerSecond === undefined ? 0 : (limits.unitBytes / bandwidthBytesPerSecond) * 1000;
+      const verdict = judge(state, upstream, this.#routing.hasChildren(number), { nowMs: performance.now(), unitMs });
       if (verdict === 'stalled') {
         state.stalls++;
         state.movedAtMs = performance.now();
@@ -168,7 +179,7 @@ export class TransferRun {
       } else if (verdict === 'lagging') {
         this.#reroute(this.#routing.demote(number), `${state.target.name} is slower than its sender`);
       } else if (verdict === 'given-up') {
-        const message = `${state.target.name} received nothing for 40 s from any sender${lastWords(state)}`;
+        const message = `it received nothing from any sender for too long${lastWords(state)}`;
         this.#fail(state, {
           code: 'STALLED',
           message,
@@ -222,7 +233,7 @@ export class TransferRun {
   /** Tells a member which targets it feeds now. */
   #tellSender(member: number): void {
     const state = this.#states.get(member);
-    if (state?.result?.state === 'failed') return;
+    if (state?.result?.state === 'failed' || (member === source && !this.#hasBegun)) return;
     const sender = state?.target.session ?? this.#ready.source;
     const { streams, compress, bandwidthBytesPerSecond } = this.#options;
     const hops = this.#routing.fedBy(member).map((hop) => ({ ...hop, ...this.#reach(sender, hop.to) }));
@@ -256,7 +267,16 @@ export class TransferRun {
   #fail(state: TargetState, error: ErrorRecord): void {
     if (!state.isOpen) return;
     this.#settle(state, { state: 'failed', error: { ...error, host: formatHost(state.target.session.endpoint) } });
-    this.#reroute(this.#routing.lose(state.target.number), `${state.target.name} failed`);
+    const { number, name } = state.target;
+    this.#reroute(this.#routing.lose(number), `${name} failed`);
+    // Or it would be tried again and again.
+    this.#tellSender(this.#routing.upstream(number));
+  }
+
+  /** Also a target that has everything may have been feeding others. */
+  #onTargetLost(state: TargetState, reason: BatonError): void {
+    if (state.isOpen) this.#fail(state, toErrorRecord(reason));
+    else this.#reroute(this.#routing.lose(state.target.number), `${state.target.name} is gone`);
   }
 
   #onSourceLost(reason: BatonError): void {
