@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { BatonError } from '@batondb/core/errors';
+import { limitMalloc } from '@batondb/core/files/libc';
 import { makeIdentity } from '@batondb/core/transport/certificate';
 import { ControlChannel } from '../control/channel.ts';
 import { readJsonFrames, writeJsonFrame } from '../control/frames.ts';
@@ -7,11 +8,15 @@ import { preamble, type RequestName } from '../control/messages.ts';
 import { Agent } from './agent.ts';
 import { makeGreeting } from './greeting.ts';
 
+const mallocArenas = 2;
+const mallocKeptBytes = 4 * 1024 * 1024;
+
 /**
  * Serves one coordinator over a pair of streams, until the job ends or the coordinator is gone. The agent lives no longer
  * than its stdin: when the connection breaks, or the coordinator is killed, everything of it ends.
  */
 export async function runAgent(stdin: Readable, stdout: Writable): Promise<void> {
+  limitMalloc(mallocArenas, mallocKeptBytes);
   const identity = makeIdentity();
   const ended = new AbortController();
   const agent = new Agent(identity, (event) => void channel.tell(event), ended.signal);

@@ -112,7 +112,7 @@ export class TargetRole implements Disposable {
   }
 
   async #finish(tree: StagedTree, isResumed: boolean): Promise<void> {
-    const { pool, job, verify, report } = this.#options;
+    const { pool, verify, report } = this.#options;
     const sync = () => pool.run({ kind: 'sync', descriptor: this.#staging.descriptor, scope: 'file-system' });
     const omit = tree.lostEntries();
     if (omit.includes(0))
@@ -123,12 +123,12 @@ export class TargetRole implements Disposable {
       await this.#verifyDisk(tree);
     }
     this.#phase = 'finishing';
+    await pool.runOnAll({ kind: 'close' });
     const { notKept } = await pool.run({ kind: 'finish', applyAllFiles: isResumed, omit });
     for (const { what, count, example, reason } of notKept) report({ type: 'not-kept', what, count, example, reason });
     await sync();
     const digest = await this.#complete(tree);
     await this.#staging.publish(digest, pool);
-    await pool.runOnAll({ kind: 'relocate', parentDescriptor: this.#staging.targetDescriptor, rootName: job.name });
     await this.#staging.remove(pool);
     this.#end('done');
     report({ type: 'done', treeDigest: toHex(digest) });

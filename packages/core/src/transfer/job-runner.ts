@@ -68,6 +68,9 @@ export class JobRunner {
       case 'directories':
         this.#writer().makeDirectories();
         return done<'directories'>(undefined);
+      case 'close':
+        this.#writer().close();
+        return done<'close'>(undefined);
       case 'discard':
         for (const entry of job.entries) this.#writer().discard(entry);
         return done<'discard'>(undefined);

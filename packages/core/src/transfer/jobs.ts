@@ -47,6 +47,8 @@ export type Job =
   | { readonly kind: 'write'; readonly payload: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'hash'; readonly unit: number; readonly fromDisk: boolean }
   | { readonly kind: 'directories' }
+  /** Closes what a worker has open for writing: nobody can execute such a file, and some errors show only then. */
+  | { readonly kind: 'close' }
   | { readonly kind: 'discard'; readonly entries: readonly number[] }
   | { readonly kind: 'finish'; readonly applyAllFiles: boolean; readonly omit: readonly number[] }
   /** One open file, or all of the file system it is on: a call that may take long. */
@@ -77,6 +79,7 @@ type Results = {
   };
   hash: { readonly digest: Uint8Array; readonly changes: readonly PieceChange[] };
   directories: undefined;
+  close: undefined;
   discard: undefined;
   finish: { readonly notKept: readonly NotKept[] };
   sync: undefined;

@@ -5,6 +5,7 @@ import { checkHello, type HelloExpectation } from '../protocol/handshake.ts';
 import { decodeHello, encodeHelloAck, type Hello } from '../protocol/hello.ts';
 import { decodeManifestEnd, encodeComplete, encodeError, encodeHave, haveUnitsMax } from '../protocol/messages.ts';
 import type { Connection } from '../transport/transport.ts';
+import { GarbageLimit } from './garbage-limit.ts';
 import { Link } from './link.ts';
 import { Permits } from './permits.ts';
 import type { StagedTree } from './staged-tree.ts';
@@ -35,6 +36,7 @@ type Session = { readonly link: Link; readonly epoch: number };
 export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #permits: Permits;
+  readonly #garbage = new GarbageLimit();
   readonly #sessions = new Set<Session>();
   #tree: Promise<StagedTree> | undefined;
   #treeKnown: ((tree: Promise<StagedTree>) => void) | undefined;
@@ -155,6 +157,8 @@ export class Receiver {
       if (failure !== undefined) throw failure;
       if (frame.type === frameTypes.ping) continue;
       if (frame.type !== frameTypes.unit) throw unexpected(frame, 'UNIT');
+      // The pieces that TLS delivered it in.
+      this.#garbage.add(frame.payload.byteLength);
       await this.#permits.take();
       tree
         .write(frame.payload)

@@ -112,7 +112,10 @@ export class Staging implements Disposable {
     if (typeof staged === 'number') throw new Error('T6: only a staged copy is published');
     this.#journal.append({ type: 'commit', device: staged.device, inode: staged.inode, treeDigest });
     await pool.run({ kind: 'sync', descriptor: this.#journal.descriptor, scope: 'file' });
-    renameNoReplace(this.descriptor, stagedTreeName, this.targetDescriptor, this.#job.name);
+    const { targetDescriptor: parentDescriptor } = this;
+    renameNoReplace(this.descriptor, stagedTreeName, parentDescriptor, this.#job.name);
+    // At once: others may still be fed from it.
+    await pool.runOnAll({ kind: 'relocate', parentDescriptor, rootName: this.#job.name });
     for (const descriptor of [this.descriptor, this.targetDescriptor]) {
       await pool.run({ kind: 'sync', descriptor, scope: 'file' });
     }
