@@ -31,7 +31,8 @@ export interface Listener extends AsyncDisposable, AsyncIterable<Connection> {
 
 /**
  * Listens for mutual TLS 1.3 on the first free port. Only peers that prove a certificate of `allowed` come out of it; from all others
- * nothing is read (P1). At most `limits.handshakesMax` strangers are in a handshake at a time, each for `limits.handshakeMsMax`.
+ * nothing is read (P1). At most `limits.handshakesMax` strangers are in a handshake at a time, each for `limits.handshakeMsMax`;
+ * one more takes the place of the oldest.
  * Throws PORT_TAKEN when no port is free, NO_PERMISSION or SYSTEM when the address cannot be had.
  */
 export async function listenTls(options: ListenOptions): Promise<Listener> {
@@ -53,7 +54,7 @@ class TlsListener implements Listener {
   constructor(server: Server, options: ListenOptions) {
     this.#server = server;
     this.#options = options;
-    // The TLS server never listens: it is handed the sockets that have a place (the documented use of its 'connection' event).
+    // The TLS server never listens: it is handed the sockets (the documented use of its 'connection' event).
     const tlsServer = createTlsServer({
       ...secureOptions(options.identity),
       requestCert: true,
@@ -67,7 +68,8 @@ class TlsListener implements Listener {
       socket.destroy();
     });
     server.on('connection', (socket) => {
-      if (this.#admit(socket)) tlsServer.emit('connection', socket);
+      this.#admit(socket);
+      tlsServer.emit('connection', socket);
     });
   }
 
@@ -99,20 +101,25 @@ class TlsListener implements Listener {
     await this.#queue.close();
   }
 
-  #admit(socket: Socket): boolean {
+  #admit(socket: Socket): void {
     // A stranger's socket may fail at any time; TLS reports what matters.
     socket.on('error', () => {});
-    if (this.#handshakes.size >= limits.handshakesMax) {
-      this.#refuse(`${limits.handshakesMax} handshakes are under way already`);
-      socket.destroy();
-      return false;
-    }
     const key = keyOf(socket);
     this.#handshakes.set(key, socket);
+    if (this.#handshakes.size > limits.handshakesMax) this.#giveUpOldest();
     socket.once('close', () => {
       if (this.#handshakes.get(key) === socket) this.#handshakes.delete(key);
     });
-    return true;
+  }
+
+  /** The oldest, not the newest: strangers who connect and say nothing would otherwise keep every member out. */
+  #giveUpOldest(): void {
+    for (const [key, socket] of this.#handshakes) {
+      this.#handshakes.delete(key);
+      socket.destroy();
+      this.#refuse(`more than ${limits.handshakesMax} handshakes are under way; the oldest was given up`);
+      return;
+    }
   }
 
   #onSecure(socket: TLSSocket): void {
