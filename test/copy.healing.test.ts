@@ -1,0 +1,275 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CopyEvent, TargetResult } from '@batondb/copy/events';
+import { cutLink, killAgents, stopAgents } from '@batondb/testbed/faults';
+import type { Host } from '@batondb/testbed/host';
+import { type Bed, startHosts } from '@batondb/testbed/hosts';
+import { Random, seedOfRun } from '@batondb/testbed/random';
+import { requireRoot } from '@batondb/testbed/requirements';
+import type { BatonResult } from '@batondb/testbed/run-baton';
+import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
+import { makeLargeFiles, makeSmallFiles } from '@batondb/testbed/trees';
+import {
+  assertAllDone,
+  assertExit,
+  assertIdentical,
+  assertNothingRuns,
+  assertOneDigest,
+  eventsOf,
+  hostBytes,
+  isSoak,
+  makeTargets,
+  resultOf,
+  runCopy,
+  startCopy,
+  summaryOf,
+} from './copy-on-bed.ts';
+
+// A chain of three over 400 Mbit/s links loses a host, or waits for one, halfway.
+
+const mib = 1024 * 1024;
+const linkMbit = 400;
+const contentBytes = 200 * mib;
+let trees: Sandbox;
+let tree: string;
+
+before(() => {
+  requireRoot('the test of healing');
+  trees = makeSandbox();
+  tree = trees.join('tree');
+  // Nothing of it compresses: the link is what a copy waits for, and bytes on the wire are bytes of content.
+  makeLargeFiles(tree, { files: 4, bytesEach: contentBytes / 4, compressible: 0, seed: 3 });
+  makeSmallFiles(`${tree}/small`, 300, { seed: 3 });
+});
+
+after(async () => {
+  await trees[Symbol.asyncDispose]();
+});
+
+type Chain = {
+  readonly bed: Bed;
+  readonly source: Host;
+  readonly hosts: readonly [Host, Host, Host];
+  /** The targets as operands, and as the summary names them. */
+  readonly targets: readonly [string, string, string];
+  readonly args: readonly string[];
+};
+
+async function prepareChain(bed: Bed): Promise<Chain> {
+  const [source, b, c, d] = bed.hosts as [Host, Host, Host, Host];
+  const hosts = [b, c, d] as const;
+  const targets = (await makeTargets(hosts)) as unknown as Chain['targets'];
+  return { bed, source, hosts, targets, args: [`a:${tree}`, ...targets] };
+}
+
+const places = ['first', 'middle', 'last'] as const;
+type Place = (typeof places)[number];
+
+/** The one that a fault hits, and the others. */
+function choose({ hosts, targets }: Chain, place: Place) {
+  const at = places.indexOf(place);
+  const [host, target] = [hosts[at], targets[at]];
+  if (host === undefined || target === undefined) throw new Error(`no host is ${place}`);
+  const others = hosts.flatMap((other, index) => (index === at ? [] : [{ host: other, target: targets[index] ?? '' }]));
+  return { host, target, others };
+}
+
+const copyOn = (host: Host): string => host.join('in', 'tree');
+
+/** What the copy of a lost host must come to: exit code 50, the lost one named, the others done and identical. */
+async function assertLostOnly(chain: Chain, place: Place, result: BatonResult<CopyEvent>): Promise<TargetResult> {
+  const { host, target, others } = choose(chain, place);
+  assertExit(result, 50);
+  const summary = summaryOf(result);
+  const lost = resultOf(summary, target);
+  assert.equal(lost.state, 'failed');
+  assert.equal(lost.error?.host, host.name);
+  assert.ok(lost.error?.code === 'CONNECTION_LOST' || lost.error?.code === 'STALLED', lost.error?.message);
+  assert.deepEqual(
+    eventsOf(result.events, 'target-failed').map((event) => event.result.target),
+    [target],
+  );
+  assertOneDigest(others.map((other) => resultOf(summary, other.target)));
+  for (const other of others) {
+    assert.equal(resultOf(summary, other.target).state, 'done');
+    assert.deepEqual(readdirSync(other.host.join('in')), ['tree']);
+    await assertIdentical(tree, copyOn(other.host));
+  }
+  assert.ok(!existsSync(copyOn(host)), 'a partial copy has no final name');
+  return lost;
+}
+
+/** What a user does next: the whole command again tells what exists already; the lost target alone continues. */
+async function assertRerunCompletes(chain: Chain, place: Place): Promise<void> {
+  const { bed, args } = chain;
+  const { host, target, others } = choose(chain, place);
+  const again = await runCopy(bed, args);
+  assertExit(again, 30);
+  const found = eventsOf(again.events, 'findings').flatMap(({ findings }) => findings);
+  assert.deepEqual(
+    found.map(({ host: where, error }) => [where, error.code]).sort(),
+    others.map((other) => [other.host.name, 'EXISTS']).sort(),
+  );
+  for (const other of others)
+    assert.ok(found.some(({ error }) => error.message.startsWith(`${copyOn(other.host)} exists already`)));
+  const rerun = await runCopy(bed, [`a:${tree}`, target]);
+  assertAllDone(rerun, [target]);
+  const [resumed] = eventsOf(rerun.events, 'resumed');
+  assert.ok(resumed !== undefined && resumed.keptBytes > 0.2 * contentBytes, `kept ${resumed?.keptBytes} bytes`);
+  await assertIdentical(tree, copyOn(host));
+  assert.deepEqual(readdirSync(host.join('in')), ['tree']);
+}
+
+/** The senders that targets were given in the course of a copy: `target ← sender`. */
+const reroutes = (events: readonly CopyEvent[]): string[] =>
+  eventsOf(events, 'rerouted').map(({ target, to }) => `${target} ← ${to}`);
+
+for (const place of places) {
+  // Proves: a host killed -9 halfway is lost alone; its successor is fed by its predecessor; a rerun completes it.
+  test(`the ${place} host is killed`, async () => {
+    await using bed = await startHosts({ count: 4, linkMbit });
+    const chain = await prepareChain(bed);
+    const { host, target } = choose(chain, place);
+    await using run = startCopy(bed, chain.args);
+    await run.untilProgress(0.4, target);
+    await killAgents(host);
+    const result = await run.finished;
+    const lost = await assertLostOnly(chain, place, result);
+    assert.ok(lost.contentBytes < contentBytes, 'it was killed in the middle');
+    const at = places.indexOf(place);
+    const successor = chain.targets[at + 1];
+    if (successor !== undefined) {
+      const feeder = chain.targets[at - 1] ?? `a:${tree}`;
+      assert.ok(reroutes(result.events).includes(`${successor} ← ${feeder}`), reroutes(result.events).join('\n'));
+    }
+    // Healing sends what is missing, not all of it again.
+    const { sent } = await hostBytes(chain.source);
+    assert.ok(sent < 1.3 * contentBytes, `the source sent ${sent} bytes`);
+    await assertNothingRuns(bed);
+    await assertRerunCompletes(chain, place);
+  });
+
+  // Proves: a host that hangs without dying is given up, and its agent ends by itself once it goes on.
+  test(`the ${place} host hangs`, async () => {
+    await using bed = await startHosts({ count: 4, linkMbit });
+    const chain = await prepareChain(bed);
+    const { host, target } = choose(chain, place);
+    await using run = startCopy(bed, chain.args);
+    await run.untilProgress(0.4, target);
+    {
+      await using _hung = await stopAgents(host);
+      await assertLostOnly(chain, place, await run.finished);
+    }
+    await assertNothingRuns(bed);
+    assert.ok(!existsSync(copyOn(host)), 'it did not complete its copy behind our back');
+    await assertRerunCompletes(chain, place);
+  });
+}
+
+// Proves: a host that hangs for a moment is waited for, and all are done.
+test('the middle host hangs for a moment', async () => {
+  await using bed = await startHosts({ count: 4, linkMbit });
+  const chain = await prepareChain(bed);
+  const { host, target } = choose(chain, 'middle');
+  await using run = startCopy(bed, chain.args);
+  await run.untilProgress(0.4, target);
+  {
+    await using _hung = await stopAgents(host);
+    await sleep(4000);
+  }
+  assertAllDone(await run.finished, chain.targets);
+  for (const each of chain.hosts) await assertIdentical(tree, copyOn(each));
+});
+
+// Proves: a cut link loses its host and nobody else; what runs there ends, though nobody can tell it to.
+test('the link of the middle host is cut', async () => {
+  await using bed = await startHosts({ count: 4, linkMbit });
+  const chain = await prepareChain(bed);
+  const { host, target } = choose(chain, 'middle');
+  await using run = startCopy(bed, chain.args);
+  await run.untilProgress(0.4, target);
+  {
+    await using _cut = await cutLink(host);
+    const cutAtMs = performance.now();
+    await assertLostOnly(chain, 'middle', await run.finished);
+    await host.waitForNoProcess(Math.max(1, 15_000 - (performance.now() - cutAtMs)));
+  }
+  await assertNothingRuns(bed);
+  await assertRerunCompletes(chain, 'middle');
+});
+
+// Proves: a link that was gone for a moment, shorter than a host takes to be given up, costs nobody the copy.
+test('the link of the middle host is cut for a moment', async () => {
+  await using bed = await startHosts({ count: 4, linkMbit });
+  const chain = await prepareChain(bed);
+  const { host, target } = choose(chain, 'middle');
+  await using run = startCopy(bed, chain.args);
+  await run.untilProgress(0.4, target);
+  {
+    await using _cut = await cutLink(host);
+    await sleep(2500);
+  }
+  assertAllDone(await run.finished, chain.targets);
+  for (const each of chain.hosts) await assertIdentical(tree, copyOn(each));
+});
+
+for (const place of ['first', 'middle'] as const) {
+  // Proves: nobody waits for a slow host: its successor gets another sender, and it finishes last.
+  test(`the ${place} host is slow`, async () => {
+    await using bed = await startHosts({ count: 4, linkMbit });
+    const chain = await prepareChain(bed);
+    const { host, target, others } = choose(chain, place);
+    await host.setLinkMbit(40);
+    const result = await runCopy(bed, chain.args);
+    const summary = assertAllDone(result, chain.targets);
+    const successor = chain.targets[places.indexOf(place) + 1] ?? '';
+    const feeder = chain.targets[places.indexOf(place) - 1] ?? `a:${tree}`;
+    assert.ok(reroutes(result.events).includes(`${successor} ← ${feeder}`), reroutes(result.events).join('\n'));
+    const ends = eventsOf(result.events, 'target-done').map((event) => event.result.target);
+    assert.equal(ends.at(-1), target, `they ended as ${ends.join(', ')}`);
+    const slowMs = resultOf(summary, target).durationMs;
+    for (const other of others) {
+      const { durationMs } = resultOf(summary, other.target);
+      assert.ok(durationMs < slowMs * 0.7, `${other.target} took ${durationMs} ms, the slow one ${slowMs} ms`);
+    }
+    for (const each of chain.hosts) await assertIdentical(tree, copyOn(each));
+  });
+}
+
+// Proves: whoever is killed, whenever, the others end identical, and a rerun completes the lost ones.
+test('random hosts are killed at random points', async () => {
+  const seed = seedOfRun();
+  const random = new Random(seed).fork('healing');
+  for (let round = 0; round < (isSoak ? 20 : 2); round++) {
+    const victims =
+      random.integer(1, 2) === 1 ? [random.pick(places)] : places.filter((place) => place !== random.pick(places));
+    const fractions = victims.map(() => 0.05 + 0.85 * random.fraction());
+    const what = `seed ${seed}, round ${round}: ${victims.map((place, index) => `${place} at ${fractions[index]?.toFixed(2)}`).join(', ')}`;
+    await using bed = await startHosts({ count: 4, linkMbit });
+    const chain = await prepareChain(bed);
+    await using run = startCopy(bed, chain.args);
+    const kills = victims.map(async (place, index) => {
+      const { host, target } = choose(chain, place);
+      await run.untilProgress(fractions[index] ?? 0, target);
+      await killAgents(host);
+    });
+    // One may have finished before its point came; then it is not lost, which the summary tells.
+    await Promise.allSettled(kills);
+    const summary = summaryOf(await run.finished);
+    const lost = summary.targets.filter(({ state }) => state === 'failed').map(({ target }) => target);
+    const hit = victims.map((place) => choose(chain, place).target);
+    assert.deepEqual(
+      lost.filter((target) => !hit.includes(target)),
+      [],
+      what,
+    );
+    await assertNothingRuns(bed);
+    if (lost.length > 0) assertAllDone(await runCopy(bed, [`a:${tree}`, ...lost]), lost);
+    for (const host of chain.hosts) {
+      await assertIdentical(tree, copyOn(host));
+      assert.deepEqual(readdirSync(host.join('in')), ['tree'], what);
+    }
+  }
+});
