@@ -233,7 +233,9 @@ test('handshakes are bounded in number', options, async () => {
   {
     await using _ = await dial(server.listener, member, server.identity);
   }
-  assert.ok(server.refusals.some(({ message }) => message.includes('handshakes are under way; the oldest was given up')));
+  assert.ok(
+    server.refusals.some(({ message }) => message.includes('handshakes are under way; the oldest was given up')),
+  );
   while (closed === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.deepEqual([closed, silent[0]?.destroyed], [1, true]);
   for (const socket of silent) socket.destroy();
