@@ -19,9 +19,9 @@ export function summaryLines(summary: CopySummary, volume: Volume, style: Style)
   ];
 }
 
-/** How to go on after a failure that the same command continues. */
+/** How to go on after a failure that a rerun continues. */
 export function rerunLines(commandLine: string): string[] {
-  return [`to continue where this stopped, give the same command again:`, `  ${commandLine}`];
+  return ['to continue where this stopped:', `  ${commandLine}`];
 }
 
 function doneLine(result: TargetResult, pathWidth: number, style: Style): string {
