@@ -1,4 +1,5 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -21,10 +22,22 @@ and 1 GB of disk.
   --dir DIRECTORY   where to work (default: .demo in the checkout); an earlier
                     demo's directories "one" and "two" there are removed`;
 
+/** Moves an earlier demo's copies out of the way at once, and removes them while this one runs. */
+async function removeEarlier(directory: string): Promise<void> {
+  for (const name of ['one', 'two']) {
+    if (existsSync(join(directory, name)))
+      renameSync(join(directory, name), join(directory, `earlier-${name}-${Date.now()}`));
+  }
+  for (const name of globSync('earlier-{one,two}-*', { cwd: directory })) {
+    await rm(join(directory, name), { recursive: true, force: true });
+  }
+}
+
 async function show(directory: string, screen: Screen): Promise<void> {
-  for (const name of ['one', 'two', 'replay.md'])
-    rmSync(resolve(root, directory, name), { recursive: true, force: true });
   mkdirSync(resolve(root, directory), { recursive: true });
+  const removal = removeEarlier(resolve(root, directory));
+  // When a step fails first, that is what counts.
+  removal.catch(() => undefined);
   screen.line('');
   screen.line(
     `${screen.paint('bold', 'Baton')} hands files and directory trees from the host that has them to the hosts that need them.`,
@@ -40,6 +53,7 @@ async function show(directory: string, screen: Screen): Promise<void> {
   const damage = demo.damage();
   await demo.resume(damage);
   await demo.verify();
+  await removal;
   const lines = replayLines(demo, damage);
   writeFileSync(resolve(root, directory, 'replay.md'), replayPage(lines, root));
   screen.step(5, 'your turn', `Each step by hand, from ${root} (also in ${directory}/replay.md):`);
