@@ -22,8 +22,12 @@ export class TargetState {
   lastHopError: ErrorRecord | undefined;
   /** Seconds in a row in which it was much slower than its sender. */
   laggingSeconds = 0;
+  /** It was found to hold up others once. */
+  hasLagged = false;
   /** Of the phase that runs. */
   rate: RateMeter = new RateMeter();
+  /** How fast data came last while there was data to come. Bytes per second; 0: it has received nothing. */
+  #receivedRate = 0;
 
   constructor(target: ReadyTarget, totalBytes: number, totalFiles: number) {
     this.target = target;
@@ -48,11 +52,19 @@ export class TargetState {
     return this.isOpen && (this.progress.phase === 'receiving' || this.progress.phase === 'checking');
   }
 
+  /** How fast it takes data, or took it while it still needed some. Bytes per second; 0 while nothing is known. */
+  get receivingRate(): number {
+    return this.progress.phase === 'receiving' ? this.rate.bytesPerSecond() : this.#receivedRate;
+  }
+
   /** Takes what the target says of itself. */
   take(progress: Omit<ProgressEvent, 'type'>): void {
     const isNewPhase = progress.phase !== this.progress.phase;
     const hasMoved = isNewPhase || progress.doneBytes !== this.progress.doneBytes;
-    if (isNewPhase) this.rate = new RateMeter();
+    if (isNewPhase) {
+      this.#receivedRate = this.receivingRate;
+      this.rate = new RateMeter();
+    }
     const { totalBytes, totalFiles } = this.progress;
     // A target learns the totals with the manifest; until then ours stand.
     this.progress = progress.totalFiles === 0 ? { ...progress, totalBytes, totalFiles } : progress;

@@ -177,6 +177,7 @@ export class TransferRun {
         this.#reroute(this.#routing.demote(number), `${state.target.name} stands still`);
         this.#avoidSender(state, 'no data arrived for 10 s');
       } else if (verdict === 'lagging') {
+        state.hasLagged = true;
         this.#reroute(this.#routing.demote(number), `${state.target.name} is slower than its sender`);
       } else if (verdict === 'given-up') {
         const message = `it received nothing from any sender for too long${lastWords(state)}`;

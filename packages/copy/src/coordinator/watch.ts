@@ -33,8 +33,10 @@ export function judge(
   const patienceMs = isChecking && state.lastHopError === undefined ? checkingMsMax : stallMsMax + 2 * unitMs;
   if ((isChecking || aheadBytes > 0) && nowMs - state.movedAtMs > patienceMs)
     return state.stalls + 1 >= stallsMax ? 'given-up' : 'stalled';
-  const isSlow = upstream !== undefined && state.rate.bytesPerSecond() < upstream.rate.bytesPerSecond() * lagRate;
-  state.laggingSeconds = hasChildren && aheadBytes > lagBytesMin && isSlow ? state.laggingSeconds + 1 : 0;
+  const isSlow = upstream !== undefined && state.receivingRate < upstream.receivingRate * lagRate;
+  // Once: when it is its sender that is slow at sending, every other place in the chain would only look the same.
+  const holdsUp = hasChildren && !state.hasLagged && aheadBytes > lagBytesMin && isSlow;
+  state.laggingSeconds = holdsUp ? state.laggingSeconds + 1 : 0;
   return state.laggingSeconds > lagSecondsMax ? 'lagging' : 'fine';
 }
 
