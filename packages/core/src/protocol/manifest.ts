@@ -221,7 +221,8 @@ function checkCount(count: number): void {
   if (count > limits.entriesMax) throw limitError('manifest', 'count', count, limits.entriesMax);
 }
 
-function digestSections(sections: readonly Uint8Array[]): Uint8Array {
+/** The digest of a manifest that has these sections, whatever is in them: see {@link Manifest.digest}. */
+export function digestSections(sections: readonly Uint8Array[]): Uint8Array {
   let digest: Uint8Array = blake3('baton manifest v1');
   for (const section of sections) digest = new Blake3Hasher().update(digest).update(section).digestBuffer();
   return new Uint8Array(digest);

@@ -1,3 +1,4 @@
+import { BatonError } from '../errors.ts';
 import { DirectoryHandles } from '../files/directories.ts';
 import { syncDirectory, syncFileSystem } from '../files/publish.ts';
 import { removeTree } from '../files/remove.ts';
@@ -94,7 +95,7 @@ export class JobRunner {
     const { content, changes: seen } = this.#content(unit);
     const changes = known ?? seen;
     const { payload, digest } = encodeUnit(unit, content, changes, compression, into);
-    if (compression.mode !== 'none') this.#garbage.add(payload.byteLength);
+    if (compression.mode !== 'none') this.#garbage.add(content.byteLength);
     return { result: { payload, digest, changes } satisfies JobResult<'read'>, transfer: [payload.buffer] };
   }
 
@@ -104,9 +105,11 @@ export class JobRunner {
     const { unit, digest, changes, content } = openUnit(payload);
     layout.checkUnit(unit, content.byteLength);
     if (content.buffer !== payload.buffer) this.#garbage.add(content.byteLength);
+    const pieces = layout.pieces(unit);
+    checkRemarks(unit, changes, pieces.length);
     const lost = new Set(changes.filter(isLost).map(({ piece }) => piece));
     let at = 0;
-    for (const [index, piece] of layout.pieces(unit).entries()) {
+    for (const [index, piece] of pieces.entries()) {
       const bytes = content.subarray(at, at + piece.length);
       at += piece.length;
       if (lost.has(index)) continue;
@@ -158,6 +161,16 @@ export class JobRunner {
 /** A file that is gone or closed to us at the source has no content to write. */
 export function isLost({ change }: PieceChange): boolean {
   return change === 'vanished' || change === 'unreadable';
+}
+
+/** Remarks ascend, so the last one tells. */
+function checkRemarks(unit: number, changes: readonly PieceChange[], count: number): void {
+  const last = changes.at(-1)?.piece ?? -1;
+  if (last < count) return;
+  throw new BatonError(
+    'PROTOCOL',
+    `unit ${unit} has a remark on piece ${last}, and its pieces are numbered below ${count}`,
+  );
 }
 
 function done<K extends Job['kind']>(result: JobResult<K>): Outcome {

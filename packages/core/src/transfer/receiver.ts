@@ -3,6 +3,7 @@ import { limits } from '../limits.ts';
 import { type Frame, frameTypes } from '../protocol/frame.ts';
 import { checkHello, type HelloExpectation } from '../protocol/handshake.ts';
 import { decodeHello, encodeHelloAck, type Hello } from '../protocol/hello.ts';
+import { digestSections } from '../protocol/manifest.ts';
 import { decodeManifestEnd, encodeComplete, encodeError, encodeHave, haveUnitsMax } from '../protocol/messages.ts';
 import type { Connection } from '../transport/transport.ts';
 import { GarbageLimit } from './garbage-limit.ts';
@@ -121,7 +122,10 @@ export class Receiver {
       const frame = await link.read();
       if (frame.type === frameTypes.manifestEnd) {
         const { digest } = decodeManifestEnd(frame.payload);
-        if (Buffer.compare(digest, this.#options.manifestDigest) !== 0) {
+        // Only the first sender's sections are used. They are looked at here, so that a bad sender ends its connection
+        // and not the copy.
+        const offered = this.#tree === undefined ? digestSections(sections) : digest;
+        if ([digest, offered].some((one) => Buffer.compare(one, this.#options.manifestDigest) !== 0)) {
           throw new BatonError('NOT_TRUSTED', 'the sender offers another manifest than the coordinator named');
         }
         return sections;
@@ -227,9 +231,9 @@ async function sendHave(link: Link, tree: StagedTree): Promise<void> {
   await link.write(frameTypes.haveEnd);
 }
 
-/** What arrived is not what was sent, and sending it again may help. */
+/** What arrived is not what a receiver may take, and another sending, or another sender, may help. */
 function isDamage(error: Error): boolean {
-  return error instanceof BatonError && (error.code === 'DIGEST_MISMATCH' || error.code === 'PROTOCOL');
+  return error instanceof BatonError && ['DIGEST_MISMATCH', 'PROTOCOL', 'LIMIT'].includes(error.code);
 }
 
 /** Tells the peer why, if it still listens. Disposing the link then gives it the time to read that. */
