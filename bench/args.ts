@@ -68,14 +68,16 @@ export function parseOptions(argv: readonly string[]): BenchOptions | undefined 
   };
 }
 
-function wholeNumber(option: string, text: string): number {
+/** A whole number from 1; throws an Error that names the option. */
+export function wholeNumber(option: string, text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1)
     throw new Error(`${option} must be a whole number from 1, not ${text}`);
   return value;
 }
 
-function byteCount(option: string, text: string): number {
+/** A size such as 64MiB; throws an Error that names the option. */
+export function byteCount(option: string, text: string): number {
   const match = /^(\d+)(|KiB|MiB|GiB)$/.exec(text);
   const factor = units[match?.[2] ?? '?'];
   if (match === null || factor === undefined) throw new Error(`${option} must be like 64MiB or 2GiB, not ${text}`);
