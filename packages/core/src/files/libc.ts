@@ -49,6 +49,7 @@ const prototypes = {
   setpriority: 'int setpriority(int, uint, int)',
   getpriority: 'int getpriority(int, uint)',
   prctl: 'int prctl(int, ulong, ulong, ulong, ulong)',
+  mallopt: 'int mallopt(int, int)',
 } as const;
 type Library = Record<keyof typeof prototypes | 'getdents64' | 'listxattrat' | 'ioprioSet', Call>;
 
@@ -68,6 +69,11 @@ function load(): Library {
 // Loaded at the first call, so that a command that touches no file pays nothing.
 function libc(): Library {
   return (loaded ??= load());
+}
+
+/** Loads it now, for a thread that could be ended in the middle of the first call: koffi calls back into JavaScript then. */
+export function openLibc(): void {
+  libc();
 }
 
 function settle(result: number): number {
@@ -260,4 +266,14 @@ export function setThreadIoPriority(thread: number, priority: number): number {
 /** The kernel sends `signal` to this process when the thread that started it ends. */
 export function setParentDeathSignal(signal: number): number {
   return settle(libc().prctl(1, signal, 0, 0, 0));
+}
+/**
+ * Has malloc use few arenas and give freed memory back soon. Each thread has an arena of its own otherwise, and each keeps what
+ * it once had: measured, 70 MiB of an agent's 300. glibc only; elsewhere the call does not exist and nothing changes.
+ */
+export function limitMalloc(arenas: number, keptBytes: number): void {
+  const M_TRIM_THRESHOLD = -1;
+  const M_ARENA_MAX = -8;
+  libc().mallopt(M_ARENA_MAX, arenas);
+  libc().mallopt(M_TRIM_THRESHOLD, keptBytes);
 }

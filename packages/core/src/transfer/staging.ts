@@ -1,6 +1,6 @@
 import { blake3 } from '@napi-rs/blake-hash';
 import { BatonError } from '../errors.ts';
-import { check, close, errnos, flags, mkdirat, openat } from '../files/libc.ts';
+import { check, close, errnos, flags, mkdirat, openat, SystemError } from '../files/libc.ts';
 import { lockDirectory } from '../files/lock.ts';
 import { printable } from '../files/names.ts';
 import { openDirectory } from '../files/open.ts';
@@ -54,12 +54,14 @@ export class Staging implements Disposable {
   readonly descriptor: number;
   /** What an earlier run left; undefined when there is nothing of use. */
   readonly earlier: EarlierCopy | undefined;
+  readonly #directory: string;
   readonly #job: StagingJob;
   readonly #journal: JournalFile;
   readonly #lock: Disposable;
 
-  private constructor(held: Held, targetDescriptor: number, job: StagingJob) {
+  private constructor(held: Held, targetDescriptor: number, directory: string, job: StagingJob) {
     this.targetDescriptor = targetDescriptor;
+    this.#directory = directory;
     this.descriptor = held.descriptor;
     this.earlier = held.earlier;
     this.#job = job;
@@ -77,7 +79,7 @@ export class Staging implements Disposable {
       const held = await holdStaging(target, name, printable(directory), pool);
       try {
         checkVersion(held.earlier);
-        return new Staging(held, target, job);
+        return new Staging(held, target, printable(directory), job);
       } catch (error) {
         held[Symbol.dispose]();
         throw error;
@@ -113,12 +115,24 @@ export class Staging implements Disposable {
     this.#journal.append({ type: 'commit', device: staged.device, inode: staged.inode, treeDigest });
     await pool.run({ kind: 'sync', descriptor: this.#journal.descriptor, scope: 'file' });
     const { targetDescriptor: parentDescriptor } = this;
-    renameNoReplace(this.descriptor, stagedTreeName, parentDescriptor, this.#job.name);
+    try {
+      renameNoReplace(this.descriptor, stagedTreeName, parentDescriptor, this.#job.name);
+    } catch (error) {
+      throw error instanceof SystemError && error.errno === errnos.EEXIST ? this.#taken(error) : error;
+    }
     // At once: others may still be fed from it.
     await pool.runOnAll({ kind: 'relocate', parentDescriptor, rootName: this.#job.name });
     for (const descriptor of [this.descriptor, this.targetDescriptor]) {
       await pool.run({ kind: 'sync', descriptor, scope: 'file' });
     }
+  }
+
+  #taken(cause: SystemError): BatonError {
+    const path = `${this.#directory.replace(/\/$/, '')}/${printable(this.#job.name)}`;
+    return new BatonError('EXISTS', `${path} has appeared during the copy, and nothing existing is ever overwritten`, {
+      cause,
+      hint: 'move it away, and run the same command again: the copy is complete but for its name',
+    });
   }
 
   /** The digest of the copy if an earlier run had published it and was stopped before it could clean up. */

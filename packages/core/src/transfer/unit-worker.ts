@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { toErrorRecord } from '../errors.ts';
+import { openLibc } from '../files/libc.ts';
 import { JobRunner } from './job-runner.ts';
 import type { WorkerReply, WorkerRequest } from './worker-pool.ts';
 
@@ -7,7 +8,9 @@ import type { WorkerReply, WorkerRequest } from './worker-pool.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('this module runs in a worker thread');
+openLibc();
 const runner = new JobRunner();
+port.postMessage('ready' satisfies WorkerReply);
 
 port.on('message', ({ number, job }: WorkerRequest) => {
   try {

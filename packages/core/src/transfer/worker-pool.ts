@@ -6,13 +6,14 @@ import type { Job, JobOf, JobResult } from './jobs.ts';
 
 /** What goes to a worker thread. */
 export type WorkerRequest = { readonly number: number; readonly job: Job };
-/** What comes back. */
+/** What comes back; `ready` before the first job is looked at. */
 export type WorkerReply =
+  | 'ready'
   | { readonly number: number; readonly result: unknown }
   | { readonly number: number; readonly error: ErrorRecord };
 
 type Waiting = { readonly resolve: (result: never) => void; readonly reject: (error: Error) => void };
-type Slot = { readonly worker: Worker; readonly waiting: Map<number, Waiting> };
+type Slot = { readonly worker: Worker; readonly waiting: Map<number, Waiting>; readonly started: Promise<void> };
 
 /** A fixed number of worker threads. Disposing ends them, whatever they are doing. */
 export class WorkerPool implements AsyncDisposable {
@@ -44,7 +45,8 @@ export class WorkerPool implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#failure ??= new BatonError('INTERRUPTED', 'the worker threads were ended');
-    await Promise.all(this.#slots.map(({ worker }) => worker.terminate()));
+    // A thread that is ended while it loads native code takes the process with it.
+    await Promise.all(this.#slots.map(({ worker, started }) => started.then(() => worker.terminate())));
   }
 
   #post<K extends Job['kind']>(slot: Slot, job: JobOf<K>, transfer: readonly ArrayBuffer[]): Promise<JobResult<K>> {
@@ -60,15 +62,23 @@ export class WorkerPool implements AsyncDisposable {
     // The same file name with the ending this module itself has: source in a checkout, JavaScript when built.
     const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./unit-worker.${ending}`, import.meta.url));
-    const slot: Slot = { worker, waiting: new Map() };
+    const { promise: started, resolve: resolveStarted } = Promise.withResolvers<void>();
+    const slot: Slot = { worker, waiting: new Map(), started };
     worker.on('message', (reply: WorkerReply) => {
+      if (reply === 'ready') {
+        resolveStarted();
+        return;
+      }
       const waiting = slot.waiting.get(reply.number);
       slot.waiting.delete(reply.number);
       if ('error' in reply) waiting?.reject(fromErrorRecord(reply.error));
       else waiting?.resolve(reply.result as never);
     });
     worker.on('error', (error) => this.#fail(slot, error instanceof Error ? error : new Error(String(error))));
-    worker.on('exit', () => this.#fail(slot, new BatonError('INTERRUPTED', 'a worker thread ended')));
+    worker.on('exit', () => {
+      resolveStarted();
+      this.#fail(slot, new BatonError('INTERRUPTED', 'a worker thread ended'));
+    });
     return slot;
   }
 

@@ -1,0 +1,404 @@
+import assert from 'node:assert/strict';
+import { appendFileSync, linkSync, mkdirSync, readdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import fc from 'fast-check';
+import { BatonError, type ErrorCode } from '../src/errors.ts';
+import { limits } from '../src/limits.ts';
+import { encodeFrame, frameTypes } from '../src/protocol/frame.ts';
+import { encodeHello } from '../src/protocol/hello.ts';
+import { Link } from '../src/transfer/link.ts';
+import { answerProbe } from '../src/transfer/receiver.ts';
+import { openMemoryPair } from '../src/transport/memory.ts';
+import type { Connection } from '../src/transport/transport.ts';
+import { runs } from './property.ts';
+import {
+  assertSameTrees,
+  feed,
+  jobId,
+  makeBase,
+  members,
+  openSource,
+  openTarget,
+  type TargetHost,
+} from './transfer.hosts.ts';
+
+const patience = { timeout: 120_000 };
+
+function hasCode(code: ErrorCode): (error: unknown) => boolean {
+  return (error) => error instanceof BatonError && error.code === code;
+}
+
+/** Content that zstd half shrinks; the same for the same seed. */
+function content(bytes: number, seed: number): Buffer {
+  const buffer = Buffer.alloc(bytes);
+  let state = seed | 1;
+  for (let at = 0; at + 4 <= bytes; at += (at & 8192) === 0 ? 4 : 64) {
+    state = (Math.imul(state ^ (state >>> 13), 0x5bd1e995) + at) | 0;
+    buffer.writeInt32LE(state, at);
+  }
+  return buffer;
+}
+
+/** Some large files, many small ones, one that is all hole, a link of each kind. */
+function fill(directory: string, megabytes: number, seed = 1): void {
+  mkdirSync(join(directory, 'deep/er'), { recursive: true });
+  writeFileSync(join(directory, 'large'), content(megabytes * 1_000_000, seed));
+  for (let index = 0; index < 300; index++) {
+    writeFileSync(
+      join(directory, index % 2 === 0 ? 'deep' : 'deep/er', `small-${index}`),
+      content(index * 37, seed + index),
+    );
+  }
+  writeFileSync(join(directory, 'hole'), '');
+  truncateSync(join(directory, 'hole'), 3_000_000);
+  symlinkSync('../nowhere', join(directory, 'deep/symlink'));
+  linkSync(join(directory, 'large'), join(directory, 'deep/hardlink'));
+}
+
+// Proves: one hop brings a whole tree, over any number of streams and with any compression; both ends name the same digest.
+test('a hop brings a whole tree', patience, async () => {
+  using base = makeBase();
+  fill(base.source, 6);
+  await using source = await openSource(base.source);
+  for (const [index, hop] of [
+    { streams: 1, compression: { mode: 'none' } },
+    { streams: 2, compression: { mode: 'auto' } },
+    { streams: 12, compression: { mode: 'zstd', level: 3 } },
+  ].entries()) {
+    const directory = join(base.path, `target-${index}`);
+    await using target = await openTarget(directory, source);
+    const [digest, published] = await Promise.all([feed(source.supply, target, hop as never), target.finish()]);
+    assert.equal(Buffer.compare(digest, published), 0);
+    assertSameTrees(base.source, join(directory, 'source'));
+    assert.deepEqual(readdirSync(directory), ['source'], 'the staging directory is gone');
+    assert.deepEqual(target.failures, []);
+  }
+  assert.deepEqual(source.changes, []);
+});
+
+/** Feeds again and again until the receiver has all, as a sender does. */
+async function feedUntilComplete(attempt: () => Promise<Uint8Array>, attemptsMax: number): Promise<Uint8Array> {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      assert.ok(error instanceof BatonError && error.retryable, `attempt ${attempts}: ${String(error)}`);
+      assert.ok(attempts < attemptsMax, `${attemptsMax} attempts were not enough: ${error.message}`);
+    }
+  }
+}
+
+// Proves: a connection cut at any byte costs what was on the way; feeding goes on where it ended until the copy is whole.
+test('cut at random bytes, a hop goes on', patience, async () => {
+  using base = makeBase();
+  fill(base.source, 5);
+  await using source = await openSource(base.source);
+  let round = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 6_000_000 }), { maxLength: 12 }), async (cuts) => {
+      const directory = join(base.path, `cut-${round++}`);
+      await using target = await openTarget(directory, source);
+      const published = target.finish();
+      let connection = 0;
+      const faults = () => {
+        const cut = cuts[connection++];
+        return cut === undefined ? {} : { cutAfterBytes: cut };
+      };
+      await feedUntilComplete(() => feed(source.supply, target, { faults }), cuts.length + 2);
+      await published;
+      assertSameTrees(base.source, join(directory, 'source'));
+      assert.deepEqual(target.failures, []);
+      assert.deepEqual(readdirSync(directory), ['source']);
+    }),
+    runs(6),
+  );
+});
+
+// Proves (T3): a byte that changes on the way is noticed, refused and sent again; what is written in the end is right.
+test('flipped bytes are sent again', patience, async () => {
+  using base = makeBase();
+  fill(base.source, 4);
+  await using source = await openSource(base.source);
+  const directory = join(base.path, 'target');
+  await using target = await openTarget(directory, source);
+  const published = target.finish();
+  // In the content of units, which begin after the handshake and the manifest.
+  const manifestBytes = source.manifest.sections.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const flips = [manifestBytes + 3_000, manifestBytes + 700_000, manifestBytes + 1_500_000];
+  let attempt = 0;
+  await feedUntilComplete(() => {
+    const flipByteAt = flips[attempt] ?? Number.MAX_SAFE_INTEGER;
+    return feed(source.supply, target, { streams: 1, faults: () => (attempt++ < flips.length ? { flipByteAt } : {}) });
+  }, flips.length + 1);
+  assert.ok(attempt > 1, 'at least one flip was noticed');
+  await published;
+  assertSameTrees(base.source, join(directory, 'source'));
+});
+
+// Proves (T2, T5): a stopped receiver, opened again, keeps what it had, and little is sent twice.
+test('a second run goes on where the first ended', patience, async () => {
+  using base = makeBase();
+  fill(base.source, 24);
+  await using source = await openSource(base.source);
+  const directory = join(base.path, 'target');
+  {
+    await using target = await openTarget(directory, source);
+    const faults = () => ({ cutAfterBytes: 20_000_000 });
+    await assert.rejects(feed(source.supply, target, { streams: 1, faults }), hasCode('CONNECTION_LOST'));
+    assert.deepEqual(target.failures, []);
+  }
+  await using target = await openTarget(directory, source);
+  const [, digest] = await Promise.all([feed(source.supply, target), target.finish()]);
+  const { report } = target.prepared;
+  assert.ok(report !== undefined && report.keptUnits >= 12, `${report?.keptUnits} units were kept`);
+  assert.deepEqual(target.damaged, []);
+  const sentBytes = target.receiver.wireBytes;
+  assert.ok(sentBytes < source.layout.contentBytes - report.keptBytes + 200_000, `${sentBytes} bytes were sent`);
+  assertSameTrees(base.source, join(directory, 'source'));
+  assert.equal(digest.byteLength, 32);
+});
+
+// Proves (T5): a relay passes on what it receives while it receives it; a receiver behind it that takes nothing for a while
+// slows nobody down, and still gets all.
+test('a slow receiver behind a relay slows nobody', patience, async () => {
+  using base = makeBase();
+  fill(base.source, 30);
+  await using source = await openSource(base.source);
+  const [near, far] = [join(base.path, 'near'), join(base.path, 'far')];
+  await using relay = await openTarget(near, source);
+  await using last = await openTarget(far, { manifest: source.manifest, member: 2 });
+  let open: () => void = () => {};
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const halting = { take: () => gate, reserve: () => 0 };
+  const relaying = relay.receiver.tree.then((tree) =>
+    feed(tree, last, { from: 1, to: 2, rateLimit: halting as never }),
+  );
+  const lastPublished = last.finish();
+  const [digest] = await Promise.all([feed(source.supply, relay), relay.finish()]);
+  assert.equal(last.receiver.wireBytes < limits.unitBytes, true, 'the last one has received nothing yet');
+  open();
+  const [relayed] = await Promise.all([relaying, lastPublished]);
+  assert.equal(Buffer.compare(relayed, digest), 0);
+  assertSameTrees(base.source, join(near, 'source'));
+  assertSameTrees(base.source, join(far, 'source'));
+});
+
+// Proves: two senders that feed the same receiver at once, as in healing, do no harm.
+test('duplicate senders do no harm', patience, async () => {
+  using base = makeBase();
+  fill(base.source, 6);
+  await using source = await openSource(base.source);
+  const directory = join(base.path, 'target');
+  await using target = await openTarget(directory, source);
+  const published = target.finish();
+  const digests = await Promise.all([
+    feed(source.supply, target),
+    feed(source.supply, target),
+    feed(source.supply, target),
+  ]);
+  for (const digest of digests) assert.equal(Buffer.compare(digest, await published), 0);
+  assertSameTrees(base.source, join(directory, 'source'));
+});
+
+// Proves: a new route ends the old sender's connections, and the old number is refused from then on.
+test('an old route ends', patience, async () => {
+  using base = makeBase();
+  fill(base.source, 3);
+  await using source = await openSource(base.source);
+  await using target = await openTarget(join(base.path, 'target'), source);
+  const stuck = feed(source.supply, target, { rateLimit: { take: () => new Promise(() => {}) } as never });
+  const ended = assert.rejects(stuck, hasCode('CONNECTION_LOST'));
+  await target.receiver.tree;
+  target.expected.epoch = 2;
+  target.receiver.dropOlderThan(2);
+  await ended;
+  await assert.rejects(feed(source.supply, target), (error) => {
+    return (
+      error instanceof BatonError && error.code === 'PROTOCOL' && !error.retryable && /epoch is 1/.test(error.message)
+    );
+  });
+  await assert.rejects(feed(source.supply, target, { epoch: 3 }), (error) => {
+    return error instanceof BatonError && error.code === 'PROTOCOL' && error.retryable;
+  });
+  await Promise.all([feed(source.supply, target, { epoch: 2 }), target.finish()]);
+});
+
+// Proves: only the manifest that the coordinator named is received; nothing of another one is kept.
+test('another manifest is refused', patience, async () => {
+  using base = makeBase();
+  fill(base.source, 1);
+  await using source = await openSource(base.source);
+  const directory = join(base.path, 'target');
+  await using target = await openTarget(directory, { manifest: source.manifest, digest: new Uint8Array(32) });
+  await assert.rejects(feed(source.supply, target), hasCode('NOT_TRUSTED'));
+  assert.equal(readdirSync(directory).length, 1);
+  assert.deepEqual(readdirSync(join(directory, readdirSync(directory)[0] ?? '')), [], 'staging is empty');
+});
+
+// Proves: a receiver that has failed takes nothing more, and says why.
+test('a closed receiver refuses with its reason', patience, async () => {
+  using base = makeBase();
+  fill(base.source, 1);
+  await using source = await openSource(base.source);
+  await using target = await openTarget(join(base.path, 'target'), source);
+  target.receiver.close(new BatonError('NO_SPACE', 'for this test'));
+  await assert.rejects(feed(source.supply, target), (error) => {
+    return error instanceof BatonError && error.code === 'NO_SPACE' && /for this test/.test(error.message);
+  });
+});
+
+// Proves: a tree that cannot be prepared is this receiver's failure, told once, and no end of the process.
+test('a failed preparation is a failure of the receiver', patience, async () => {
+  using base = makeBase();
+  fill(base.source, 1);
+  await using source = await openSource(base.source);
+  await using target = await openTarget(join(base.path, 'target'), source);
+  await target.pool[Symbol.asyncDispose]();
+  await assert.rejects(feed(source.supply, target), hasCode('INTERRUPTED'));
+  assert.equal(target.failures.length, 1);
+  await assert.rejects(target.receiver.tree, hasCode('INTERRUPTED'));
+});
+
+// Proves: an aborted hop leaves no connection behind, whatever it was doing.
+test('an aborted hop ends at once', patience, async () => {
+  using base = makeBase();
+  fill(base.source, 4);
+  await using source = await openSource(base.source);
+  await using target = await openTarget(join(base.path, 'target'), source);
+  for (const afterTurns of [0, 1, 3, 10, 40, 100]) {
+    const controller = new AbortController();
+    const feeding = feed(source.supply, target, { signal: controller.signal, streams: 4 });
+    const ended = assert.rejects(feeding);
+    for (let turn = 0; turn < afterTurns; turn++) await new Promise((resolve) => setImmediate(resolve));
+    controller.abort();
+    await ended;
+  }
+  await Promise.all([feed(source.supply, target), target.finish()]);
+});
+
+// Proves: a source file that grows, shrinks or changes while it is read is told once, and the copy goes on.
+test('changes of the source are told, file by file', patience, async () => {
+  using base = makeBase();
+  fill(base.source, 2);
+  await using source = await openSource(base.source);
+  appendFileSync(join(base.source, 'deep/small-30'), 'more');
+  truncateSync(join(base.source, 'large'), 1_500_000);
+  const directory = join(base.path, 'target');
+  await using target = await openTarget(directory, source);
+  await Promise.all([feed(source.supply, target), target.finish()]);
+  assert.deepEqual(source.changes.map((change) => change.split(' ')[1]).sort(), ['grew', 'shrank']);
+});
+
+/** A connection to a receiver on which the test itself is the sender. */
+function dial(target: Pick<TargetHost, 'receiver'>, t: TestContext, from = 0): Connection {
+  const [ours, theirs] = openMemoryPair({ fingerprints: [members[from] ?? '', members[1] ?? ''] });
+  void target.receiver.serve(theirs, new AbortController().signal);
+  t.after(() => ours.destroy());
+  return ours;
+}
+
+// Proves: what no sender may say ends the connection with an error that names it.
+test('nonsense is refused', patience, async (t) => {
+  using base = makeBase();
+  fill(base.source, 1);
+  await using source = await openSource(base.source);
+  await using target = await openTarget(join(base.path, 'target'), source);
+  const helloOf = (connection: Connection, from = 0): Uint8Array[] =>
+    encodeFrame(
+      frameTypes.hello,
+      encodeHello({
+        version: 1,
+        jobId,
+        from,
+        to: 1,
+        epoch: 1,
+        stream: 0,
+        streams: 1,
+        purpose: 'data',
+        binding: connection.binding,
+      }),
+    );
+  const expectError = async (connection: Connection, pattern: RegExp): Promise<void> => {
+    for (;;) {
+      const frame = await connection.readFrame();
+      if (frame === undefined) assert.fail('no error came');
+      if (frame.type !== frameTypes.error) continue;
+      assert.match(Buffer.from(frame.payload).toString('latin1'), pattern);
+      assert.equal(await connection.readFrame(), undefined);
+      return;
+    }
+  };
+  const unannounced = dial(target, t);
+  await unannounced.write(...encodeFrame(frameTypes.unit, new Uint8Array(100)));
+  await expectError(unannounced, /a frame of type 8 arrived where HELLO was due/);
+  const impostor = dial(target, t, 2);
+  await impostor.write(...helloOf(impostor, 0));
+  await expectError(impostor, /NOT_TRUSTED.*that member's certificate/);
+  const endless = dial(target, t);
+  await endless.write(...helloOf(endless));
+  await endless.write(...encodeFrame(frameTypes.manifestSection, new Uint8Array(1_000_000)));
+  await expectError(endless, /LIMIT.*longer than the \d+ bytes announced/);
+  const hasty = dial(target, t);
+  await hasty.write(...helloOf(hasty));
+  await hasty.write(...encodeFrame(frameTypes.have, new Uint8Array(8)));
+  await expectError(hasty, /a frame of type 6 arrived where MANIFEST_SECTION was due/);
+  assert.deepEqual(target.failures, []);
+  await Promise.all([feed(source.supply, target), target.finish()]);
+});
+
+// Proves: before a host is told to receive, it answers probes and nothing else.
+test('a probe is answered, data is not', patience, async () => {
+  const expectation = { jobId, to: 1, members, epoch: 0, versions: { min: 1, max: 1 } };
+  for (const purpose of ['probe', 'data'] as const) {
+    const [ours, theirs] = openMemoryPair({ fingerprints: [members[0] ?? '', members[1] ?? ''] });
+    const answered = answerProbe(theirs, expectation);
+    const hello = {
+      version: 1,
+      jobId,
+      from: 0,
+      to: 1,
+      epoch: 0,
+      stream: 0,
+      streams: 1,
+      purpose,
+      binding: ours.binding,
+    };
+    await ours.write(...encodeFrame(frameTypes.hello, encodeHello(hello)));
+    assert.equal((await ours.readFrame())?.type, purpose === 'probe' ? frameTypes.helloAck : frameTypes.error);
+    assert.equal(await ours.readFrame(), undefined);
+    ours.destroy();
+    await answered;
+  }
+});
+
+// Proves: a peer that is silent while we wait for it is taken for dead; one that pings is not, and neither is one we do not wait for.
+test('silence ends a link, pings keep it', { timeout: 60_000 }, async () => {
+  const ended = new AbortController();
+  const [silent, mute] = openMemoryPair();
+  const [waiting, pinging] = openMemoryPair();
+  const [busy] = openMemoryPair();
+  const links = [silent, waiting, pinging, busy].map((connection) => new Link(connection));
+  const [left, right, other, idle] = links as [Link, Link, Link, Link];
+  const keptAlive = [right, other, idle].map((link) =>
+    link.keepAlive(ended.signal).catch((error: Error) => error.name),
+  );
+  const reading = (async () => {
+    for (;;) await right.read();
+  })();
+  const stopped = assert.rejects(reading, hasCode('CONNECTION_LOST'));
+  const lost = assert.rejects(left.read(), hasCode('CONNECTION_LOST'));
+  await assert.rejects(left.keepAlive(ended.signal), (error) => {
+    return (
+      error instanceof BatonError && error.code === 'CONNECTION_LOST' && /nothing arrived for \d+ s/.test(error.message)
+    );
+  });
+  await lost;
+  await right.write(frameTypes.ping);
+  ended.abort();
+  assert.deepEqual(await Promise.all(keptAlive), ['AbortError', 'AbortError', 'AbortError']);
+  for (const connection of [silent, mute, waiting, pinging, busy]) connection.destroy();
+  await stopped;
+});
