@@ -3,9 +3,12 @@ import { existsSync, readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CopyEvent, TargetResult } from '@batondb/copy/events';
+import { hostPath } from '@batondb/testbed/checkout';
 import { cutLink, killAgents, stopAgents } from '@batondb/testbed/faults';
 import type { Host } from '@batondb/testbed/host';
 import { type Bed, startHosts } from '@batondb/testbed/hosts';
+import { waitUntil } from '@batondb/testbed/process-table';
+import { mustRun } from '@batondb/testbed/processes';
 import { Random, seedOfRun } from '@batondb/testbed/random';
 import { requireRoot } from '@batondb/testbed/requirements';
 import type { BatonResult } from '@batondb/testbed/run-baton';
@@ -122,9 +125,9 @@ async function assertRerunCompletes(chain: Chain, place: Place): Promise<void> {
   assert.deepEqual(readdirSync(host.join('in')), ['tree']);
 }
 
-/** The senders that targets were given in the course of a copy: `target ← sender`. */
+/** The senders that targets were given in the course of a copy: `target ← sender instead of sender`. */
 const reroutes = (events: readonly CopyEvent[]): string[] =>
-  eventsOf(events, 'rerouted').map(({ target, to }) => `${target} ← ${to}`);
+  eventsOf(events, 'rerouted').map(({ target, from, to }) => `${target} ← ${to} instead of ${from}`);
 
 for (const place of places) {
   // Proves: a host killed -9 halfway is lost alone; its successor is fed by its predecessor; a rerun completes it.
@@ -142,7 +145,10 @@ for (const place of places) {
     const successor = chain.targets[at + 1];
     if (successor !== undefined) {
       const feeder = chain.targets[at - 1] ?? `a:${tree}`;
-      assert.ok(reroutes(result.events).includes(`${successor} ← ${feeder}`), reroutes(result.events).join('\n'));
+      assert.ok(
+        reroutes(result.events).includes(`${successor} ← ${feeder} instead of ${target}`),
+        reroutes(result.events).join('\n'),
+      );
     }
     // Healing sends what is missing, not all of it again.
     const { sent } = await hostBytes(chain.source);
@@ -167,6 +173,27 @@ for (const place of places) {
     await assertRerunCompletes(chain, place);
   });
 }
+
+// Proves: a person is told who was lost, and the line that continues; given as it is, it completes the copy.
+test('a person continues with the line that was printed', async () => {
+  await using bed = await startHosts({ count: 4, linkMbit });
+  const chain = await prepareChain(bed);
+  const { host, target } = choose(chain, 'middle');
+  await using run = startCopy(bed, chain.args, { json: false });
+  await waitUntil('it has received a part', async () => (await hostBytes(host)).received > 0.3 * contentBytes, 60_000);
+  await killAgents(host);
+  const result = await run.finished;
+  assertExit(result, 50);
+  const said = `${result.stdout}\n${result.stderr}`;
+  assert.ok(
+    said.split('\n').some((words) => words.startsWith('failed') && words.includes(target)),
+    said,
+  );
+  const line = /^ +(baton copy .*)$/m.exec(result.stderr)?.[1];
+  assert.ok(line !== undefined, said);
+  await mustRun(['sh', '-c', line], { env: { PATH: hostPath }, timeoutMs: 120_000 });
+  await assertIdentical(tree, copyOn(host));
+});
 
 // Proves: a host that hangs for a moment is waited for, and all are done.
 test('the middle host hangs for a moment', async () => {
@@ -221,14 +248,14 @@ for (const place of ['middle', 'last'] as const) {
     await using bed = await startHosts({ count: 4, linkMbit });
     const chain = await prepareChain(bed);
     const { host, target, others } = choose(chain, place);
-    await host.setLinkMbit(40);
+    await host.setLinkMbit(place === 'middle' ? 40 : 80);
     const result = await runCopy(bed, chain.args);
     const summary = assertAllDone(result, chain.targets);
     const [first, , last] = chain.targets;
     if (place === 'middle') {
       const known = reroutes(result.events);
-      assert.ok(known.includes(`${last} ← ${first}`), known.join('\n'));
-      assert.ok(known.includes(`${target} ← ${last}`), known.join('\n'));
+      assert.ok(known.includes(`${last} ← ${first} instead of ${target}`), known.join('\n'));
+      assert.ok(known.includes(`${target} ← ${last} instead of ${first}`), known.join('\n'));
     }
     const ends = eventsOf(result.events, 'target-done').map((event) => event.result.target);
     assert.equal(ends.at(-1), target, `they ended as ${ends.join(', ')}`);

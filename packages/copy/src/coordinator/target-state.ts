@@ -12,6 +12,8 @@ export class TargetState {
   /** The last thing the target said of its progress. */
   progress: Omit<ProgressEvent, 'type'>;
   result: TargetResult | undefined;
+  /** Who feeds it, as was last told. Member number. */
+  sender: number;
   treeDigest: string | undefined;
   /** When data last arrived, or its sender was last changed. Milliseconds of performance.now(). */
   movedAtMs: number = performance.now();
@@ -29,8 +31,9 @@ export class TargetState {
   /** How fast data came last while there was data to come. Bytes per second; 0: it has received nothing. */
   #receivedRate = 0;
 
-  constructor(target: ReadyTarget, totalBytes: number, totalFiles: number) {
+  constructor(target: ReadyTarget, sender: number, totalBytes: number, totalFiles: number) {
     this.target = target;
+    this.sender = sender;
     this.progress = {
       phase: 'checking',
       doneBytes: 0,

@@ -47,8 +47,10 @@ export class TransferRun {
       targets.map(({ number }) => number),
       options.topology,
     );
-    for (const target of targets)
-      this.#states.set(target.number, new TargetState(target, scan.contentBytes, scan.files));
+    for (const target of targets) {
+      const sender = this.#routing.upstream(target.number);
+      this.#states.set(target.number, new TargetState(target, sender, scan.contentBytes, scan.files));
+    }
   }
 
   /** Takes a change of the source that was seen before the transfer began. */
@@ -193,26 +195,21 @@ export class TransferRun {
 
   #avoidSender(state: TargetState, reason: string): void {
     const { number } = state.target;
-    const before = this.#routing.upstream(number);
     state.hopFailures = 0;
-    if (this.#routing.avoid(number)) this.#announce(number, before, reason);
+    if (this.#routing.avoid(number)) this.#announce(number, reason);
   }
 
   #reroute(targets: readonly number[], reason: string): void {
-    for (const number of targets) this.#announce(number, undefined, reason);
+    for (const number of targets) this.#announce(number, reason);
   }
 
-  #announce(number: number, before: number | undefined, reason: string): void {
+  #announce(number: number, reason: string): void {
     const state = this.#states.get(number);
     if (state === undefined) return;
-    const from = before === undefined ? '' : this.#memberName(before);
-    this.#emit({
-      type: 'rerouted',
-      target: state.target.name,
-      from,
-      to: this.#memberName(this.#routing.upstream(number)),
-      reason,
-    });
+    const { name: target } = state.target;
+    const from = this.#memberName(state.sender);
+    state.sender = this.#routing.upstream(number);
+    this.#emit({ type: 'rerouted', target, from, to: this.#memberName(state.sender), reason });
     state.movedAtMs = performance.now();
     state.laggingSeconds = 0;
     void this.#applyRoute(state);
