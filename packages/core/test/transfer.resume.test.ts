@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   existsSync,
@@ -7,9 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   symlinkSync,
-  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -133,15 +132,17 @@ test('an edited source is copied as it is now', patience, async () => {
     await feedPart(source, directory, 12_000_000);
   }
   const kept = join(base.source, 'kept');
-  // The same size and modify time, other content: the change time tells.
-  const { atime, mtime } = statSync(join(kept, 'file-1'));
-  writeFileSync(join(kept, 'file-1'), Buffer.alloc(1_300_000, 0x99));
-  utimesSync(join(kept, 'file-1'), atime, mtime);
+  // The same size and modify time to the nanosecond, other content: the change time tells.
+  const touched = join(base.source, 'gone/file-0');
+  assert.ok(existsSync(join(directory, stagingName(job).toString(), 'tree/gone/file-0')), 'it was received');
+  execFileSync('touch', ['-r', touched, join(base.path, 'reference')]);
+  writeFileSync(touched, Buffer.alloc(1_300_000, 0x99));
+  execFileSync('touch', ['-r', join(base.path, 'reference'), touched]);
   appendFileSync(join(kept, 'file-2'), 'longer');
   rmSync(join(kept, 'file-4'));
   renameSync(join(kept, 'file-5'), join(kept, 'renamed'));
-  rmSync(join(base.source, 'gone'), { recursive: true });
-  symlinkSync('kept', join(base.source, 'gone'));
+  for (const name of ['file-3', 'file-6', 'file-9']) rmSync(join(base.source, 'gone', name));
+  symlinkSync('kept', join(base.source, 'gone/file-3'));
   rmSync(join(kept, 'sub/s7'));
   mkdirSync(join(kept, 'sub/s7'));
   writeFileSync(join(kept, 'sub/s7/new'), 'a directory where a file was');
