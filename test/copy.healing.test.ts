@@ -112,8 +112,8 @@ async function assertRerunCompletes(chain: Chain, place: Place): Promise<void> {
   assertExit(again, 30);
   const found = eventsOf(again.events, 'findings').flatMap(({ findings }) => findings);
   assert.deepEqual(
-    found.map(({ host: where, error }) => [where, error.code]).sort(),
-    others.map((other) => [other.host.name, 'EXISTS']).sort(),
+    found.map(({ host: where, error }) => `${where} ${error.code}`).toSorted(),
+    others.map((other) => `${other.host.name} EXISTS`).toSorted(),
   );
   for (const other of others)
     assert.ok(found.some(({ error }) => error.message.startsWith(`${copyOn(other.host)} exists already`)));
