@@ -82,8 +82,9 @@ export class Agent implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#hops?.[Symbol.dispose]();
     await this.#port?.listener[Symbol.asyncDispose]();
-    this.#target?.[Symbol.dispose]();
+    // The staging directory stays locked until nobody writes into it any more.
     await this.#pool?.[Symbol.asyncDispose]();
+    this.#target?.[Symbol.dispose]();
   }
 
   async #scan(params: RequestParams<'scan'>): Promise<RequestResult<'scan'>> {
