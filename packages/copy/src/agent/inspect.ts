@@ -55,6 +55,11 @@ export async function inspectDirectory(params: RequestParams<'inspect'>, pool: W
 
 function missing(directory: Uint8Array, error: unknown): BatonError {
   const translated = toBatonError(error, { path: printable(directory) });
+  if (translated.code === 'NOT_A_DIRECTORY') {
+    return new BatonError('NOT_A_DIRECTORY', translated.message, {
+      hint: 'a target is the directory that the copy will lie in; the name of the copy is given with --as',
+    });
+  }
   if (translated.code !== 'NOT_FOUND') return translated;
   return new BatonError('NOT_FOUND', `${printable(directory)} does not exist`, {
     hint: 'a target is a directory that exists; make it, or check the path',

@@ -44,6 +44,11 @@ export type Preflight = {
   readonly scan: Scan | undefined;
 };
 
+type Inspected = Pick<ReadyTarget, 'number' | 'session' | 'inspection'>;
+
+/** Stands for a member whose host did not answer: no certificate has this fingerprint. */
+const nobody = '0'.repeat(64);
+
 /** Rounding of files to blocks, on average half a block of 4 KiB a file. */
 const blockLossBytes = 2048;
 
@@ -54,6 +59,8 @@ export class PreflightRun {
   readonly #sessions: AgentSession[];
   readonly #signal: AbortSignal;
   readonly #findings: Finding[] = [];
+  /** Target directories that could be looked at, in the order of their numbers. */
+  readonly #inspected: Inspected[] = [];
 
   constructor(plan: ResolvedPlan, options: CopyOptions, sessions: AgentSession[], signal: AbortSignal) {
     this.#plan = plan;
@@ -75,13 +82,12 @@ export class PreflightRun {
     );
     const [scanned, ...looked] = await Promise.all([scanning, ...looking]);
     const present = looked.filter((target) => target !== undefined);
-    if (scanned !== undefined) this.#checkSpace(scanned.scan, present);
-    const areAllThere = scanned !== undefined && present.length === targets.length;
-    if (!areAllThere) return { findings: this.#findings, ready: undefined, scan: scanned?.scan };
+    if (scanned !== undefined) this.#checkSpace(scanned.scan);
+    const { ordered, reached } = await this.#connect(scanned?.session, present);
+    if (scanned === undefined || this.#hasError())
+      return { findings: this.#findings, ready: undefined, scan: scanned?.scan };
     const { session, scan } = scanned;
-    const { ordered, reached } = await this.#connect(session, present);
-    const ready = this.#hasError() ? undefined : { source: session, scan, targets: ordered, reached };
-    return { findings: this.#findings, ready, scan };
+    return { findings: this.#findings, ready: { source: session, scan, targets: ordered, reached }, scan };
   }
 
   async #start(endpoint: ResolvedPlan['source'], onSession: (session: AgentSession) => void): Promise<AgentSession> {
@@ -129,14 +135,15 @@ export class PreflightRun {
       this.#onHost(host, () => session.request('listen', { port, ...(bind === undefined ? {} : { bind }) })),
     ]);
     for (const error of inspection?.findings ?? []) this.#find(host, error);
+    if (inspection !== undefined) this.#inspected.push({ number, session, inspection });
     if (inspection === undefined || listening === undefined) return undefined;
     return { number, name: formatEndpoint(target), directory: target.path, session, inspection, listening };
   }
 
   /** Targets on one file system share its space. */
-  #checkSpace(scan: Scan, targets: readonly ReadyTarget[]): void {
-    const shares = new Map<string, ReadyTarget[]>();
-    for (const target of targets) {
+  #checkSpace(scan: Scan): void {
+    const shares = new Map<string, Inspected[]>();
+    for (const target of this.#inspected.sort((a, b) => a.number - b.number)) {
       const { space, published } = target.inspection;
       if (space === undefined || published) continue;
       const key = `${target.session.greeting.bootId} ${space.device}`;
@@ -145,7 +152,7 @@ export class PreflightRun {
     for (const sharing of shares.values()) this.#checkShare(scan, sharing);
   }
 
-  #checkShare(scan: Scan, sharing: readonly ReadyTarget[]): void {
+  #checkShare(scan: Scan, sharing: readonly Inspected[]): void {
     const [first] = sharing;
     const space = first?.inspection.space;
     if (first === undefined || space === undefined) return;
@@ -176,27 +183,35 @@ export class PreflightRun {
     }
   }
 
-  /** Makes the hosts members of one job and tries every hop of the plan. */
+  /** Makes the hosts that are there members of one job and tries every hop of the plan between two of them. */
   async #connect(
-    source: AgentSession,
+    source: AgentSession | undefined,
     targets: readonly ReadyTarget[],
   ): Promise<{ ordered: readonly ReadyTarget[]; reached: Map<number, string> }> {
     const reached = new Map<number, string>();
-    const sessions = [source, ...targets.map(({ session }) => session)];
+    const byNumber = new Map(source === undefined ? [] : [[0, source]]);
+    for (const { number, session } of targets) byNumber.set(number, session);
+    const sessions = [...byNumber.values()];
+    if (sessions.length === 0) return { ordered: targets, reached };
     const dataVersion = this.#chooseDataVersion(sessions);
     if (dataVersion === undefined) return { ordered: targets, reached };
     const { priority } = this.#options;
     const jobId = toBase64(randomBytes(16));
-    const members = sessions.map(({ greeting }) => greeting.fingerprint);
+    const length = this.#plan.targets.length + 1;
+    const members = Array.from({ length }, (_, number) => byNumber.get(number)?.greeting.fingerprint ?? nobody);
     await Promise.all(
-      sessions.map((session, member) => session.request('join', { jobId, member, members, dataVersion, priority })),
+      Array.from(byNumber, ([member, session]) =>
+        session.request('join', { jobId, member, members, dataVersion, priority }),
+      ),
     );
-    const ordered = this.#options.order === 'near' ? await this.#nearestFirst(source, targets) : targets;
+    const isReordered = this.#options.order === 'near' && source !== undefined;
+    const ordered = isReordered ? await this.#nearestFirst(source, targets) : targets;
     await Promise.all(
       ordered.map(async (target, index) => {
-        const isChained = this.#options.topology === 'chain' && index > 0;
-        const from = isChained ? (ordered[index - 1]?.session ?? source) : source;
-        const address = await this.#probe(from, target);
+        // Where a host is missing, the order of the others is not that of the plan: only what is a hop in both is tried.
+        const before = isReordered ? (ordered[index - 1]?.number ?? 0) : target.number - 1;
+        const from = byNumber.get(this.#options.topology === 'chain' ? before : 0);
+        const address = from === undefined ? undefined : await this.#probe(from, target);
         if (address !== undefined) reached.set(target.number, address);
       }),
     );
