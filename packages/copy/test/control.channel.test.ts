@@ -32,7 +32,7 @@ function* cut(bytes: Buffer, lengths: readonly number[]): Generator<Buffer> {
   if (at < bytes.length) yield bytes.subarray(at);
 }
 
-// Proves: values survive, however the stream cuts them and whatever a login shell printed before.
+// Proves (A1): values survive, however the stream cuts them and whatever a login shell printed before.
 test('frames survive any stream', async () => {
   const noise = fc.string({ maxLength: 300 }).filter((text) => !text.includes('BATON AGENT'));
   await fc.assert(
@@ -51,7 +51,7 @@ test('frames survive any stream', async () => {
   );
 });
 
-// Proves: whatever bytes come, reading ends with values or an error that says what was wrong.
+// Proves (A1): whatever bytes come, reading ends with values or an error that says what was wrong.
 test('fuzzed frames end in an error that says why', async () => {
   await fc.assert(
     fc.asyncProperty(
@@ -101,7 +101,7 @@ function openPair(agent: ChannelHandlers, coordinator: ChannelHandlers = {}) {
   return { ours, theirs, there, back, end };
 }
 
-// Proves: replies find their requests in whatever order they come; refusals keep code, hint and host; events come in order.
+// Proves (A3): replies find their requests in whatever order they come; refusals keep code, hint and host; events come in order.
 test('a conversation', async () => {
   const told: unknown[] = [];
   const order: string[] = [];
@@ -177,7 +177,7 @@ test('nonsense ends the conversation', async () => {
   }
 });
 
-// Proves: a conversation that ends while a request is still being written rejects that request, and nothing else happens.
+// Proves (A3): a conversation that ends while a request is still being written rejects that request, and nothing else happens.
 test('an end while a request is being written', async () => {
   const stuck = new PassThrough({ highWaterMark: 1 });
   const channel = new ControlChannel(stuck, {});
@@ -190,7 +190,7 @@ test('an end while a request is being written', async () => {
   await request;
 });
 
-// Proves: a side that says nothing is taken for dead within the limit, one that pings is not; one that is slow to read is not either.
+// Proves (A2): a side that says nothing is taken for dead within the limit, one that pings is not; one that is slow to read is not either.
 test('silence ends a conversation', { timeout: 60_000 }, async () => {
   const talking = openPair({ request: () => new Promise(() => {}) });
   const [output, input] = [new PassThrough(), new PassThrough()];
@@ -207,7 +207,7 @@ test('silence ends a conversation', { timeout: 60_000 }, async () => {
   await talking.end();
 });
 
-// Proves: a process that stood still itself (a suspended laptop, a busy thread) does not take the others for dead.
+// Proves (A2): a process that stood still itself (a suspended laptop, a busy thread) does not take the others for dead.
 test('standing still is not silence', { timeout: 60_000 }, async () => {
   const { ours, theirs, end } = openPair({ request: async () => ({}) });
   await turn();

@@ -20,7 +20,7 @@ const startMs = 1_000_000;
 /** A target as it is `idleMs` after it last moved. */
 function stateOf(phase: TargetPhase, doneBytes: number): TargetState {
   const target = { name: 'b:/srv', number: 1 } as ReadyTarget;
-  const state = new TargetState(target, totalBytes, 10);
+  const state = new TargetState(target, 0, totalBytes, 10);
   state.progress = { ...state.progress, phase, doneBytes };
   state.movedAtMs = startMs;
   return state;
@@ -30,7 +30,7 @@ function at(seconds: number, unitMs = 0): { nowMs: number; unitMs: number } {
   return { nowMs: startMs + seconds * 1000, unitMs };
 }
 
-// Proves: a target is stalled when there is something to send and nothing arrives, and is given up only after several senders.
+// Proves (R3): a target is stalled when there is something to send and nothing arrives, and is given up only after several senders.
 test('who stands still', () => {
   const state = stateOf('receiving', 5 * mebibyte);
   assert.equal(judge(state, undefined, false, at(9)), 'fine');
@@ -48,7 +48,7 @@ test('who stands still', () => {
   }
 });
 
-// Proves: before the first unit, a target has more time, unless its sender says that it does not get through; it never waits for ever.
+// Proves (R3): before the first unit, a target has more time, unless its sender says that it does not get through; it never waits for ever.
 test('who waits for the first unit', () => {
   const state = stateOf('checking', 0);
   assert.equal(judge(state, stateOf('checking', 0), false, at(3600)), 'fine', 'its sender waits too');
@@ -58,6 +58,30 @@ test('who waits for the first unit', () => {
   assert.equal(judge(state, undefined, false, at(11)), 'stalled');
   state.stalls = 3;
   assert.equal(judge(state, undefined, false, at(11)), 'given-up');
+});
+
+/** Something that has grown at a rate for three seconds. */
+function meterOf(bytesPerSecond: number): RateMeter {
+  let nowMs = 0;
+  const meter = new RateMeter(() => nowMs);
+  for (; nowMs <= 3000; nowMs += 500) meter.observe((nowMs / 1000) * bytesPerSecond);
+  return meter;
+}
+
+// Proves: a target is a laggard when it is far behind its sender and much slower for some seconds, and others wait for it; once.
+test('who holds up others', () => {
+  const [state, upstream] = [stateOf('receiving', 100 * mebibyte), stateOf('receiving', 200 * mebibyte)];
+  state.rate = meterOf(10 * mebibyte);
+  upstream.rate = meterOf(100 * mebibyte);
+  const verdicts = (hasChildren: boolean): string[] =>
+    Array.from({ length: 7 }, (_, second) => judge(state, upstream, hasChildren, at(second)));
+  assert.deepEqual(verdicts(false), Array(7).fill('fine'), 'nobody waits for it');
+  assert.deepEqual(verdicts(true), [...'12345'].map(() => 'fine').concat('lagging', 'lagging'));
+  state.hasLagged = true;
+  assert.deepEqual(verdicts(true), Array(7).fill('fine'));
+  state.hasLagged = false;
+  state.rate = meterOf(90 * mebibyte);
+  assert.deepEqual(verdicts(true), Array(7).fill('fine'), 'it is about as fast');
 });
 
 // Proves: who has all is not watched, whatever it does with it.

@@ -180,7 +180,7 @@ test('damage to what was staged is found', patience, async () => {
   assertSameTrees(base.source, join(directory, 'source'));
 });
 
-// Proves: whatever becomes of the journal, the next run ends with the copy and nothing else.
+// Proves (T9): whatever becomes of the journal, the next run ends with the copy and nothing else.
 test('a damaged journal costs no more than what it told', patience, async () => {
   using base = makeBase();
   fill(base.source);
@@ -210,7 +210,7 @@ test('a damaged journal costs no more than what it told', patience, async () => 
   }
 });
 
-// Proves: what a newer release left is neither used nor taken apart.
+// Proves (T9): what a newer release left is neither used nor taken apart.
 test('the journal of a newer release is refused', patience, async () => {
   using base = makeBase();
   fill(base.source);
@@ -225,7 +225,7 @@ test('the journal of a newer release is refused', patience, async () => {
   assert.equal(Buffer.compare(readFileSync(path), journal), 0);
 });
 
-// Proves: two copies never work in one staging directory, and a trap set by somebody else is not stepped into.
+// Proves (T8): two copies never work in one staging directory, and a trap set by somebody else is not stepped into.
 test('a staging directory is held by one copy', patience, async () => {
   using base = makeBase();
   fill(base.source);

@@ -82,7 +82,7 @@ export class Agent implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#hops?.[Symbol.dispose]();
     await this.#port?.listener[Symbol.asyncDispose]();
-    // The staging directory stays locked until nobody writes into it any more.
+    // T8: the staging directory stays locked until nobody writes into it any more.
     await this.#pool?.[Symbol.asyncDispose]();
     this.#target?.[Symbol.dispose]();
   }

@@ -56,7 +56,7 @@ export class ControlChannel {
 
   /** Serves what arrives until the stream ends or the other side falls silent; then every open request is rejected. */
   async run(values: AsyncIterable<unknown>, input: Readable): Promise<void> {
-    // Counted in beats of our own pulse: while this process itself stands still, nobody else is silent.
+    // A2: counted in beats of our own pulse: while this process itself stands still, nobody else is silent.
     let silentMs = 0;
     const pulse = setInterval(() => {
       silentMs += limits.pingMs;

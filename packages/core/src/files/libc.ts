@@ -3,7 +3,7 @@ import { assert } from '../errors.ts';
 import { errnos, flags } from './flags.ts';
 
 export { errnos, flags } from './flags.ts';
-export { check, errnoName, SystemError, toBatonError } from './system-error.ts';
+export { check, errnoName, SystemError } from './system-error.ts';
 
 // The C library's file calls. Every function returns the call's result, or the negative errno: an expected failure (EEXIST,
 // ENOENT) costs no exception. `check` throws. Calls that a signal can interrupt are repeated here.
@@ -48,7 +48,6 @@ const prototypes = {
   fstatfs: 'int fstatfs(int, void *)',
   setpriority: 'int setpriority(int, uint, int)',
   getpriority: 'int getpriority(int, uint)',
-  prctl: 'int prctl(int, ulong, ulong, ulong, ulong)',
   mallopt: 'int mallopt(int, int)',
 } as const;
 type Library = Record<keyof typeof prototypes | 'getdents64' | 'listxattrat' | 'ioprioSet', Call>;
@@ -262,10 +261,6 @@ export function getThreadPriority(thread: number): number {
 }
 export function setThreadIoPriority(thread: number, priority: number): number {
   return settle(libc().ioprioSet(syscalls.ioprioSet, 1, thread, priority));
-}
-/** The kernel sends `signal` to this process when the thread that started it ends. */
-export function setParentDeathSignal(signal: number): number {
-  return settle(libc().prctl(1, signal, 0, 0, 0));
 }
 /**
  * Has malloc use few arenas and give freed memory back soon. Each thread has an arena of its own otherwise, and each keeps what

@@ -160,7 +160,7 @@ function collect(descriptor: number): EarlierCopy | undefined {
   }
 }
 
-/** What a newer baton left is not ours to take apart. */
+/** What a newer baton left is not ours to take apart (T9). */
 function newerJournal(reason: string | undefined): BatonError {
   return new BatonError('VERSION_MISMATCH', `the journal of the staging directory is of a newer baton: ${reason}`, {
     hint: 'continue with the newer baton, or have it remove the directory with: baton copy clean DIR',

@@ -6,7 +6,7 @@ import type { Connection, OwnedFrame } from '../transport/transport.ts';
 
 const nothing = new Uint8Array(0);
 
-/** Frames over one connection, with an end to every wait: a peer that falls silent is taken for dead. */
+/** Frames over one connection, with an end to every wait (T10): a peer that falls silent is taken for dead. */
 export class Link implements AsyncDisposable {
   readonly connection: Connection;
   #isWaiting = false;

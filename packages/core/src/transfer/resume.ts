@@ -36,7 +36,7 @@ export async function prepareStaging(context: ResumeContext): Promise<{ have: Ha
   const none = { keptUnits: 0, keptBytes: 0, discardedFiles: 0 };
   if (earlier === undefined) {
     const have = new HaveSet(layout.unitCount);
-    // Without a journal nobody knows what is in there: it would end up in the copy.
+    // T9: without a journal nobody knows what is in there, and it would end up in the copy.
     await pool.run({ kind: 'remove', parentDescriptor: staging.descriptor, name: stagedTreeName });
     staging.begin({ manifest, layout, have });
     await openStaged(pool, staging, { manifest, layout });

@@ -17,7 +17,7 @@ import type { WorkerPool } from './worker-pool.ts';
 //   journal   what was received so far, and of what (JournalFile)
 //   tree      the copy itself
 // KEY follows from source and final name, so that the same command finds its own again. It is locked while a copy is at
-// work. The copy takes its final name as the last step, and only if that name is free (T6).
+// work (T8). The copy takes its final name as the last step, and only if that name is free (T6).
 
 /** The name of the copy inside of its staging directory. */
 export const stagedTreeName: Uint8Array = Buffer.from('tree');
