@@ -7,8 +7,10 @@ import { BatonError, type ErrorCode } from '../src/errors.ts';
 import { limits } from '../src/limits.ts';
 import { encodeFrame, frameTypes } from '../src/protocol/frame.ts';
 import { encodeHello } from '../src/protocol/hello.ts';
+import { treeDigest } from '../src/protocol/tree-digest.ts';
 import { Link } from '../src/transfer/link.ts';
 import { answerProbe } from '../src/transfer/receiver.ts';
+import type { SourceTree } from '../src/transfer/source-tree.ts';
 import { openMemoryPair } from '../src/transport/memory.ts';
 import type { Connection } from '../src/transport/transport.ts';
 import { runs } from './property.ts';
@@ -75,6 +77,31 @@ test('a hop brings a whole tree', patience, async () => {
     assert.deepEqual(target.failures, []);
   }
   assert.deepEqual(source.changes, []);
+});
+
+// Proves (T7): a source that nobody needed to read names the same digest as those who have the copy, once it has read it all.
+test('a source that was read again knows the whole', patience, async () => {
+  using base = makeBase();
+  // No symlink: reading one moves its access time, and with it the manifest.
+  writeFileSync(join(base.source, 'large'), content(3_000_000, 1));
+  writeFileSync(join(base.source, 'small'), 'small');
+  const digestOf = ({ known, manifest }: SourceTree): Uint8Array =>
+    treeDigest(manifest.digest, known.allDigests(), known.allChanges());
+  await using source = await openSource(base.source);
+  await using target = await openTarget(join(base.path, 'target'), source);
+  const [, published] = await Promise.all([feed(source.supply, target), target.finish()]);
+  await using idle = await openSource(base.source);
+  for (const { supply } of [source, idle]) {
+    await supply.verify(new AbortController().signal);
+    assert.equal(supply.known.isFull, true);
+    assert.equal(Buffer.compare(digestOf(supply), published), 0);
+  }
+  writeFileSync(join(base.source, 'large'), content(3_000_000, 99));
+  await source.supply.verify(new AbortController().signal);
+  assert.deepEqual(
+    source.changes.map((change) => change.split(' ')[1]),
+    ['changed'],
+  );
 });
 
 /** Feeds again and again until the receiver has all, as a sender does. */

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -154,6 +156,25 @@ test('an edited source is copied as it is now', patience, async () => {
   assert.deepEqual(target.damaged, []);
   assertSameTrees(base.source, join(directory, 'source'));
   assert.deepEqual(source.changes, []);
+});
+
+// Proves (T1, T4): another manifest with the same files keeps all that was received of them.
+test('a change of metadata costs nothing', patience, async () => {
+  using base = makeBase();
+  fill(base.source);
+  const directory = join(base.path, 'target');
+  {
+    await using source = await openSource(base.source);
+    await feedPart(source, directory, 12_000_000);
+  }
+  chmodSync(join(base.source, 'kept'), 0o750);
+  await using source = await openSource(base.source);
+  await using target = await openTarget(directory, source);
+  await Promise.all([feed(source.supply, target), target.finish()]);
+  const { report } = target.prepared;
+  assert.ok(report !== undefined && report.discardedFiles === 0 && report.keptUnits >= 7, `${report?.keptUnits} kept`);
+  assert.equal(statSync(join(directory, 'source/kept')).mode & 0o777, 0o750);
+  assertSameTrees(base.source, join(directory, 'source'));
 });
 
 // Proves (T2): what the disk does not hold as the journal says is found, named and fetched again.

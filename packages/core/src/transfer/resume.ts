@@ -2,7 +2,7 @@ import type { Entry, FileEntry } from '../protocol/entry.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { HaveSet } from './have.ts';
 import type { EarlierCopy } from './journal-file.ts';
-import type { Layout } from './layout.ts';
+import type { Layout, Piece } from './layout.ts';
 import { type Staging, stagedTreeName } from './staging.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
@@ -70,8 +70,18 @@ async function reconcile(
   const have = new HaveSet(layout.unitCount);
   const isKept = (unit: number) =>
     layout.pieces(unit).every(({ entry, offset }) => goodPieces.has(`${oldOf.get(entry) ?? -1}:${offset}`));
+  // Most changes of a tree, such as a new access time, leave most units as they were.
+  const isUnmoved = (unit: number) => {
+    const before = unit < earlier.layout.unitCount ? earlier.layout.pieces(unit) : [];
+    const now = layout.pieces(unit);
+    return now.length === before.length && now.every((piece, index) => isSamePiece(piece, before[index], oldOf));
+  };
   await forEachUnit(pool, layout.unitCount, async (unit) => {
     if (!isKept(unit)) return;
+    if (isUnmoved(unit)) {
+      have.add(unit, oldHave.digest(unit));
+      return;
+    }
     const { digest, changes } = await pool.run({ kind: 'hash', unit, fromDisk: false });
     onChecked(layout.unitBytes(unit));
     if (changes.length === 0) have.add(unit, digest);
@@ -151,6 +161,10 @@ export function matchEntries(
 /** An entry's place by the old index of its directory. The root is staged under one name, whatever it is called at the source. */
 function placeOf(entry: Entry, parent: number): string {
   return parent < 0 ? '' : `${parent}/${Buffer.from(entry.name).toString('latin1')}`;
+}
+
+function isSamePiece(now: Piece, old: Piece | undefined, oldOf: ReadonlyMap<number, number>): boolean {
+  return oldOf.get(now.entry) === old?.entry && now.offset === old?.offset && now.length === old.length;
 }
 
 function isSameThing(old: Entry, now: Entry): boolean {
