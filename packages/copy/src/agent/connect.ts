@@ -31,10 +31,11 @@ export async function connectToMember(
       failures.push(error instanceof Error ? error.message : String(error));
     }
   }
-  throw new BatonError(trusted ? 'HOP_UNREACHABLE' : 'NOT_TRUSTED', failures.join('; ') || 'it has no address', {
-    retryable: true,
-    hint: `allow TCP port ${peer.port} in the firewall between the two, or choose another with --port`,
-  });
+  const hint = trusted
+    ? `allow TCP port ${peer.port} in the firewall between the two, or choose another with --port`
+    : `see what else answers on TCP port ${peer.port} there, another copy perhaps, or choose another with --port`;
+  const message = failures.join('; ') || 'it has no address';
+  throw new BatonError(trusted ? 'HOP_UNREACHABLE' : 'NOT_TRUSTED', message, { retryable: true, hint });
 }
 
 /** What a hop of this job looks like to the transfer engine. */

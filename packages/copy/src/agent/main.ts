@@ -17,6 +17,8 @@ const mallocKeptBytes = 4 * 1024 * 1024;
  */
 export async function runAgent(stdin: Readable, stdout: Writable): Promise<void> {
   limitMalloc(mallocArenas, mallocKeptBytes);
+  // A login's own could close a staged tree to its owner. What is made here has its mode given, and set again at the end.
+  process.umask(0o022);
   const identity = makeIdentity();
   const ended = new AbortController();
   const agent = new Agent(identity, (event) => void channel.tell(event), ended.signal);
