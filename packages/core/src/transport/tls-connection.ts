@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import { assert } from '../errors.ts';
 import type { OwnedFrame } from '../protocol/frame-assembler.ts';
 import { connectionLost, FrameInbox } from './frame-inbox.ts';
-import { bindingOf, keepAliveMs } from './tls-settings.ts';
+import { bindingOf, keepAliveMs, reasonOf } from './tls-settings.ts';
 import type { Connection } from './transport.ts';
 
 /** How long a disposed connection that had ended waits for the peer to end too, before it is cut. */
@@ -32,7 +32,7 @@ export class TlsConnection implements Connection {
     socket.on('data', (piece: Buffer) => this.#inbox.push(piece));
     socket.on('end', () => this.#inbox.end());
     socket.on('error', (error: Error) =>
-      this.#fail(connectionLost(`connection with ${this.#peer} broke: ${error.message}`, error)),
+      this.#fail(connectionLost(`connection with ${this.#peer} broke: ${reasonOf(error)}`, error)),
     );
     this.#closed = new Promise((resolve) => {
       socket.on('close', () => {

@@ -31,3 +31,8 @@ export function peerFingerprintOf(socket: TLSSocket): string | undefined {
   const certificate = socket.getPeerX509Certificate();
   return certificate === undefined ? undefined : fingerprintOf(certificate.raw);
 }
+
+/** What went wrong, for people: OpenSSL's reason without the place in its sources. */
+export function reasonOf(error: Error): string {
+  return 'reason' in error && typeof error.reason === 'string' ? error.reason : error.message;
+}

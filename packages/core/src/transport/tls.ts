@@ -3,7 +3,7 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { BatonError } from '../errors.ts';
 import type { Identity } from './certificate.ts';
 import { TlsConnection } from './tls-connection.ts';
-import { peerFingerprintOf, secureOptions } from './tls-settings.ts';
+import { peerFingerprintOf, reasonOf, secureOptions } from './tls-settings.ts';
 import type { Connection } from './transport.ts';
 
 export { type Listener, type ListenOptions, listenTls, type PortRange } from './tls-listener.ts';
@@ -71,7 +71,7 @@ function handshake(socket: TLSSocket, place: string, timeoutMs: number, signal?:
 function connectError(place: string, error: Error): BatonError {
   const isTls = 'code' in error && typeof error.code === 'string' && error.code.startsWith('ERR_SSL');
   if (!isTls) return unreachable(place, error.message, error);
-  return new BatonError('NOT_TRUSTED', `${place} did not complete a TLS 1.3 handshake: ${error.message}`, {
+  return new BatonError('NOT_TRUSTED', `${place} did not complete a TLS 1.3 handshake: ${reasonOf(error)}`, {
     cause: error,
   });
 }
