@@ -288,12 +288,14 @@ test('random hosts are killed at random points', async () => {
     // One may have finished before its point came; then it is not lost, which the summary tells.
     await Promise.allSettled(kills);
     const summary = summaryOf(await run.finished);
-    const lost = summary.targets.filter(({ state }) => state === 'failed').map(({ target }) => target);
+    const failed = summary.targets.filter(({ state }) => state === 'failed');
+    const lost = failed.map(({ target }) => target);
+    const why = `${what}\n${failed.map(({ target, error }) => `${target}: ${error?.code} ${error?.message}`).join('\n')}`;
     const hit = victims.map((place) => choose(chain, place).target);
     assert.deepEqual(
       lost.filter((target) => !hit.includes(target)),
       [],
-      what,
+      why,
     );
     await assertNothingRuns(bed);
     if (lost.length > 0) assertAllDone(await runCopy(bed, [`a:${tree}`, ...lost]), lost);
