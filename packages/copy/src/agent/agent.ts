@@ -62,6 +62,7 @@ export class Agent implements AsyncDisposable {
       receive: (params) => this.#receive(params),
       expect: async ({ epoch }) => this.#expect(epoch),
       send: async (params) => this.#send(params),
+      sourceDigest: async () => this.#sourceRole().digest(),
       verifySource: () => this.#sourceRole().verify(this.#signal),
       clean: async ({ directory, dryRun }) => ({
         found: await cleanDirectory(fromBase64(directory), dryRun, this.#workers()),

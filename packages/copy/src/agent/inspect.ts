@@ -35,18 +35,16 @@ export async function inspectDirectory(params: RequestParams<'inspect'>, pool: W
     else if (!mayWrite(descriptor)) findings.push(mayNotWrite(directory));
     const isTaken = typeof tryStatAt(descriptor, job.name) !== 'number';
     if (isTaken && !staged.isPublished) findings.push(exists(finalPath));
-    const { device, freeBytes, freeInodes } = space;
+    const { device, freeBytes, freeInodes, totalBytes } = space;
+    // ramfs, and some file systems in user space, have no size to tell.
+    const isKnown = totalBytes > 0;
+    const inodes = freeInodes === undefined ? {} : { freeInodes };
     return {
       findings,
       finalPath,
       resumedBytes: staged.claimedBytes,
       published: staged.isPublished,
-      space: {
-        device: String(device),
-        freeBytes,
-        mount: printable(directory),
-        ...(freeInodes === undefined ? {} : { freeInodes }),
-      },
+      ...(isKnown ? { space: { device: String(device), freeBytes, mount: printable(directory), ...inodes } } : {}),
     };
   } finally {
     close(descriptor);

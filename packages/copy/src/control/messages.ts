@@ -139,6 +139,8 @@ export type Requests = {
   };
   /** Reads the source again and reports files that are not what was sent. */
   readonly verifySource: { readonly params: Nothing; readonly result: { readonly treeDigest: string } };
+  /** The digest over what the source sent in this run; none when a receiver was not sent everything. */
+  readonly sourceDigest: { readonly params: Nothing; readonly result: { readonly treeDigest?: string } };
   /** Lists, and unless `dryRun` removes, what abandoned copies left in a directory. */
   readonly clean: {
     readonly params: { readonly directory: string; readonly dryRun: boolean };

@@ -80,6 +80,7 @@ const params: { readonly [N in RequestName]: z.ZodType<RequestParams<N>> } = {
     bytesPerSecond: z.exactOptional(z.number().positive()),
   }),
   verifySource: nothing,
+  sourceDigest: nothing,
   clean: z.object({ directory: base64, dryRun: z.boolean() }),
 };
 
@@ -115,6 +116,7 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
   expect: nothing,
   send: nothing,
   verifySource: z.object({ treeDigest: hexDigest }),
+  sourceDigest: z.object({ treeDigest: z.exactOptional(hexDigest) }),
   clean: z.object({ found: z.array(abandoned) }),
 };
 

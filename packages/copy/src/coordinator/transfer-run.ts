@@ -10,6 +10,7 @@ import { candidateAddresses } from './addresses.ts';
 import type { Ready } from './preflight.ts';
 import { Routing } from './routing.ts';
 import type { AgentSession } from './session.ts';
+import { SourceCheck } from './source-check.ts';
 import { TargetState } from './target-state.ts';
 import { judge } from './watch.ts';
 
@@ -34,7 +35,7 @@ export class TransferRun {
   #changesTotal = 0;
   /** All targets were asked to receive: before that, the source sends nothing. */
   #hasBegun = false;
-  #sourceDigest: Promise<string | undefined> | undefined;
+  readonly #sourceCheck: SourceCheck;
   #allOver: () => void = () => undefined;
 
   constructor(plan: ResolvedPlan, options: CopyOptions, ready: Ready, emit: (event: CopyEvent) => void) {
@@ -42,6 +43,7 @@ export class TransferRun {
     this.#options = options;
     this.#ready = ready;
     this.#emit = emit;
+    this.#sourceCheck = new SourceCheck(ready.source, options.verify);
     const { scan, targets } = ready;
     this.#routing = new Routing(
       targets.map(({ number }) => number),
@@ -82,7 +84,7 @@ export class TransferRun {
       this.#hasBegun = true;
       this.#tellSender(source);
       await Promise.race([over, aborted]);
-      if (this.#options.verify === 'disk') await Promise.race([this.#compareWithSource(), aborted]);
+      await Promise.race([this.#compareWithSource(), aborted]);
       return this.#summary();
     } finally {
       for (const timer of timers) clearInterval(timer);
@@ -165,8 +167,7 @@ export class TransferRun {
   }
 
   #watch(): void {
-    if (this.#options.verify === 'disk' && !this.#all().some(({ isReceiving }) => isReceiving))
-      void this.#readSourceAgain();
+    if (!this.#all().some(({ isReceiving }) => isReceiving)) this.#sourceCheck.begin();
     for (const state of this.#all()) {
       const { number } = state.target;
       const upstream = this.#states.get(this.#routing.upstream(number));
@@ -296,26 +297,18 @@ export class TransferRun {
     if (this.#all().every(({ isOpen }) => !isOpen)) this.#allOver();
   }
 
-  /** Has the source read everything again, once; beside the targets, which then do the same. */
-  #readSourceAgain(): Promise<string | undefined> {
-    this.#sourceDigest ??= this.#ready.source.request('verifySource', {}).then(
-      ({ treeDigest }) => treeDigest,
-      // A source that is gone fails its targets where its conversation ends.
-      () => undefined,
-    );
-    return this.#sourceDigest;
-  }
-
-  /** A target that got something else, without the source having changed, is not trusted. */
+  /** Compares what the targets have with what the source says (R4). Nothing can be said of a source that changed. */
   async #compareWithSource(): Promise<void> {
-    if (this.#all().every(({ result }) => result?.state === 'failed')) return;
-    const treeDigest = await this.#readSourceAgain();
-    for (const state of this.#all()) {
-      const { result } = state;
-      if (result?.state !== 'done' || this.#changesTotal > 0 || result.treeDigest === treeDigest) continue;
-      const message = `it has tree digest ${result.treeDigest}, and the source ${treeDigest ?? 'could not be read again'}`;
-      state.result = { ...result, state: 'failed', error: { code: 'DIGEST_MISMATCH', message, retryable: false } };
-      this.#emit({ type: 'target-failed', result: state.result });
+    const compared = this.#all().filter(
+      ({ target, result }) => result?.state === 'done' && !target.inspection.published,
+    );
+    if (compared.length === 0) return;
+    const digest = await this.#sourceCheck.digest();
+    if (this.#changesTotal > 0) return;
+    for (const state of compared) {
+      if (state.result === undefined) continue;
+      state.result = this.#sourceCheck.compare(state.result, digest);
+      if (state.result.state === 'failed') this.#emit({ type: 'target-failed', result: state.result });
     }
   }
 

