@@ -250,8 +250,7 @@ test('a sparse file of 5 GiB', async () => {
   const [target = ''] = await makeTargets([b]);
   const file = openSync(a.join('sparse'), 'w');
   const offsets = [0, 1.5 * 1024 * mib + 12_345, 4096 * mib - 3, 5 * 1024 * mib - 70_000];
-  for (const offset of offsets)
-    writeSync(file, Buffer.alloc(64 * 1024, `at ${offset} `), 0, 64 * 1024, offset);
+  for (const offset of offsets) writeSync(file, Buffer.alloc(64 * 1024, `at ${offset} `), 0, 64 * 1024, offset);
   ftruncateSync(file, 5 * 1024 * mib);
   closeSync(file);
   const result = await runCopy(bed, ['--verify', 'disk', `a:${a.join('sparse')}`, target]);
@@ -267,8 +266,6 @@ test('a sparse file of 5 GiB', async () => {
     const window = ['-i', String(Math.max(0, offset - mib)), '-n', String(2 * mib)];
     await mustRun(['cmp', ...window, a.join('sparse'), b.join('in', 'sparse')]);
   }
-});
-  assert.equal(same.code, 0, same.stdout);
 });
 
 // Proves: file systems that cannot keep everything get what they can keep, and the rest is said once, with a count, an example and the
