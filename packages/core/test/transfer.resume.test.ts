@@ -22,7 +22,8 @@ import { openDirectory } from '../src/files/open.ts';
 import type { Entry } from '../src/protocol/entry.ts';
 import { type Manifest, ManifestBuilder } from '../src/protocol/manifest.ts';
 import { matchEntries } from '../src/transfer/resume.ts';
-import { describeStaging, isStagingName, peekStaging, removeStaging, stagingName } from '../src/transfer/staging.ts';
+import { describeStaging, peekStaging, removeStaging } from '../src/transfer/staging.ts';
+import { isStagingName, stagingName } from '../src/transfer/staging-names.ts';
 import { runs } from './property.ts';
 import { assertSameTrees, feed, makeBase, openSource, openTarget, type SourceHost } from './transfer.hosts.ts';
 

@@ -2,7 +2,8 @@ import { BatonError, toErrorRecord } from '@batondb/core/errors';
 import { close } from '@batondb/core/files/libc';
 import { printable } from '@batondb/core/files/names';
 import { listDirectory, openDirectory } from '@batondb/core/files/open';
-import { describeStaging, isStagingName, removeStaging } from '@batondb/core/transfer/staging';
+import { describeStaging, removeStaging } from '@batondb/core/transfer/staging';
+import { stagingNames } from '@batondb/core/transfer/staging-names';
 import type { WorkerPool } from '@batondb/core/transfer/worker-pool';
 import type { Abandoned } from '../control/messages.ts';
 
@@ -12,7 +13,7 @@ export async function cleanDirectory(directory: Uint8Array, dryRun: boolean, poo
   const descriptor = openDirectory(directory);
   try {
     const found: Abandoned[] = [];
-    for (const name of listDirectory(descriptor, () => path).filter(isStagingName)) {
+    for (const name of stagingNames(listDirectory(descriptor, () => path))) {
       const shown = `${path.replace(/\/$/, '')}/${printable(name)}`;
       found.push({ path: shown, ...(await cleanOne(descriptor, name, dryRun, pool)) });
     }

@@ -1,21 +1,23 @@
-import { blake3 } from '@napi-rs/blake-hash';
 import { BatonError } from '../errors.ts';
 import { check, close, errnos, flags, mkdirat, openat, SystemError } from '../files/libc.ts';
 import { lockDirectory } from '../files/lock.ts';
 import { printable } from '../files/names.ts';
 import { openDirectory } from '../files/open.ts';
 import { renameNoReplace } from '../files/publish.ts';
-import { type Stat, statDescriptor, tryStatAt } from '../files/stat.ts';
+import { type Stat, statAt, statDescriptor, tryStatAt } from '../files/stat.ts';
 import type { PieceChange } from '../protocol/changes.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { HaveSet } from './have.ts';
 import { type EarlierCopy, fromEarlierShare, JournalFile } from './journal-file.ts';
 import type { Layout } from './layout.ts';
+import { type PublishedCopy, readNote, removeNote, writeNote } from './published-note.ts';
+import { directoryOf, noteName, noteOf, type StagingJob, stagingName } from './staging-names.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 // The directory a copy grows in, inside of its target directory: `.baton-KEY.partial`, which holds
 //   journal   what was received so far, and of what (JournalFile)
 //   tree      the copy itself
+// and, while that is removed, `.baton-KEY.published` beside it (published-note.ts).
 // KEY follows from source and final name, so that the same command finds its own again. It is locked while a copy is at
 // work (T8). The copy takes its final name as the last step, and only if that name is free (T6).
 
@@ -24,27 +26,6 @@ export const stagedTreeName: Uint8Array = Buffer.from('tree');
 
 /** Version of the layout above. */
 export const stagingFormatVersion = 1;
-
-/** What is copied, and to which name. */
-export type StagingJob = {
-  /** The source as the user wrote it. */
-  readonly source: string;
-  /** The final name, one component. */
-  readonly name: Uint8Array;
-};
-
-const stagingPattern = /^\.baton-[0-9a-f]{16}\.partial$/;
-
-/** The name of a copy's staging directory. */
-export function stagingName(job: StagingJob): Uint8Array {
-  const key = blake3(Buffer.concat([Buffer.from(job.source), Buffer.of(0), job.name]));
-  return Buffer.from(`.baton-${key.toString('hex', 0, 8)}.partial`);
-}
-
-/** Whether a name is that of a staging directory. */
-export function isStagingName(name: Uint8Array): boolean {
-  return stagingPattern.test(Buffer.from(name).toString('latin1'));
-}
 
 /** A staging directory that is ours alone until it is disposed. */
 export class Staging implements Disposable {
@@ -58,6 +39,7 @@ export class Staging implements Disposable {
   readonly #job: StagingJob;
   readonly #journal: JournalFile;
   readonly #lock: Disposable;
+  #published: PublishedCopy | undefined;
 
   private constructor(held: Held, targetDescriptor: number, directory: string, job: StagingJob) {
     this.targetDescriptor = targetDescriptor;
@@ -112,7 +94,8 @@ export class Staging implements Disposable {
   async publish(treeDigest: Uint8Array, pool: WorkerPool): Promise<void> {
     const staged = tryStatAt(this.descriptor, stagedTreeName);
     if (typeof staged === 'number') throw new Error('T6: only a staged copy is published');
-    this.#journal.append({ type: 'commit', device: staged.device, inode: staged.inode, treeDigest });
+    const published = { device: staged.device, inode: staged.inode, treeDigest };
+    this.#journal.append({ type: 'commit', ...published });
     await pool.run({ kind: 'sync', descriptor: this.#journal.descriptor, scope: 'file' });
     const { targetDescriptor: parentDescriptor } = this;
     try {
@@ -120,6 +103,7 @@ export class Staging implements Disposable {
     } catch (error) {
       throw error instanceof SystemError && error.errno === errnos.EEXIST ? this.#taken(error) : error;
     }
+    this.#published = published;
     // At once: others may still be fed from it.
     await pool.runOnAll({ kind: 'relocate', parentDescriptor, rootName: this.#job.name });
     for (const descriptor of [this.descriptor, this.targetDescriptor]) {
@@ -137,17 +121,17 @@ export class Staging implements Disposable {
 
   /** The digest of the copy if an earlier run had published it and was stopped before it could clean up. */
   publishedEarlier(): Uint8Array | undefined {
-    const commit = this.earlier?.commit;
-    if (commit === undefined) return undefined;
-    const final = tryStatAt(this.targetDescriptor, this.#job.name);
-    return isSame(final, commit) && typeof tryStatAt(this.descriptor, stagedTreeName) === 'number'
-      ? commit.treeDigest
-      : undefined;
+    this.#published = findPublished(this.targetDescriptor, this.#job, this.earlier);
+    // A note of a copy that somebody has moved away since says nothing of the next one.
+    if (this.#published === undefined) removeNote(this.targetDescriptor, noteName(this.#job));
+    return this.#published?.treeDigest;
   }
 
-  /** Removes the staging directory and what is in it. */
+  /** Removes what a published copy has left besides itself. Up to the last step, the next run finds that it is published. */
   async remove(pool: WorkerPool): Promise<void> {
+    if (this.#published !== undefined) writeNote(this.targetDescriptor, noteName(this.#job), this.#published);
     await pool.run({ kind: 'remove', parentDescriptor: this.targetDescriptor, name: stagingName(this.#job) });
+    removeNote(this.targetDescriptor, noteName(this.#job));
   }
 
   [Symbol.dispose](): void {
@@ -171,27 +155,30 @@ export type StagingPeek = {
 export async function peekStaging(targetDescriptor: number, job: StagingJob, pool: WorkerPool): Promise<StagingPeek> {
   const name = stagingName(job);
   const nothing = { claimedBytes: 0, isPublished: false, error: undefined };
-  if (tryStatAt(targetDescriptor, name) === -errnos.ENOENT) return nothing;
+  if (tryStatAt(targetDescriptor, name) === -errnos.ENOENT) {
+    return { ...nothing, isPublished: findPublished(targetDescriptor, job, undefined) !== undefined };
+  }
   try {
     using found = await holdStaging(targetDescriptor, name, '.', pool);
     checkVersion(found.earlier);
     const { earlier } = found;
-    if (earlier === undefined) return nothing;
-    const isStaged = typeof tryStatAt(found.descriptor, stagedTreeName) !== 'number';
-    const isPublished =
-      !isStaged && earlier.commit !== undefined && isSame(tryStatAt(targetDescriptor, job.name), earlier.commit);
-    return { claimedBytes: claimedBytes(earlier), isPublished, error: undefined };
+    const isPublished = findPublished(targetDescriptor, job, earlier) !== undefined;
+    return { claimedBytes: earlier === undefined ? 0 : claimedBytes(earlier), isPublished, error: undefined };
   } catch (error) {
     return { ...nothing, error };
   }
 }
 
-/** What a staging directory of any copy holds; BUSY when a copy is at work on it. */
+/** What a staging directory (or its note) of any copy holds; BUSY when a copy is at work on it. */
 export async function describeStaging(
   targetDescriptor: number,
   name: Uint8Array,
   pool: WorkerPool,
 ): Promise<{ source: string; bytes: number; createdMs: number }> {
+  const stat = statAt(targetDescriptor, name);
+  if (stat.kind !== 'directory') {
+    return { source: '?', bytes: 0, createdMs: Number(stat.changeTimeNs / 1_000_000n) };
+  }
   using found = await holdStaging(targetDescriptor, name, '.', pool);
   const { earlier } = found;
   if (earlier !== undefined) {
@@ -200,10 +187,13 @@ export async function describeStaging(
   return { source: '?', bytes: 0, createdMs: Number(statDescriptor(found.descriptor).changeTimeNs / 1_000_000n) };
 }
 
-/** Removes a staging directory that no copy is at work on; BUSY otherwise. */
+/** Removes a staging directory that no copy is at work on, and its note; BUSY otherwise. */
 export async function removeStaging(targetDescriptor: number, name: Uint8Array, pool: WorkerPool): Promise<void> {
-  using _held = await holdStaging(targetDescriptor, name, '.', pool);
-  await pool.run({ kind: 'remove', parentDescriptor: targetDescriptor, name });
+  if (Buffer.from(name).equals(directoryOf(name))) {
+    using _held = await holdStaging(targetDescriptor, name, '.', pool);
+    await pool.run({ kind: 'remove', parentDescriptor: targetDescriptor, name });
+  }
+  removeNote(targetDescriptor, noteOf(name));
 }
 
 /** A staging directory that is open, locked and read. */
@@ -234,6 +224,12 @@ async function holdStaging(target: number, name: Uint8Array, directory: string, 
   }
 }
 
+/** What is published, by the note or else the journal, if it still has the final name. */
+function findPublished(target: number, job: StagingJob, earlier: EarlierCopy | undefined): PublishedCopy | undefined {
+  const final = tryStatAt(target, job.name);
+  return [readNote(target, noteName(job)), earlier?.commit].find((said) => said !== undefined && isSame(final, said));
+}
+
 function claimedBytes({ claimed, layout }: EarlierCopy): number {
   let bytes = 0;
   for (const unit of claimed.units()) bytes += layout.unitBytes(unit);
@@ -241,7 +237,7 @@ function claimedBytes({ claimed, layout }: EarlierCopy): number {
 }
 
 /** Whether `final` is the very thing that a commit record speaks of. */
-function isSame(final: Stat | number, commit: { device: bigint; inode: bigint }): boolean {
+function isSame(final: Stat | number, commit: Pick<PublishedCopy, 'device' | 'inode'>): boolean {
   return typeof final !== 'number' && final.device === commit.device && final.inode === commit.inode;
 }
 

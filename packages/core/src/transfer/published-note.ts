@@ -1,0 +1,38 @@
+import { check, errnos, readlinkat, symlinkat, unlinkat } from '../files/libc.ts';
+import { tryStatAt } from '../files/stat.ts';
+import type { CommitRecord } from '../protocol/journal.ts';
+
+// A note beside a staging directory that is being removed, since that takes more than one step and the journal, which says
+// that the copy is published, is gone before the directory is. The note is a symlink to nowhere: it is made with
+// its text in one step and removed in one step, so it is never half there (T6).
+
+/** What a copy is known by under its final name, and its digest. */
+export type PublishedCopy = Pick<CommitRecord, 'device' | 'inode' | 'treeDigest'>;
+
+const textPattern = /^(\d{1,20}) (\d{1,20}) ([0-9a-f]{64})$/;
+const textBytesMax = 128;
+
+/** Writes the note in place of an older one. A file system that knows no symlinks does without. */
+export function writeNote(directory: number, name: Uint8Array, { device, inode, treeDigest }: PublishedCopy): void {
+  unlinkat(directory, name);
+  // The copy is complete: it does not fail for want of a note.
+  symlinkat(Buffer.from(`${device} ${inode} ${Buffer.from(treeDigest).toString('hex')}`), directory, name);
+}
+
+/** Reads a note; undefined when there is none, or none of ours: in a directory that all can write to, it could be a lie. */
+export function readNote(directory: number, name: Uint8Array): PublishedCopy | undefined {
+  const stat = tryStatAt(directory, name);
+  if (typeof stat === 'number' || stat.uid !== (process.geteuid?.() ?? 0)) return undefined;
+  const text = new Uint8Array(textBytesMax);
+  const bytes = readlinkat(directory, name, text);
+  const match = textPattern.exec(Buffer.from(text.subarray(0, Math.max(0, bytes))).toString('latin1'));
+  const [, device, inode, treeDigest] = match ?? [];
+  if (device === undefined || inode === undefined || treeDigest === undefined) return undefined;
+  return { device: BigInt(device), inode: BigInt(inode), treeDigest: Buffer.from(treeDigest, 'hex') };
+}
+
+/** Removes a note; that there is none is no error. Throws SystemError. */
+export function removeNote(directory: number, name: Uint8Array): void {
+  const result = unlinkat(directory, name);
+  if (result !== -errnos.ENOENT) check(result, 'unlinkat', () => Buffer.from(name).toString('latin1'));
+}
