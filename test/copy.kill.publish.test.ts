@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { CopyEvent } from '@batondb/copy/events';
+import { stagingName } from '@batondb/core/transfer/staging-names';
+import { hostPath } from '@batondb/testbed/checkout';
+import { Random, seedOfRun } from '@batondb/testbed/random';
+import { type BatonResult, runBaton } from '@batondb/testbed/run-baton';
+import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
+import { makeLargeFiles } from '@batondb/testbed/trees';
+import { assertExit, isSoak } from './copy-on-bed.ts';
+import { TargetDirectory } from './copy-remains.ts';
+
+// A target's agent is killed at one system call after the other. `--ssh` names a script that runs it under strace, on this
+// machine: between two calls that write nothing changes on the disk. strace counts the calls of each thread by itself, so
+// the first thread that makes a call for the n-th time ends the agent; where that would hide a step, the path names it.
+
+/** The end of an agent: the n-th call, of those that name the path. */
+type Kill = { readonly call: string; readonly nth: number; readonly path?: string };
+
+/** The calls by which a target changes something. */
+const writingCalls: readonly string[] = [
+  'mkdirat',
+  'ftruncate',
+  'pwrite64',
+  'symlinkat',
+  'fchmod',
+  'fchown',
+  'utimensat',
+  'syncfs',
+  'fsync',
+  'renameat',
+  'renameat2',
+  'unlinkat',
+];
+
+/** From the commit record to the removal of the last trace. */
+function publishingSteps(target: TargetDirectory, source: string): Kill[] {
+  const staging = stagingName({ source, name: Buffer.from('source') }).toString();
+  const note = staging.replace('partial', 'published');
+  return [
+    { call: 'fsync', nth: 1, path: join(target.path, staging, 'journal') },
+    { call: 'renameat2', nth: 1, path: 'tree' },
+    { call: 'fsync', nth: 1, path: target.path },
+    { call: 'symlinkat', nth: 1, path: note },
+    { call: 'unlinkat', nth: 1, path: 'journal' },
+    { call: 'unlinkat', nth: 1, path: staging },
+    // An older one is removed at the start, and before the new one is made.
+    { call: 'unlinkat', nth: 3, path: note },
+  ];
+}
+
+const mib = 1024 * 1024;
+
+/** A source with one of every thing that is finished in a way of its own. */
+function makeTree(path: string): void {
+  makeLargeFiles(path, { files: 1, bytesEach: 2 * mib, compressible: 0 });
+  mkdirSync(join(path, 'directory'));
+  writeFileSync(join(path, 'directory', 'file'), 'content', { mode: 0o600 });
+  symlinkSync('directory/file', join(path, 'link'));
+}
+
+function makeFile(path: string): void {
+  writeFileSync(path, Buffer.alloc(mib + 1, 'content'));
+}
+
+/** A remote shell whose agents end as told; undefined: they live. */
+function makeRemoteShell(sandbox: Sandbox, kill: Kill | undefined): string {
+  const path = sandbox.join(`shell-${randomUUID()}`);
+  const only = kill?.path === undefined ? '' : `-P '${kill.path}'`;
+  const strace =
+    kill === undefined
+      ? ''
+      : `strace -f -q -o /dev/null -e trace=${kill.call} ${only} -e inject=${kill.call}:signal=KILL:when=${kill.nth}`;
+  writeFileSync(path, `#!/bin/sh\nPATH='${hostPath}' exec ${strace} sh -c "$2"\n`, { mode: 0o755 });
+  return path;
+}
+
+/** Runs a copy that is killed, and then the same command. False when the copy was over before. */
+async function runIntoKill(sandbox: Sandbox, source: string, target: TargetDirectory, kill: Kill): Promise<boolean> {
+  const run = (shell: string): Promise<BatonResult<CopyEvent>> =>
+    runBaton<CopyEvent>(['copy', source, `there:${target.path}`, '--ssh', shell]);
+  const broken = await run(makeRemoteShell(sandbox, kill));
+  if (broken.code === 0) {
+    await target.assertComplete();
+    return false;
+  }
+  assertExit(broken, 50);
+  await target.assertSafe();
+  const inode = target.isDone ? statSync(target.copy).ino : undefined;
+  assertExit(await run(makeRemoteShell(sandbox, undefined)), 0);
+  await target.assertComplete();
+  if (inode !== undefined) assert.equal(statSync(target.copy).ino, inode, 'a copy that is complete is not made again');
+  return true;
+}
+
+/** The same, in a target directory of its own; a failure says where it was killed. */
+async function tryKill(sandbox: Sandbox, source: string, choose: (target: TargetDirectory) => Kill): Promise<boolean> {
+  const target = await TargetDirectory.make(sandbox.join(randomUUID()), source);
+  const kill = choose(target);
+  try {
+    return await runIntoKill(sandbox, source, target, kill);
+  } catch (error) {
+    throw new Error(`${JSON.stringify(kill)}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+const sources = [
+  ['tree', makeTree],
+  ['file', makeFile],
+] as const;
+
+for (const [kind, make] of sources) {
+  // Proves (T6): at every step of publishing the final name is free or has the whole copy, and the same command ends with
+  // success and with that very copy.
+  test(`killed at each step of publishing a ${kind}`, async () => {
+    await using sandbox = makeSandbox();
+    const source = sandbox.join('source');
+    make(source);
+    for (let step = 0; step < 7; step++) {
+      const choose = (target: TargetDirectory): Kill => publishingSteps(target, source)[step] as Kill;
+      assert.ok(await tryKill(sandbox, source, choose), `step ${step} was never reached`);
+    }
+  });
+}
+
+// Proves: whichever call of a target that writes was its last, the same command completes the copy.
+test('killed at each call that writes', async (t) => {
+  await using sandbox = makeSandbox();
+  const source = sandbox.join('source');
+  makeTree(source);
+  const seed = seedOfRun();
+  const random = new Random(seed).fork('calls');
+  const calls = isSoak ? writingCalls : [random.pick(writingCalls), random.pick(writingCalls)];
+  let kills = 0;
+  for (const call of calls) {
+    for (let nth = 1; await tryKill(sandbox, source, () => ({ call, nth })); nth++) kills++;
+  }
+  t.diagnostic(`seed ${seed}: ${kills} kills at ${calls.join(', ')}`);
+});
