@@ -74,7 +74,8 @@ test('a flipped byte', async (t) => {
   const { bed, b, target } = pair;
   const random = new Random(seed).fork('flips');
   t.diagnostic(`BATON_SEED=${seed}`);
-  const run = async (name: string, action: ProxyAction, connections: number): Promise<number> => {
+  type Usual = { readonly connections: number; readonly toClientBytes: number };
+  const run = async (name: string, action: ProxyAction, connections: number): Promise<Usual> => {
     await using proxy = await startProxy(b, { port, action, connections });
     const args = ['--port', String(port), '--streams', '2', '--compress', 'none', '--as', name, `a:${source}`, target];
     const result = await runCopy(bed, args);
@@ -82,7 +83,8 @@ test('a flipped byte', async (t) => {
     if (action.kind === 'flip') await proxy.waitUntilActed();
     assert.deepEqual(eventsOf(result.events, 'unit-damaged'), []);
     await assertIdentical(source, b.join('in', name));
-    return proxy.reported('connection').length;
+    const toClientBytes = Math.max(...proxy.reported('closed').map((closed) => closed.toClientBytes));
+    return { connections: proxy.reported('connection').length, toClientBytes };
   };
   const usual = await run('usual', { kind: 'pass' }, 1);
   const flips = [
@@ -95,9 +97,12 @@ test('a flipped byte', async (t) => {
     ...Array.from({ length: isSoak ? 20 : 2 }, () => ['toServer', random.integer(10_000, 8_000_000), 3] as const),
   ] as const;
   for (const [index, [direction, offset, connections]] of flips.entries()) {
-    const count = await run(`flip-${index}`, { kind: 'flip', direction, offset }, connections);
-    assert.ok(count > usual, `${direction} ${offset}: ${count} connections, ${usual} without a flip`);
+    const seen = await run(`flip-${index}`, { kind: 'flip', direction, offset }, connections);
+    const message = `${direction} ${offset}: ${seen.connections} connections, ${usual.connections} without a flip`;
+    assert.ok(seen.connections > usual.connections, message);
   }
+  // The last words of a receiver, which say that all is there: whoever misses them may ask again, or hear it otherwise.
+  await run('last-words', { kind: 'flip', direction: 'toClient', offset: usual.toClientBytes - 60 }, 5);
   await assertNothingRuns(bed);
 });
 
