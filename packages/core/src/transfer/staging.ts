@@ -244,7 +244,13 @@ function isSame(final: Stat | number, commit: Pick<PublishedCopy, 'device' | 'in
 /** Opens a staging directory, unless somebody else made it: in a directory that all can write to, it could be a trap. */
 function openOwn(target: number, name: Uint8Array, directory: string): number {
   const path = () => `${directory}/${printable(name)}`;
-  const descriptor = check(openat(target, name, flags.O_RDONLY | flags.O_DIRECTORY | flags.O_NOFOLLOW), 'openat', path);
+  const found = openat(target, name, flags.O_RDONLY | flags.O_DIRECTORY | flags.O_NOFOLLOW);
+  if (found === -errnos.ELOOP || found === -errnos.ENOTDIR) {
+    throw new BatonError('NO_PERMISSION', `${path()} is not a directory, as a staging directory of ours is`, {
+      hint: 'find out who made it, and remove it',
+    });
+  }
+  const descriptor = check(found, 'openat', path);
   const { uid, mode } = statDescriptor(descriptor);
   const ours = process.geteuid?.() ?? 0;
   if (uid === ours && (mode & 0o077) === 0) return descriptor;
