@@ -12,7 +12,9 @@ export class Output {
     this.#stream = stream;
     stream.on('error', (error: NodeJS.ErrnoException) => {
       this.#isLost = true;
-      interruption?.interrupt(`the output was closed (${error.code ?? error.message})`, exitCodes.pipeClosed);
+      // A terminal that is gone shows itself here, too, and a shell that does not pass SIGHUP on leaves it at that.
+      if (error.code === 'EIO' && this.isTerminal) interruption?.interrupt('the terminal was lost', exitCodes.hangup);
+      else interruption?.interrupt(`the output was closed (${error.code ?? error.message})`, exitCodes.pipeClosed);
     });
   }
 
