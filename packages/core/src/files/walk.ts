@@ -208,7 +208,9 @@ class Walk {
         return this.#file(dirfd, name, stat, common, path);
       case 'symlink': {
         const length = check(readlinkat(dirfd, name, linkTarget), 'readlinkat', path);
-        return this.#add({ ...common, kind: 'symlink', target: linkTarget.slice(0, length) }, stat);
+        // Reading a symlink may set its access time, and nothing prevents that: a rerun finds what is there afterwards.
+        const { accessTimeNs } = statAt(dirfd, name);
+        return this.#add({ ...common, accessTimeNs, kind: 'symlink', target: linkTarget.slice(0, length) }, stat);
       }
       case 'fifo':
         return this.#add({ ...common, kind: 'fifo' }, stat);
