@@ -306,7 +306,7 @@ test('a copy that was published is recognised', patience, async () => {
   }
   {
     await using target = await openTarget(directory, source);
-    assert.equal(Buffer.compare(target.staging.publishedEarlier() ?? Buffer.of(), digest), 0);
+    assert.equal(Buffer.compare(target.staging.publishedEarlier()?.treeDigest ?? Buffer.of(), digest), 0);
     await using other = await openTarget(directory, { manifest: source.manifest, name: 'other' });
     assert.equal(other.staging.publishedEarlier(), undefined);
   }

@@ -65,11 +65,14 @@ export class TargetRole implements Disposable {
     const staging = await Staging.open(options.directory, options.job, options.pool);
     const role = new TargetRole(options, staging);
     const published = staging.publishedEarlier();
-    if (published !== undefined) {
-      await staging.remove(options.pool);
-      role.#end('done');
-      options.report({ type: 'done', treeDigest: toHex(published) });
+    if (published === undefined) return role;
+    await staging.remove(options.pool);
+    if (Buffer.compare(published.manifestDigest, options.manifestDigest) !== 0) {
+      role[Symbol.dispose]();
+      throw outdated(options);
     }
+    role.#end('done');
+    options.report({ type: 'done', treeDigest: toHex(published.treeDigest) });
     return role;
   }
 
@@ -207,4 +210,11 @@ export class TargetRole implements Disposable {
       wireBytes,
     });
   }
+}
+
+function outdated({ directory, job }: TargetOptions): BatonError {
+  const path = `${printable(directory).replace(/\/$/, '')}/${printable(job.name)}`;
+  return new BatonError('EXISTS', `${path} was completed by an earlier run, and the source is not what it was then`, {
+    hint: 'keep it as a copy of the source at that time, or move it away and run the same command again',
+  });
 }

@@ -6,17 +6,21 @@ import type { CommitRecord } from '../protocol/journal.ts';
 // that the copy is published, is gone before the directory is. The note is a symlink to nowhere: it is made with
 // its text in one step and removed in one step, so it is never half there (T6).
 
-/** What a copy is known by under its final name, and its digest. */
-export type PublishedCopy = Pick<CommitRecord, 'device' | 'inode' | 'treeDigest'>;
+/** What a copy is known by under its final name, and of what it is a copy. */
+export type PublishedCopy = Pick<CommitRecord, 'device' | 'inode' | 'treeDigest'> & {
+  readonly manifestDigest: Uint8Array;
+};
 
-const textPattern = /^(\d{1,20}) (\d{1,20}) ([0-9a-f]{64})$/;
-const textBytesMax = 128;
+const textPattern = /^(\d{1,20}) (\d{1,20}) ([0-9a-f]{64}) ([0-9a-f]{64})$/;
+const textBytesMax = 256;
 
 /** Writes the note in place of an older one. A file system that knows no symlinks does without. */
-export function writeNote(directory: number, name: Uint8Array, { device, inode, treeDigest }: PublishedCopy): void {
+export function writeNote(directory: number, name: Uint8Array, published: PublishedCopy): void {
+  const { device, inode, treeDigest, manifestDigest } = published;
+  const text = `${device} ${inode} ${hex(treeDigest)} ${hex(manifestDigest)}`;
   unlinkat(directory, name);
   // The copy is complete: it does not fail for want of a note.
-  symlinkat(Buffer.from(`${device} ${inode} ${Buffer.from(treeDigest).toString('hex')}`), directory, name);
+  symlinkat(Buffer.from(text), directory, name);
 }
 
 /** Reads a note; undefined when there is none, or none of ours: in a directory that all can write to, it could be a lie. */
@@ -26,13 +30,22 @@ export function readNote(directory: number, name: Uint8Array): PublishedCopy | u
   const text = new Uint8Array(textBytesMax);
   const bytes = readlinkat(directory, name, text);
   const match = textPattern.exec(Buffer.from(text.subarray(0, Math.max(0, bytes))).toString('latin1'));
-  const [, device, inode, treeDigest] = match ?? [];
-  if (device === undefined || inode === undefined || treeDigest === undefined) return undefined;
-  return { device: BigInt(device), inode: BigInt(inode), treeDigest: Buffer.from(treeDigest, 'hex') };
+  if (match === null) return undefined;
+  const [, device = '', inode = '', treeDigest = '', manifestDigest = ''] = match;
+  return {
+    device: BigInt(device),
+    inode: BigInt(inode),
+    treeDigest: Buffer.from(treeDigest, 'hex'),
+    manifestDigest: Buffer.from(manifestDigest, 'hex'),
+  };
 }
 
 /** Removes a note; that there is none is no error. Throws SystemError. */
 export function removeNote(directory: number, name: Uint8Array): void {
   const result = unlinkat(directory, name);
   if (result !== -errnos.ENOENT) check(result, 'unlinkat', () => Buffer.from(name).toString('latin1'));
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
 }

@@ -35,7 +35,7 @@ export function isStagingName(name: Uint8Array): boolean {
 
 /** What copies have left, out of the names in a directory: one name for each copy, in their order. */
 export function stagingNames(names: readonly Uint8Array[]): Uint8Array[] {
-  const sorted = names.filter(isStagingName).sort(Buffer.compare);
+  const sorted = names.filter(isStagingName).sort((one, other) => Buffer.compare(one, other));
   return sorted.filter(
     (name, index) => index === 0 || !Buffer.from(directoryOf(name)).equals(sorted[index - 1] ?? name),
   );

@@ -39,6 +39,7 @@ export class Staging implements Disposable {
   readonly #job: StagingJob;
   readonly #journal: JournalFile;
   readonly #lock: Disposable;
+  #manifestDigest: Uint8Array | undefined;
   #published: PublishedCopy | undefined;
 
   private constructor(held: Held, targetDescriptor: number, directory: string, job: StagingJob) {
@@ -74,11 +75,13 @@ export class Staging implements Disposable {
 
   /** Starts a new journal in place of an old one, with the units that are known to be good. One atomic step. */
   begin(tree: { manifest: Manifest; layout: Layout; have: HaveSet }): void {
+    this.#manifestDigest = tree.manifest.digest;
     this.#journal.begin({ formatVersion: stagingFormatVersion, ...this.#job }, tree);
   }
 
   /** Goes on with the journal that is there, from its last whole record. */
   resume(earlier: EarlierCopy): void {
+    this.#manifestDigest = earlier.manifest.digest;
     this.#journal.resume(earlier.endBytes);
   }
 
@@ -93,9 +96,11 @@ export class Staging implements Disposable {
    */
   async publish(treeDigest: Uint8Array, pool: WorkerPool): Promise<void> {
     const staged = tryStatAt(this.descriptor, stagedTreeName);
-    if (typeof staged === 'number') throw new Error('T6: only a staged copy is published');
-    const published = { device: staged.device, inode: staged.inode, treeDigest };
-    this.#journal.append({ type: 'commit', ...published });
+    const manifestDigest = this.#manifestDigest;
+    if (typeof staged === 'number' || manifestDigest === undefined)
+      throw new Error('T6: only a staged copy is published');
+    const { device, inode } = staged;
+    this.#journal.append({ type: 'commit', device, inode, treeDigest });
     await pool.run({ kind: 'sync', descriptor: this.#journal.descriptor, scope: 'file' });
     const { targetDescriptor: parentDescriptor } = this;
     try {
@@ -103,7 +108,7 @@ export class Staging implements Disposable {
     } catch (error) {
       throw error instanceof SystemError && error.errno === errnos.EEXIST ? this.#taken(error) : error;
     }
-    this.#published = published;
+    this.#published = { device, inode, treeDigest, manifestDigest };
     // At once: others may still be fed from it.
     await pool.runOnAll({ kind: 'relocate', parentDescriptor, rootName: this.#job.name });
     for (const descriptor of [this.descriptor, this.targetDescriptor]) {
@@ -119,12 +124,12 @@ export class Staging implements Disposable {
     });
   }
 
-  /** The digest of the copy if an earlier run had published it and was stopped before it could clean up. */
-  publishedEarlier(): Uint8Array | undefined {
+  /** The copy, if an earlier run had published it and was stopped before it could clean up. */
+  publishedEarlier(): PublishedCopy | undefined {
     this.#published = findPublished(this.targetDescriptor, this.#job, this.earlier);
     // A note of a copy that somebody has moved away since says nothing of the next one.
     if (this.#published === undefined) removeNote(this.targetDescriptor, noteName(this.#job));
-    return this.#published?.treeDigest;
+    return this.#published;
   }
 
   /** Removes what a published copy has left besides itself. Up to the last step, the next run finds that it is published. */
@@ -227,7 +232,10 @@ async function holdStaging(target: number, name: Uint8Array, directory: string, 
 /** What is published, by the note or else the journal, if it still has the final name. */
 function findPublished(target: number, job: StagingJob, earlier: EarlierCopy | undefined): PublishedCopy | undefined {
   const final = tryStatAt(target, job.name);
-  return [readNote(target, noteName(job)), earlier?.commit].find((said) => said !== undefined && isSame(final, said));
+  const said = readNote(target, noteName(job));
+  if (said !== undefined && isSame(final, said)) return said;
+  if (earlier?.commit === undefined || !isSame(final, earlier.commit)) return undefined;
+  return { ...earlier.commit, manifestDigest: earlier.manifest.digest };
 }
 
 function claimedBytes({ claimed, layout }: EarlierCopy): number {
