@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { CopyEvent } from '@batondb/copy/events';
 import { stagingName } from '@batondb/core/transfer/staging-names';
 import { hostPath } from '@batondb/testbed/checkout';
+import { fingerprintDirectory } from '@batondb/testbed/compare';
+import { mustRun } from '@batondb/testbed/processes';
 import { Random, seedOfRun } from '@batondb/testbed/random';
 import { type BatonResult, runBaton } from '@batondb/testbed/run-baton';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
 import { makeLargeFiles } from '@batondb/testbed/trees';
-import { assertExit, isSoak } from './copy-on-bed.ts';
+import { assertExit, assertIdentical, isSoak } from './copy-on-bed.ts';
 import { TargetDirectory } from './copy-remains.ts';
 
 // A target's agent is killed at one system call after the other. `--ssh` names a script that runs it under strace, on this
@@ -37,13 +39,13 @@ const writingCalls: readonly string[] = [
 ];
 
 /** From the commit record to the removal of the last trace. */
-function publishingSteps(target: TargetDirectory, source: string): Kill[] {
+function publishingSteps(target: string, source: string): Kill[] {
   const staging = stagingName({ source, name: Buffer.from('source') }).toString();
   const note = staging.replace('partial', 'published');
   return [
-    { call: 'fsync', nth: 1, path: join(target.path, staging, 'journal') },
+    { call: 'fsync', nth: 1, path: join(target, staging, 'journal') },
     { call: 'renameat2', nth: 1, path: 'tree' },
-    { call: 'fsync', nth: 1, path: target.path },
+    { call: 'fsync', nth: 1, path: target },
     { call: 'symlinkat', nth: 1, path: note },
     { call: 'unlinkat', nth: 1, path: 'journal' },
     { call: 'unlinkat', nth: 1, path: staging },
@@ -112,25 +114,57 @@ const sources = [
   ['file', makeFile],
 ] as const;
 
+/** A source that has been read once: that sets access times, and then the source stays what it is. */
+async function makeSource(sandbox: Sandbox, make: (path: string) => void): Promise<string> {
+  const source = sandbox.join('source');
+  make(source);
+  await fingerprintDirectory(source);
+  return source;
+}
+
 for (const [kind, make] of sources) {
   // Proves (T6): at every step of publishing the final name is free or has the whole copy, and the same command ends with
   // success and with that very copy.
   test(`killed at each step of publishing a ${kind}`, async () => {
     await using sandbox = makeSandbox();
-    const source = sandbox.join('source');
-    make(source);
+    const source = await makeSource(sandbox, make);
     for (let step = 0; step < 7; step++) {
-      const choose = (target: TargetDirectory): Kill => publishingSteps(target, source)[step] as Kill;
+      const choose = (target: TargetDirectory): Kill => publishingSteps(target.path, source)[step] as Kill;
       assert.ok(await tryKill(sandbox, source, choose), `step ${step} was never reached`);
     }
   });
 }
 
+// Proves (T6): a copy that was complete when its agent was killed is not passed off as one of the source that has changed since.
+test('the source changes after a copy was published', async () => {
+  await using sandbox = makeSandbox();
+  const source = await makeSource(sandbox, makeTree);
+  const expected = sandbox.join('expected');
+  await mustRun(['cp', '-a', source, expected]);
+  for (const step of [2, 3, 4, 5, 6]) {
+    const target = sandbox.join(`target-${step}`);
+    mkdirSync(target);
+    const kill = publishingSteps(target, source)[step];
+    const run = (shell: string): Promise<BatonResult<CopyEvent>> =>
+      runBaton<CopyEvent>(['copy', source, `there:${target}`, '--ssh', shell]);
+    assertExit(await run(makeRemoteShell(sandbox, kill)), 50);
+    writeFileSync(join(source, 'directory', 'file'), 'changed');
+    const rerun = await run(makeRemoteShell(sandbox, undefined));
+    assertExit(rerun, 40);
+    assert.match(
+      rerun.stdout,
+      /"code":"EXISTS","message":"[^"]* was completed by an earlier run, and the source is not/,
+    );
+    await assertIdentical(expected, join(target, 'source'));
+    assert.deepEqual(readdirSync(target), ['source'], 'nothing but the copy is left');
+    await mustRun(['cp', '-a', join(expected, 'directory', 'file'), join(source, 'directory', 'file')]);
+  }
+});
+
 // Proves: whichever call of a target that writes was its last, the same command completes the copy.
 test('killed at each call that writes', async (t) => {
   await using sandbox = makeSandbox();
-  const source = sandbox.join('source');
-  makeTree(source);
+  const source = await makeSource(sandbox, makeTree);
   const seed = seedOfRun();
   const random = new Random(seed).fork('calls');
   const calls = isSoak ? writingCalls : [random.pick(writingCalls), random.pick(writingCalls)];
