@@ -64,7 +64,7 @@ test('what abandoned copies left, here and elsewhere', async () => {
   await abandon(bed, 'tree', directory);
   await abandon(bed, 'other', directory);
   // A copy that was killed in its last step leaves this.
-  symlinkSync(`1 2 ${'a'.repeat(64)}`, join(directory, '.baton-fedcba9876543210.published'));
+  symlinkSync(`1 2 ${'a'.repeat(64)} ${'b'.repeat(64)}`, join(directory, '.baton-fedcba9876543210.published'));
   const before = await fingerprintDirectory(directory);
 
   const listed = await clean(bed, '--dry-run', `b:${directory}`);

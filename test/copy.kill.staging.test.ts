@@ -163,17 +163,23 @@ test('a staging directory that is not ours', async () => {
 /** The text by which a note says that a thing is the published copy. */
 function noteFor(path: string): string {
   const { dev, ino } = statSync(path, { bigint: true });
-  return `${dev} ${ino} ${'1'.repeat(64)}`;
+  return `${dev} ${ino} ${'1'.repeat(64)} ${'2'.repeat(64)}`;
 }
 
 // Proves (T6): that a copy is published is only believed if we said it ourselves, of the very thing that has the name.
 test('a note that lies', async () => {
   const note = staging.replace('partial', 'published');
-  const [foreign, stale] = [sandbox.join('foreign'), sandbox.join('stale')];
-  for (const path of [foreign, stale]) mkdirSync(join(path, 'source'), { recursive: true });
+  const [foreign, stale, ours] = [sandbox.join('foreign'), sandbox.join('stale'), sandbox.join('ours')];
+  for (const path of [foreign, stale, ours]) mkdirSync(join(path, 'source'), { recursive: true });
   symlinkSync(noteFor(join(foreign, 'source')), join(foreign, note));
   lchownSync(join(foreign, note), 12_345, 0);
   await assertRefused(foreign, 'EXISTS', /exists already/);
+  // The same, made by us, is believed: it says that the copy is of another manifest.
+  symlinkSync(noteFor(join(ours, 'source')), join(ours, note));
+  const believed = await copyTo(ours);
+  assertExit(believed, 40);
+  assert.match(believed.stdout, /was completed by an earlier run/);
+  assert.deepEqual(readdirSync(ours), ['source']);
   symlinkSync(noteFor(stale), join(stale, note));
   await assertRefused(stale, 'EXISTS', /exists already/);
   renameSync(join(stale, 'source'), sandbox.join('moved away'));
