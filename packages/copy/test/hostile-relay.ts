@@ -1,10 +1,11 @@
-import { encodeUnit, openUnit } from '@batondb/core/transfer/unit-codec';
 import { StagedTree } from '@batondb/core/transfer/staged-tree';
+import { encodeUnit, openUnit } from '@batondb/core/transfer/unit-codec';
 import { SharedUnit } from '@batondb/core/transport/unit-buffers';
 import { runAgent } from '../src/agent/main.ts';
 
 // An agent gone bad: what it passes on is not what it received, with digests that fit.
 
+// oxlint-disable-next-line typescript/unbound-method -- called with its this below
 const { watch } = StagedTree.prototype;
 StagedTree.prototype.watch = function (this: StagedTree, listener) {
   return watch.call(this, (unit, message) => listener(unit, altered(unit, message)));
