@@ -11,11 +11,13 @@ const root = resolve(import.meta.dirname, '..');
 const bundledPackage = `node-${process.platform}-${process.arch}`;
 
 const entry = `import { readFileSync } from 'node:fs';
+const cmdline = readFileSync('/proc/self/cmdline', 'latin1').split('\\0').slice(0, -1);
 const told: Record<string, unknown> = {
   pid: process.pid,
   version: process.version,
   flags: process.execArgv,
-  cmdline: readFileSync('/proc/self/cmdline', 'latin1').split('\\0').slice(0, -1),
+  main: process.argv[1],
+  args: cmdline.slice(1 + process.execArgv.length + 1),
   cache: process.env.NODE_COMPILE_CACHE,
 };
 console.log(JSON.stringify(told));
@@ -26,7 +28,9 @@ type Told = {
   readonly pid: number;
   readonly version: string;
   readonly flags: string[];
-  readonly cmdline: string[];
+  readonly main: string;
+  /** What follows the entry on the command line, each byte a character. */
+  readonly args: string[];
   readonly cache?: string;
 };
 
@@ -112,7 +116,7 @@ for (const way of ['process.execve', 'execve of the C library'] as const) {
       '--expose-gc',
     ]);
     assert.deepEqual(
-      told.cmdline.slice(4).map(bytes),
+      told.args.map(bytes),
       ['copy', '', 'a b', '--as=ü', '--', '-x'].map((text) => Buffer.from(text)),
     );
     assert.equal(await end(7), 7);
@@ -142,7 +146,7 @@ test('arguments that are no UTF-8 arrive as the bytes they are', async (t) => {
   const script = `#!/bin/sh\nexec ${directory}/baton "$(printf 'a\\377b')" plain "$(printf '\\303\\050')"\n`;
   writeFileSync(join(odd, 'baton'), script, { mode: 0o755 });
   const { told, end } = await start(odd, [], { HOME: join(directory, 'home') });
-  assert.deepEqual(told.cmdline.slice(4), ['a\xffb', 'plain', '\xc3(']);
+  assert.deepEqual(told.args, ['a\xffb', 'plain', '\xc3(']);
   assert.equal(await end(0), 0);
 });
 
@@ -177,7 +181,7 @@ test('without an entry it says what to run, and exits 69', async (t) => {
 test('a build without sources is run', async (t) => {
   const directory = checkout(t, [], 'dist/main.js');
   const { told, end } = await start(directory, []);
-  assert.match(told.cmdline[3] ?? '', /dist\/main\.js$/);
+  assert.match(told.main, /dist\/main\.js$/);
   assert.equal(await end(0), 0);
 });
 

@@ -29,7 +29,8 @@ export const hostLink = 'eth0';
 export function planNetwork(id: string, names: readonly string[], linkMbit: number | undefined): NetworkPlan {
   const digits = id.slice(-4);
   const ipv4 = `10.${Number.parseInt(digits.slice(0, 2), 16)}.${Number.parseInt(digits.slice(2), 16)}`;
-  const ipv6 = `fd42:ba70:${digits}:`;
+  // As the kernel writes it: without leading zeros.
+  const ipv6 = `fd42:ba70:${Number.parseInt(digits, 16).toString(16)}:`;
   return {
     switchNamespace: `${id}-switch`,
     rootLink: id,
