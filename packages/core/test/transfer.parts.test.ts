@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
+import { Processors } from '../src/process/processors.ts';
 import type { PieceChange } from '../src/protocol/changes.ts';
 import { decodeHave, encodeHave } from '../src/protocol/messages.ts';
 import { CompressionChoice } from '../src/transfer/compression-choice.ts';
@@ -156,17 +157,50 @@ test('the rate limit waits, and stops waiting when it is told to', async () => {
   await assert.rejects(waiting, { name: 'AbortError' });
 });
 
-// Proves: `auto` compresses while the link is slow, stops when the link is fast, and comes back; what was asked for is kept.
+// Proves: `auto` compresses while the link is what is slow, stops when the processors are, and comes back; what was asked for is kept.
 test('compression follows what the sender finds', () => {
-  const auto = new CompressionChoice({ mode: 'auto' });
+  let nowMs = 0;
+  let idleShare = 0;
+  const surroundings = { now: () => nowMs, idleShare: () => idleShare };
+  const auto = new CompressionChoice({ mode: 'auto' }, surroundings);
+  const sendAt = (mebibytesPerSecond: number): void => {
+    nowMs += 1000;
+    auto.sent(mebibytesPerSecond * 1024 * 1024);
+  };
   assert.equal(auto.current().mode, 'auto', 'the first units are compressed');
   for (let unit = 0; unit < 32; unit++) auto.observe(false);
   assert.equal(auto.current().mode, 'none', 'who waits for units has no processor to spare');
   for (let unit = 0; unit < 32; unit++) auto.observe(true);
   assert.equal(auto.current().mode, 'auto');
+  sendAt(200);
+  assert.equal(auto.current().mode, 'none', 'a link that takes much, and busy processors');
+  idleShare = 0.5;
+  assert.equal(auto.current().mode, 'auto', 'a link that takes much, and idle processors');
+  idleShare = 0;
+  sendAt(12);
+  assert.equal(auto.current().mode, 'auto', 'a slow link, and busy processors');
   for (const wanted of [{ mode: 'none' }, { mode: 'zstd', level: 3 }] as const) {
-    const choice = new CompressionChoice(wanted);
+    const choice = new CompressionChoice(wanted, surroundings);
     for (let unit = 0; unit < 100; unit++) choice.observe(unit % 2 === 0);
     assert.deepEqual(choice.current(), wanted);
   }
+});
+
+// Proves: the idle share is that of the time between two looks, which are not closer together than the kernel counts.
+test('how idle the processors are', () => {
+  let nowMs = 0;
+  let times = { idle: 1000, all: 4000 };
+  const processors = new Processors(
+    () => times,
+    () => nowMs,
+  );
+  assert.equal(processors.idleShare(), 1, 'nothing is known yet');
+  times = { idle: 1100, all: 5000 };
+  nowMs = 400;
+  assert.equal(processors.idleShare(), 1);
+  nowMs = 600;
+  assert.equal(processors.idleShare(), 0.1);
+  nowMs = 2000;
+  assert.equal(processors.idleShare(), 0.1, 'counters that stand still say nothing');
+  assert.ok(new Processors().idleShare() <= 1);
 });

@@ -32,6 +32,7 @@ export const flags = {
   LOCK_UN: 8,
   FADV_SEQUENTIAL: 2,
   FADV_DONTNEED: 4,
+  SYNC_FILE_RANGE_WRITE: 2,
   FALLOC_KEEP_SIZE_PUNCH_HOLE: 3,
 } as const;
 

@@ -43,6 +43,7 @@ const prototypes = {
   fallocate: 'int fallocate(int, int, int64_t, int64_t)',
   fsync: 'int fsync(int)',
   syncfs: 'int syncfs(int)',
+  sync_file_range: 'int sync_file_range(int, int64_t, int64_t, uint)',
   flock: 'int flock(int, int)',
   posix_fadvise: 'int posix_fadvise(int, int64_t, int64_t, int)',
   fstatfs: 'int fstatfs(int, void *)',
@@ -234,6 +235,10 @@ export function fsync(fd: number): number {
 }
 export function syncfs(fd: number): number {
   return settle(libc().syncfs(fd));
+}
+/** Has the kernel start writing a range to the disk; waits for nothing but room in the disk's queue. */
+export function startWriteback(fd: number, offset: number, length: number): number {
+  return settle(libc().sync_file_range(fd, offset, length, flags.SYNC_FILE_RANGE_WRITE));
 }
 export function flock(fd: number, operation: number): number {
   return settle(libc().flock(fd, operation));

@@ -4,7 +4,18 @@ import type { EntryTable } from '../protocol/entry-table.ts';
 import { DescriptorCache } from './descriptor-cache.ts';
 import { type DirectoryHandles, entryPath } from './directories.ts';
 import { type FinishOptions, finishTree } from './finish.ts';
-import { check, close, errnos, flags, ftruncate, mkdirat, openat, pwrite, SystemError } from './libc.ts';
+import {
+  check,
+  close,
+  errnos,
+  flags,
+  ftruncate,
+  mkdirat,
+  openat,
+  pwrite,
+  SystemError,
+  startWriteback,
+} from './libc.ts';
 import { applyMetadata, descriptorTarget } from './metadata.ts';
 import type { NotKept } from './not-kept.ts';
 import { chmodAt } from './open.ts';
@@ -17,6 +28,12 @@ export type { FinishOptions } from './finish.ts';
 export type { NotKept } from './not-kept.ts';
 
 // Writes a staged tree: directories, then content in any order and from several threads, then everything else.
+
+/**
+ * Pieces of this length go to the disk at once, while others are still on their way. Left to the kernel, most of a copy would wait
+ * for the sync at its end, and a host that others use would stall under it. Smaller pieces cost more calls than they save.
+ */
+const writebackBytesMin = 256 * 1024;
 
 /** `existingBytes`: below this the file may have held something when it was opened. */
 type OpenFile = { readonly existingBytes: number };
@@ -90,6 +107,8 @@ export class TreeWriter implements Disposable {
       kept === undefined ? this.#openForPieces(entryIndex, entry, path) : { fd: kept.fd, ...kept.state };
     if (entry.extents === undefined) check(pwrite(fd, content, offset), 'pwrite', path);
     else writeSparse(fd, offset, content, existingBytes, path);
+    // Only a hint: what cannot be written to the disk shows at the sync.
+    if (content.length >= writebackBytesMin) startWriteback(fd, offset, content.length);
   }
 
   /** Removes what is staged of an entry, because it is not what the source has any more. Throws SystemError. */

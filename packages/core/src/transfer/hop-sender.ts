@@ -67,11 +67,13 @@ type Feed = {
 
 async function feed(supply: UnitSupply, options: HopOptions, { first, open, either, work }: Feed): Promise<Uint8Array> {
   await sendManifest(supply, first.link, first.wanted);
-  using outbox = new Outbox(supply, new CompressionChoice(options.compression), options.readsMax);
+  const choice = new CompressionChoice(options.compression);
+  using outbox = new Outbox(supply, choice, options.readsMax);
   await receiveHave(supply, outbox, first.link);
   const others = await Promise.all(Array.from({ length: options.streams - 1 }, (_, index) => open(index + 1)));
   for (const { link } of others) work.push(link.keepAlive(either), readUntilRefused(link));
-  for (const { link } of [first, ...others]) work.push(pump(outbox, link, options.rateLimit, either));
+  for (const { link } of [first, ...others])
+    work.push(pump({ outbox, choice, rateLimit: options.rateLimit }, link, either));
   return await Promise.race([readUntilComplete(first.link), failureOf(work)]);
 }
 
@@ -117,11 +119,14 @@ async function receiveHave(supply: UnitSupply, outbox: Outbox, link: Link): Prom
   }
 }
 
-async function pump(outbox: Outbox, link: Link, rateLimit: RateLimit | undefined, signal: AbortSignal): Promise<never> {
+type Pumped = { readonly outbox: Outbox; readonly choice: CompressionChoice } & Pick<HopOptions, 'rateLimit'>;
+
+async function pump({ outbox, choice, rateLimit }: Pumped, link: Link, signal: AbortSignal): Promise<never> {
   for (;;) {
     const { message } = await outbox.take(signal);
     await rateLimit?.take(message.payload.byteLength, signal);
     await link.write(frameTypes.unit, message.payload);
+    choice.sent(message.payload.byteLength);
     message.release();
   }
 }

@@ -32,7 +32,7 @@ export class JobRunner {
   #tree: OpenTree | undefined;
   /** Every unit is read into the same memory: it is hashed and encoded before the next one is. */
   readonly #scratch = new Uint8Array(limits.unitBytes);
-  readonly #garbage = new GarbageLimit();
+  readonly #garbage = new GarbageLimit('major', 8 * 1024 * 1024);
 
   /** Does one job. Throws BatonErrors for the world's failures. */
   run(job: Job): Outcome {
