@@ -1,5 +1,6 @@
-import { type CleanResult, clean, copy, formatEndpoint } from '@batondb/copy';
+import { type CleanResult, clean, copy } from '@batondb/copy';
 import { BatonError, toErrorRecord } from '@batondb/core/errors';
+import { quoteWord } from '@batondb/core/text/words';
 import type { Request } from './command-line.ts';
 import { exitCodes } from './exit-codes.ts';
 import { bugLines } from './failure.ts';
@@ -10,7 +11,6 @@ import { cleanLines } from './render/clean.ts';
 import { jsonLine } from './render/json.ts';
 import { makeRenderer } from './render/renderer.ts';
 import { printableText, printableValue } from './render/style.ts';
-import { rerunCommandLine } from './rerun.ts';
 
 /** What a command runs with. */
 export type Context = {
@@ -28,12 +28,9 @@ export async function runCopy(request: Request & { kind: 'copy' }, context: Cont
   const renderer = makeRenderer(request.view, stdout, stderr, environment);
   let outcome: Outcome = outcomeAtStart;
   let thrown: { readonly error: unknown } | undefined;
-  const done = new Set<string>();
   try {
     for await (const event of copy(request.plan, request.options, interruption.signal)) {
       outcome = withEvent(outcome, event);
-      if (event.type === 'target-done') done.add(event.result.target);
-      if (event.type === 'target-failed') done.delete(event.result.target);
       await renderer.event(event);
     }
   } catch (error) {
@@ -53,8 +50,7 @@ export async function runCopy(request: Request & { kind: 'copy' }, context: Cont
     if (isBug(thrown.error)) await stderr.writeLines(bugLines(thrown.error));
   }
   if (outcome.canRerun) {
-    const targets = request.plan.targets.map(formatEndpoint);
-    await renderer.rerun(printableText(rerunCommandLine(context.words, targets, done)));
+    await renderer.rerun(printableText(['baton', ...context.words.map(quoteWord)].join(' ')));
   }
   await renderer.close();
   return outcome.exitCode;

@@ -1,12 +1,12 @@
 import { BatonError } from '@batondb/core/errors';
 import { EventQueue } from './coordinator/event-queue.ts';
-import { checkPlan, PreflightRun, type Ready } from './coordinator/preflight.ts';
+import { PreflightRun, type Ready } from './coordinator/preflight.ts';
 import type { AgentSession } from './coordinator/session.ts';
 import { TransferRun } from './coordinator/transfer-run.ts';
 import { formatHost } from './endpoint.ts';
 import type { CopyEvent, Finding, Hop, PlanSummary } from './events.ts';
 import { type CopyOptions, defaultOptions } from './options.ts';
-import { type CopyPlan, type ResolvedPlan, resolvePlan } from './plan.ts';
+import { type CopyPlan, checkPlan, type ResolvedPlan, resolvePlan } from './plan.ts';
 
 /**
  * Copies a file or directory tree from one host to one or many, and tells how it goes.

@@ -1,5 +1,6 @@
 import { BatonError } from '@batondb/core/errors';
 import { isSafeName, printable } from '@batondb/core/files/names';
+import { limits } from '@batondb/core/limits';
 import { textToBytes } from '@batondb/core/text/bytes';
 import { type Endpoint, formatEndpoint, nameOfCopy } from './endpoint.ts';
 
@@ -30,4 +31,18 @@ export function resolvePlan(plan: CopyPlan, as: string | undefined): ResolvedPla
     });
   }
   return { ...plan, sourceText, name };
+}
+
+/** Refuses plans that no host has to be asked about. */
+export function checkPlan(plan: CopyPlan): void {
+  if (plan.targets.length === 0) throw new BatonError('USAGE', 'there is no target');
+  if (plan.targets.length > limits.hostsMax) {
+    throw new BatonError('LIMIT', `${plan.targets.length} targets are named; the limit is ${limits.hostsMax}`);
+  }
+  const seen = new Set<string>();
+  for (const target of plan.targets) {
+    const name = formatEndpoint(target);
+    if (seen.has(name)) throw new BatonError('USAGE', `the target ${name} is named twice`);
+    seen.add(name);
+  }
 }

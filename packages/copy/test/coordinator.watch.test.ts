@@ -3,14 +3,15 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { candidateAddresses } from '../src/coordinator/addresses.ts';
 import { EventQueue } from '../src/coordinator/event-queue.ts';
-import { checkPlan, type ReadyTarget } from '../src/coordinator/preflight.ts';
+import { HeadTrial } from '../src/coordinator/head-trial.ts';
+import type { ReadyTarget } from '../src/coordinator/preflight.ts';
 import { RateMeter } from '../src/coordinator/rate-meter.ts';
 import type { AgentSession } from '../src/coordinator/session.ts';
 import { TargetState } from '../src/coordinator/target-state.ts';
 import { judge } from '../src/coordinator/watch.ts';
 import { parseEndpoint } from '../src/endpoint.ts';
 import type { TargetPhase } from '../src/events.ts';
-import { resolvePlan } from '../src/plan.ts';
+import { checkPlan, resolvePlan } from '../src/plan.ts';
 import { runs } from './property.ts';
 
 const mebibyte = 1024 * 1024;
@@ -82,6 +83,31 @@ test('who holds up others', () => {
   state.hasLagged = false;
   state.rate = meterOf(90 * mebibyte);
   assert.deepEqual(verdicts(true), Array(7).fill('fine'), 'it is about as fast');
+});
+
+// Proves: the head of a chain gives up its place once, when the copy goes on for long and no limit explains its rate; a head that
+// is slower than the one before it gives it up too, and that is the end of it.
+test('who goes first', () => {
+  const slow = stateOf('receiving', 100 * mebibyte);
+  slow.rate = meterOf(10 * mebibyte);
+  const seconds = (trial: HeadTrial, head: TargetState | undefined, from: number, limit?: number): number[] =>
+    Array.from({ length: 30 }, (_, index) => from + index).filter((second) =>
+      trial.shouldStepBack(head, limit, startMs + second * 1000),
+    );
+  assert.deepEqual(seconds(new HeadTrial(), undefined, 0), []);
+  assert.deepEqual(seconds(new HeadTrial(), slow, 0, 10 * mebibyte), [], 'the limit is what holds it up');
+  const soon = stateOf('receiving', totalBytes - 200 * mebibyte);
+  soon.rate = meterOf(10 * mebibyte);
+  assert.deepEqual(seconds(new HeadTrial(), soon, 0), [], 'it is soon done');
+  const trial = new HeadTrial();
+  assert.deepEqual(seconds(trial, slow, 0), [8], 'once');
+  const slower = stateOf('receiving', 100 * mebibyte);
+  slower.rate = meterOf(5 * mebibyte);
+  const again = new HeadTrial();
+  const rest = (head: TargetState): boolean[] =>
+    [10, 17, 18, 30, 60].map((second) => again.shouldStepBack(head, undefined, startMs + second * 1000));
+  for (let second = 0; second < 9; second++) again.shouldStepBack(slow, undefined, startMs + second * 1000);
+  assert.deepEqual(rest(slower), [false, false, true, false, false]);
 });
 
 // Proves: who has all is not watched, whatever it does with it.

@@ -137,7 +137,8 @@ export async function openTarget(
       await pool.run({ kind: 'finish', applyAllFiles: true, omit: tree.lostEntries() });
       const digest = digestOf(tree);
       await staging.publish(digest, pool);
-      await staging.remove(pool);
+      await staging.replaceByNote(pool);
+      staging.conclude();
       return digest;
     },
     async [Symbol.asyncDispose]() {

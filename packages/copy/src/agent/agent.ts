@@ -64,6 +64,7 @@ export class Agent implements AsyncDisposable {
       send: async (params) => this.#send(params),
       sourceDigest: async () => this.#sourceRole().digest(),
       verifySource: () => this.#sourceRole().verify(this.#signal),
+      conclude: async () => this.#conclude(),
       clean: async ({ directory, dryRun }) => ({
         found: await cleanDirectory(fromBase64(directory), dryRun, this.#workers()),
       }),
@@ -155,6 +156,11 @@ export class Agent implements AsyncDisposable {
 
   #expect(epoch: number): RequestResult<'expect'> {
     this.#targetRole().expect(epoch);
+    return {};
+  }
+
+  #conclude(): RequestResult<'conclude'> {
+    this.#targetRole().conclude();
     return {};
   }
 

@@ -60,14 +60,15 @@ export class TargetRole implements Disposable {
     this.#timer = setInterval(() => this.#tell(), progressMs);
   }
 
-  /** Takes or makes the staging directory. When an earlier run had published the copy already, only its leftovers are removed. */
+  /** Takes or makes the staging directory. What an earlier run had published already is done at once. */
   static async open(options: TargetOptions): Promise<TargetRole> {
     const staging = await Staging.open(options.directory, options.job, options.pool);
     const role = new TargetRole(options, staging);
     const published = staging.publishedEarlier();
     if (published === undefined) return role;
-    await staging.remove(options.pool);
+    await staging.replaceByNote(options.pool);
     if (Buffer.compare(published.manifestDigest, options.manifestDigest) !== 0) {
+      staging.conclude();
       role[Symbol.dispose]();
       throw outdated(options);
     }
@@ -80,6 +81,12 @@ export class TargetRole implements Disposable {
   expect(epoch: number): void {
     this.epoch = epoch;
     this.receiver.dropOlderThan(epoch);
+  }
+
+  /** Removes the last trace of how the copy was made. */
+  conclude(): void {
+    if (this.#phase !== 'done') throw new BatonError('PROTOCOL', `a copy that is ${this.#phase} cannot be concluded`);
+    this.#staging.conclude();
   }
 
   [Symbol.dispose](): void {
@@ -133,7 +140,7 @@ export class TargetRole implements Disposable {
     await sync();
     const digest = await this.#complete(tree);
     await this.#staging.publish(digest, pool);
-    await this.#staging.remove(pool);
+    await this.#staging.replaceByNote(pool);
     this.#end('done');
     report({ type: 'done', treeDigest: toHex(digest) });
   }

@@ -86,7 +86,7 @@ export type Requests = {
       readonly finalPath: string;
       /** What an earlier run claims to have received. */
       readonly resumedBytes: number;
-      /** An earlier run has published the copy and was stopped before it could clean up. */
+      /** An earlier run of the same job has published the copy. */
       readonly published: boolean;
       readonly space?: Space;
     };
@@ -141,6 +141,8 @@ export type Requests = {
   readonly verifySource: { readonly params: Nothing; readonly result: { readonly treeDigest: string } };
   /** The digest over what the source sent in this run; none when a receiver was not sent everything. */
   readonly sourceDigest: { readonly params: Nothing; readonly result: { readonly treeDigest?: string } };
+  /** The whole job is done: no run will ask again whether this copy is. */
+  readonly conclude: { readonly params: Nothing; readonly result: Nothing };
   /** Lists, and unless `dryRun` removes, what abandoned copies left in a directory. */
   readonly clean: {
     readonly params: { readonly directory: string; readonly dryRun: boolean };

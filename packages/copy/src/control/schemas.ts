@@ -81,6 +81,7 @@ const params: { readonly [N in RequestName]: z.ZodType<RequestParams<N>> } = {
   }),
   verifySource: nothing,
   sourceDigest: nothing,
+  conclude: nothing,
   clean: z.object({ directory: base64, dryRun: z.boolean() }),
 };
 
@@ -117,6 +118,7 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
   send: nothing,
   verifySource: z.object({ treeDigest: hexDigest }),
   sourceDigest: z.object({ treeDigest: z.exactOptional(hexDigest) }),
+  conclude: nothing,
   clean: z.object({ found: z.array(abandoned) }),
 };
 

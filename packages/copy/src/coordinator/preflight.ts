@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { BatonError, type ErrorRecord, toErrorRecord } from '@batondb/core/errors';
-import { limits } from '@batondb/core/limits';
 import { chooseVersion } from '@batondb/core/protocol/versions';
-import { formatBytes, formatCount } from '@batondb/core/text/format';
+import { formatCount } from '@batondb/core/text/format';
 import { toBase64 } from '../bytes.ts';
 import { controlVersions, type RequestResult } from '../control/messages.ts';
 import { formatEndpoint, formatHost } from '../endpoint.ts';
 import type { Finding } from '../events.ts';
 import type { CopyOptions } from '../options.ts';
-import type { CopyPlan, ResolvedPlan } from '../plan.ts';
+import type { ResolvedPlan } from '../plan.ts';
 import { candidateAddresses } from './addresses.ts';
 import { AgentSession } from './session.ts';
+import { checkSpace, type Inspected } from './space-check.ts';
 
 // Everything that can be known before a byte moves, on all hosts at once. No finding hides another.
 
@@ -44,13 +44,8 @@ export type Preflight = {
   readonly scan: Scan | undefined;
 };
 
-type Inspected = Pick<ReadyTarget, 'number' | 'session' | 'inspection'>;
-
 /** Stands for a member whose host did not answer: no certificate has this fingerprint. */
 const nobody = '0'.repeat(64);
-
-/** Rounding of files to blocks, on average half a block of 4 KiB a file. */
-const blockLossBytes = 2048;
 
 /** Starts all agents, into `sessions`, and collects every finding. */
 export class PreflightRun {
@@ -59,8 +54,8 @@ export class PreflightRun {
   readonly #sessions: AgentSession[];
   readonly #signal: AbortSignal;
   readonly #findings: Finding[] = [];
-  /** Target directories that could be looked at, in the order of their numbers. */
-  readonly #inspected: Inspected[] = [];
+  /** Target directories that could be looked at, by number. */
+  readonly #inspected = new Map<number, Inspected>();
 
   constructor(plan: ResolvedPlan, options: CopyOptions, sessions: AgentSession[], signal: AbortSignal) {
     this.#plan = plan;
@@ -82,7 +77,11 @@ export class PreflightRun {
     );
     const [scanned, ...looked] = await Promise.all([scanning, ...looking]);
     const present = looked.filter((target) => target !== undefined);
-    if (scanned !== undefined) this.#checkSpace(scanned.scan);
+    if (scanned !== undefined) {
+      // In the order of the plan, so that the same plan gives the same words.
+      const inspected = [...this.#inspected].sort(([a], [b]) => a - b).map(([, target]) => target);
+      for (const { host, error } of checkSpace(scanned.scan, inspected)) this.#find(host, error);
+    }
     const { ordered, reached } = await this.#connect(scanned?.session, present);
     if (scanned === undefined || this.#hasError())
       return { findings: this.#findings, ready: undefined, scan: scanned?.scan };
@@ -135,52 +134,10 @@ export class PreflightRun {
       this.#onHost(host, () => session.request('listen', { port, ...(bind === undefined ? {} : { bind }) })),
     ]);
     for (const error of inspection?.findings ?? []) this.#find(host, error);
-    if (inspection !== undefined) this.#inspected.push({ number, session, inspection });
+    const { bootId } = session.greeting;
+    if (inspection !== undefined) this.#inspected.set(number, { bootId, host, inspection });
     if (inspection === undefined || listening === undefined) return undefined;
     return { number, name: formatEndpoint(target), directory: target.path, session, inspection, listening };
-  }
-
-  /** Targets on one file system share its space. */
-  #checkSpace(scan: Scan): void {
-    const shares = new Map<string, Inspected[]>();
-    for (const target of this.#inspected.sort((a, b) => a.number - b.number)) {
-      const { space, published } = target.inspection;
-      if (space === undefined || published) continue;
-      const key = `${target.session.greeting.bootId} ${space.device}`;
-      shares.set(key, [...(shares.get(key) ?? []), target]);
-    }
-    for (const sharing of shares.values()) this.#checkShare(scan, sharing);
-  }
-
-  #checkShare(scan: Scan, sharing: readonly Inspected[]): void {
-    const [first] = sharing;
-    const space = first?.inspection.space;
-    if (first === undefined || space === undefined) return;
-    const wholeBytes = scan.contentBytes + scan.files * blockLossBytes;
-    const neededBytes = sharing.reduce(
-      (sum, { inspection }) => sum + Math.max(0, wholeBytes - inspection.resumedBytes),
-      0,
-    );
-    const host = formatHost(first.session.endpoint);
-    const copies = sharing.length === 1 ? '' : ` for ${sharing.length} copies`;
-    if (neededBytes > space.freeBytes) {
-      this.#find(host, {
-        code: 'NO_SPACE',
-        message: `${space.mount} has ${formatBytes(space.freeBytes)} free, and ${formatBytes(neededBytes)} are needed${copies}`,
-        retryable: false,
-        hint: `make ${formatBytes(neededBytes - space.freeBytes)} of space, or choose another directory`,
-      });
-    }
-    const neededInodes = scan.entries * sharing.length;
-    const isResumed = sharing.some(({ inspection }) => inspection.resumedBytes > 0);
-    if (space.freeInodes !== undefined && !isResumed && neededInodes > space.freeInodes) {
-      this.#find(host, {
-        code: 'NO_INODES',
-        message: `${space.mount} has ${space.freeInodes} inodes free, and ${neededInodes} are needed${copies}`,
-        retryable: false,
-        hint: 'choose a file system with more inodes',
-      });
-    }
   }
 
   /** Makes the hosts that are there members of one job and tries every hop of the plan between two of them. */
@@ -284,19 +241,5 @@ export class PreflightRun {
 
   #hasError(): boolean {
     return this.#findings.some(({ severity }) => severity === 'error');
-  }
-}
-
-/** Refuses plans that no host has to be asked about. */
-export function checkPlan(plan: CopyPlan): void {
-  if (plan.targets.length === 0) throw new BatonError('USAGE', 'there is no target');
-  if (plan.targets.length > limits.hostsMax) {
-    throw new BatonError('LIMIT', `${plan.targets.length} targets are named; the limit is ${limits.hostsMax}`);
-  }
-  const seen = new Set<string>();
-  for (const target of plan.targets) {
-    const name = formatEndpoint(target);
-    if (seen.has(name)) throw new BatonError('USAGE', `the target ${name} is named twice`);
-    seen.add(name);
   }
 }

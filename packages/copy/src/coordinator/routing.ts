@@ -6,7 +6,8 @@
 
 export type Topology = 'chain' | 'star';
 
-const source = 0;
+/** The member number of the source. */
+export const source = 0;
 
 type Target = { upstream: number; epoch: number; isFinished: boolean; readonly avoided: Set<number> };
 

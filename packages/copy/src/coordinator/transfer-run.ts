@@ -6,15 +6,14 @@ import { formatHost } from '../endpoint.ts';
 import type { CopyEvent, CopySummary, SourceChange, TargetResult } from '../events.ts';
 import type { CopyOptions } from '../options.ts';
 import type { ResolvedPlan } from '../plan.ts';
-import { candidateAddresses } from './addresses.ts';
+import { HeadTrial } from './head-trial.ts';
+import { Orders } from './orders.ts';
 import type { Ready } from './preflight.ts';
-import { Routing } from './routing.ts';
-import type { AgentSession } from './session.ts';
+import { Routing, source } from './routing.ts';
 import { SourceCheck } from './source-check.ts';
 import { TargetState } from './target-state.ts';
 import { judge } from './watch.ts';
 
-const source = 0;
 const progressMs = 500;
 const watchMs = 1_000;
 /** Attempts of one sender before another one is tried. */
@@ -33,8 +32,8 @@ export class TransferRun {
   readonly #startMs = performance.now();
   readonly #changes: SourceChange[] = [];
   #changesTotal = 0;
-  /** All targets were asked to receive: before that, the source sends nothing. */
-  #hasBegun = false;
+  readonly #orders: Orders;
+  readonly #headTrial = new HeadTrial();
   readonly #sourceCheck: SourceCheck;
   #allOver: () => void = () => undefined;
 
@@ -53,6 +52,7 @@ export class TransferRun {
       const sender = this.#routing.upstream(target.number);
       this.#states.set(target.number, new TargetState(target, sender, scan.contentBytes, scan.files));
     }
+    this.#orders = new Orders(ready, options, this.#routing, this.#states);
   }
 
   /** Takes a change of the source that was seen before the transfer began. */
@@ -81,10 +81,10 @@ export class TransferRun {
     ];
     try {
       await Promise.race([Promise.all(this.#all().map((state) => this.#startTarget(state))), aborted]);
-      this.#hasBegun = true;
-      this.#tellSender(source);
+      this.#orders.begin();
       await Promise.race([over, aborted]);
       await Promise.race([this.#compareWithSource(), aborted]);
+      await Promise.race([this.#conclude(), aborted]);
       return this.#summary();
     } finally {
       for (const timer of timers) clearInterval(timer);
@@ -110,9 +110,9 @@ export class TransferRun {
         this.#reroute(this.#routing.lose(number), `${state.target.name} takes no part in this run`);
         return;
       }
-      await session.request('expect', { epoch: this.#routing.epoch(number) });
+      await this.#orders.tellReceiver(state);
       // Its sender was told before only if it was ready before.
-      for (const member of [number, this.#routing.upstream(number)]) this.#tellSender(member);
+      for (const member of [number, this.#routing.upstream(number)]) this.#orders.tellSender(member);
     } catch (error) {
       this.#fail(state, toErrorRecord(error));
     }
@@ -192,6 +192,17 @@ export class TransferRun {
         });
       }
     }
+    this.#tryOtherHead();
+  }
+
+  #tryOtherHead(): void {
+    const heads = this.#routing.fedBy(source).flatMap(({ to }) => this.#states.get(to) ?? []);
+    const [head] = heads.length === 1 ? heads : [];
+    const waited = head !== undefined && this.#routing.hasChildren(head.target.number) ? head : undefined;
+    const { bandwidthBytesPerSecond } = this.#options;
+    if (!this.#headTrial.shouldStepBack(waited, bandwidthBytesPerSecond, performance.now()) || head === undefined)
+      return;
+    this.#reroute(this.#routing.demote(head.target.number), `${head.target.name} may be slower than those behind it`);
   }
 
   #avoidSender(state: TargetState, reason: string): void {
@@ -213,47 +224,7 @@ export class TransferRun {
     this.#emit({ type: 'rerouted', target, from, to: this.#memberName(state.sender), reason });
     state.movedAtMs = performance.now();
     state.laggingSeconds = 0;
-    void this.#applyRoute(state);
-    // Whoever fed it before learns that it is not to feed it any more.
-    for (const member of [source, ...this.#states.keys()])
-      if (member !== this.#routing.upstream(number)) this.#tellSender(member);
-  }
-
-  async #applyRoute(state: TargetState): Promise<void> {
-    const { number, session } = state.target;
-    try {
-      await session.request('expect', { epoch: this.#routing.epoch(number) });
-      this.#tellSender(this.#routing.upstream(number));
-    } catch {
-      // The end of its conversation is handled where it ends.
-    }
-  }
-
-  /** Tells a member which targets it feeds now. */
-  #tellSender(member: number): void {
-    const state = this.#states.get(member);
-    if (state?.result?.state === 'failed' || (member === source && !this.#hasBegun)) return;
-    const sender = state?.target.session ?? this.#ready.source;
-    const { streams, compress, bandwidthBytesPerSecond } = this.#options;
-    const hops = this.#routing.fedBy(member).map((hop) => ({ ...hop, ...this.#reach(sender, hop.to) }));
-    const request = {
-      hops,
-      streams: streams === 0 ? Math.min(this.#ready.source.greeting.cores, 4) : streams,
-      compression: compress,
-      ...(bandwidthBytesPerSecond === undefined ? {} : { bytesPerSecond: bandwidthBytesPerSecond }),
-    };
-    // A sender that is gone is noticed by the end of its conversation.
-    sender.request('send', request).catch(() => undefined);
-  }
-
-  #reach(from: AgentSession, to: number): { addresses: string[]; port: number } {
-    const state = this.#states.get(to);
-    if (state === undefined) throw new Error(`R1: there is no target ${to}`);
-    const { session, listening } = state.target;
-    const candidates = candidateAddresses(from, session, listening, this.#options.bind);
-    const reached = this.#ready.reached.get(to);
-    const addresses = reached === undefined ? candidates : [...new Set([reached, ...candidates])];
-    return { addresses, port: listening.port };
+    this.#orders.announce(state);
   }
 
   #finish(state: TargetState, treeDigest: string): void {
@@ -269,7 +240,7 @@ export class TransferRun {
     const { number, name } = state.target;
     this.#reroute(this.#routing.lose(number), `${name} failed`);
     // Or it would be tried again and again.
-    this.#tellSender(this.#routing.upstream(number));
+    this.#orders.tellSender(this.#routing.upstream(number));
   }
 
   /** Also a target that has everything may have been feeding others. */
@@ -284,11 +255,15 @@ export class TransferRun {
 
   #settle(state: TargetState, end: Pick<TargetResult, 'state' | 'error' | 'treeDigest'>): void {
     const { target, progress } = state;
+    // What an earlier run published was not read again: its agent has counted nothing.
+    const { published, finalPath } = target.inspection;
+    const wasDone = published && end.state === 'done';
+    const { contentBytes } = this.#ready.scan;
     state.result = {
       target: target.name,
-      finalPath: target.inspection.finalPath,
-      contentBytes: progress.doneBytes,
-      resumedBytes: progress.resumedBytes,
+      finalPath,
+      contentBytes: wasDone ? contentBytes : progress.doneBytes,
+      resumedBytes: wasDone ? contentBytes : progress.resumedBytes,
       wireBytes: progress.wireBytes,
       durationMs: performance.now() - this.#startMs,
       ...end,
@@ -310,6 +285,15 @@ export class TransferRun {
       state.result = this.#sourceCheck.compare(state.result, digest);
       if (state.result.state === 'failed') this.#emit({ type: 'target-failed', result: state.result });
     }
+  }
+
+  /** No rerun has to find out any more which targets are done: all are, or what one has is not to be relied on. */
+  async #conclude(): Promise<void> {
+    const published = this.#all().filter(({ treeDigest }) => treeDigest !== undefined);
+    const isAllDone = this.#all().every(({ result }) => result?.state === 'done');
+    const concluded = isAllDone ? published : published.filter(({ result }) => result?.state === 'failed');
+    // A host that is gone by now keeps its note, which does no harm to the copy beside it.
+    await Promise.allSettled(concluded.map(({ target }) => target.session.request('conclude', {})));
   }
 
   #summary(): CopySummary {

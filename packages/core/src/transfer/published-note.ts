@@ -2,9 +2,10 @@ import { check, errnos, readlinkat, symlinkat, unlinkat } from '../files/libc.ts
 import { tryStatAt } from '../files/stat.ts';
 import type { CommitRecord } from '../protocol/journal.ts';
 
-// A note beside a staging directory that is being removed, since that takes more than one step and the journal, which says
-// that the copy is published, is gone before the directory is. The note is a symlink to nowhere: it is made with
-// its text in one step and removed in one step, so it is never half there (T6).
+// A note in place of a staging directory that is no longer needed. It says that the copy is published, for the case that the
+// same command is given again: other targets of it may have failed, or the command may have been killed. It is removed once all
+// of them are done. The note is a symlink to nowhere: it is made with its text in one step and removed in one step, so it is
+// never half there (T6).
 
 /** What a copy is known by under its final name, and of what it is a copy. */
 export type PublishedCopy = Pick<CommitRecord, 'device' | 'inode' | 'treeDigest'> & {

@@ -17,7 +17,7 @@ import type { WorkerPool } from './worker-pool.ts';
 // The directory a copy grows in, inside of its target directory: `.baton-KEY.partial`, which holds
 //   journal   what was received so far, and of what (JournalFile)
 //   tree      the copy itself
-// and, while that is removed, `.baton-KEY.published` beside it (published-note.ts).
+// and, once that is published and until all of the job is done, `.baton-KEY.published` beside it (published-note.ts).
 // KEY follows from source and final name, so that the same command finds its own again. It is locked while a copy is at
 // work (T8). The copy takes its final name as the last step, and only if that name is free (T6).
 
@@ -124,7 +124,7 @@ export class Staging implements Disposable {
     });
   }
 
-  /** The copy, if an earlier run had published it and was stopped before it could clean up. */
+  /** The copy, if an earlier run had published it and was not concluded. */
   publishedEarlier(): PublishedCopy | undefined {
     this.#published = findPublished(this.targetDescriptor, this.#job, this.earlier);
     // A note of a copy that somebody has moved away since says nothing of the next one.
@@ -132,10 +132,15 @@ export class Staging implements Disposable {
     return this.#published;
   }
 
-  /** Removes what a published copy has left besides itself. Up to the last step, the next run finds that it is published. */
-  async remove(pool: WorkerPool): Promise<void> {
-    if (this.#published !== undefined) writeNote(this.targetDescriptor, noteName(this.#job), this.#published);
+  /** Leaves a note that the copy is published, by which the next run finds it done, in place of everything else. */
+  async replaceByNote(pool: WorkerPool): Promise<void> {
+    if (this.#published === undefined) throw new Error('T6: a note speaks of a copy that is published');
+    writeNote(this.targetDescriptor, noteName(this.#job), this.#published);
     await pool.run({ kind: 'remove', parentDescriptor: this.targetDescriptor, name: stagingName(this.#job) });
+  }
+
+  /** Removes the note: no run will ask for this copy again. */
+  conclude(): void {
     removeNote(this.targetDescriptor, noteName(this.#job));
   }
 
@@ -150,7 +155,7 @@ export class Staging implements Disposable {
 export type StagingPeek = {
   /** Bytes that the journal claims. */
   readonly claimedBytes: number;
-  /** The copy has its final name already; only the staging directory is left to remove. */
+  /** The copy has its final name already. */
   readonly isPublished: boolean;
   /** Why it cannot be used: another copy is at work on it, or it is somebody else's. */
   readonly error: unknown;
