@@ -6,7 +6,6 @@ import { test } from 'node:test';
 import type { CopyEvent } from '@batondb/copy/events';
 import { stagingName } from '@batondb/core/transfer/staging-names';
 import { hostPath } from '@batondb/testbed/checkout';
-import { fingerprintDirectory } from '@batondb/testbed/compare';
 import { mustRun } from '@batondb/testbed/processes';
 import { Random, seedOfRun } from '@batondb/testbed/random';
 import { type BatonResult, runBaton } from '@batondb/testbed/run-baton';
@@ -120,20 +119,13 @@ const sources = [
   ['file', makeFile],
 ] as const;
 
-/** A source that has been read once: that sets access times, and then the source stays what it is. */
-async function makeSource(sandbox: Sandbox, make: (path: string) => void): Promise<string> {
-  const source = sandbox.join('source');
-  make(source);
-  await fingerprintDirectory(source);
-  return source;
-}
-
 for (const [kind, make] of sources) {
   // Proves (T6): at every step of publishing the final name is free or has the whole copy, and the same command ends with
   // success and with that very copy.
   test(`killed at each step of publishing a ${kind}`, async () => {
     await using sandbox = makeSandbox();
-    const source = await makeSource(sandbox, make);
+    const source = sandbox.join('source');
+    make(source);
     for (let step = 0; step < 6; step++) {
       const choose = (target: TargetDirectory): Kill => publishingSteps(target.path, source)[step] as Kill;
       assert.ok(await tryKill(sandbox, source, choose), `step ${step} was never reached`);
@@ -145,7 +137,8 @@ for (const [kind, make] of sources) {
 // command finds it, and removes that.
 test('killed before the last trace is removed', async () => {
   await using sandbox = makeSandbox();
-  const source = await makeSource(sandbox, makeTree);
+  const source = sandbox.join('source');
+  makeTree(source);
   const target = await TargetDirectory.make(sandbox.join('target'), source);
   const run = (shell: string): Promise<BatonResult<CopyEvent>> =>
     runBaton<CopyEvent>(['copy', source, `there:${target.path}`, '--ssh', shell]);
@@ -160,7 +153,8 @@ test('killed before the last trace is removed', async () => {
 // Proves (T6): a copy that was complete when its agent was killed is not passed off as one of the source that has changed since.
 test('the source changes after a copy was published', async () => {
   await using sandbox = makeSandbox();
-  const source = await makeSource(sandbox, makeTree);
+  const source = sandbox.join('source');
+  makeTree(source);
   const expected = sandbox.join('expected');
   await mustRun(['cp', '-a', source, expected]);
   for (const step of [2, 3, 4, 5]) {
@@ -186,7 +180,8 @@ test('the source changes after a copy was published', async () => {
 // Proves: whichever call of a target that writes was its last, the same command completes the copy.
 test('killed at each call that writes', async (t) => {
   await using sandbox = makeSandbox();
-  const source = await makeSource(sandbox, makeTree);
+  const source = sandbox.join('source');
+  makeTree(source);
   const seed = seedOfRun();
   const random = new Random(seed).fork('calls');
   const calls = isSoak ? writingCalls : [random.pick(writingCalls), random.pick(writingCalls)];

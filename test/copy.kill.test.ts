@@ -60,9 +60,13 @@ async function makeScene(bed: Bed): Promise<Scene> {
   return { bed, targets: new Map(made) };
 }
 
-/** The targets whose copy is not there yet, as operands. */
-const missingTargets = ({ targets }: Scene): string[] =>
-  [...targets].filter(([, target]) => !target.isDone).map(([host, { path }]) => `${host.name}:${path}`);
+/** The targets, as operands: all of them, until all are complete; then those, if any, that were killed over their last trace. */
+function operandsOf({ targets }: Scene): string[] {
+  const isDone = [...targets.values()].every((target) => target.isDone);
+  return [...targets]
+    .filter(([, target]) => !isDone || target.staging().length > 0)
+    .map(([host, { path }]) => `${host.name}:${path}`);
+}
 
 /** Waits for the moment; false when the copy was faster. */
 async function reach(run: BatonRun<CopyEvent>, moment: Moment): Promise<boolean> {
@@ -125,10 +129,10 @@ async function playRound(kills: readonly Kill[]): Promise<boolean> {
   const scene = await makeScene(bed);
   let isBroken = false;
   for (const kill of kills) {
-    const operands = missingTargets(scene);
+    const operands = operandsOf(scene);
     if (operands.length > 0) isBroken = (await runIntoKill(scene, operands, kill)) || isBroken;
   }
-  const operands = missingTargets(scene);
+  const operands = operandsOf(scene);
   if (operands.length > 0) assertAllDone(await runCopy(bed, [`a:${tree}`, ...operands]), operands);
   for (const target of scene.targets.values()) await target.assertComplete();
   await assertNothingRuns(bed);

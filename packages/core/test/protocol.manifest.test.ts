@@ -33,6 +33,7 @@ function rawSection(
     .u32(header.first ?? 0)
     .u32(header.count ?? entries.length);
   for (const entry of entries) writeEntry(writer, entry);
+  for (const entry of entries) writer.i64(entry.kind === 'hardlink' ? 0n : entry.accessTimeNs);
   return writer.toBytes();
 }
 
@@ -56,6 +57,14 @@ test('round trip', () => {
       assert.ok(received.sections.every((section) => section.buffer instanceof SharedArrayBuffer));
     }),
   );
+});
+
+// Proves: a tree that was read since has other access times, and is the same by its digest; anything else is not.
+test('access times are not in the digest', () => {
+  const digestOf = (more: Partial<typeof base>): string =>
+    Buffer.from(build([{ ...root, ...more }]).digest).toString('hex');
+  assert.equal(digestOf({ accessTimeNs: 7n }), digestOf({}));
+  assert.notEqual(digestOf({ modifyTimeNs: 7n }), digestOf({}));
 });
 
 // Proves: sections close at their limit, and entries are found across them.

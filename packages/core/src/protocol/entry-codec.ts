@@ -28,10 +28,11 @@ export function kindOfCode(code: number): EntryKind | undefined {
 
 /**
  * Layout: u8 kind, varint parent + 1, varint length + name; then
- * hardlink: varint link. All others: varint mode, uid, gid, i64 modify and access time (ns), varint count of xattrs, each as
+ * hardlink: varint link. All others: varint mode, uid, gid, i64 modify time (ns), varint count of xattrs, each as
  * length + name and length + value; then
  * file: varint size, u64 device, u64 inode, i64 change time, u8 sparse, and when 1: varint count of extents, each as varint gap
  * after the one before and varint length. symlink: length + target. character, block: varint major, minor.
+ * The access time is not part of it: it stands at the end of the section.
  */
 export function writeEntry(writer: ByteWriter, entry: Entry): void {
   writer.u8(kindCodes.get(entry.kind) ?? 0xff);
@@ -40,7 +41,7 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
     writer.varint(entry.link);
     return;
   }
-  writer.varint(entry.mode).varint(entry.uid).varint(entry.gid).i64(entry.modifyTimeNs).i64(entry.accessTimeNs);
+  writer.varint(entry.mode).varint(entry.uid).varint(entry.gid).i64(entry.modifyTimeNs);
   writer.varint(entry.xattrs.length);
   for (const { name, value } of entry.xattrs) writer.lengthAndBytes(name).lengthAndBytes(value);
   if (entry.kind === 'file') writeFile(writer, entry);
@@ -61,8 +62,8 @@ function writeFile(writer: ByteWriter, entry: FileEntry): void {
   }
 }
 
-/** Reads what {@link writeEntry} wrote. */
-export function readEntry(reader: ByteReader): Entry {
+/** Reads what {@link writeEntry} wrote; a hardlink has no access time of its own. */
+export function readEntry(reader: ByteReader, accessTimeNs: bigint): Entry {
   const code = reader.u8('kind');
   const kind = kinds[code];
   if (kind === undefined) throw reader.protocolError('kind', code, `only 0 to ${kinds.length - 1} are known`);
@@ -76,7 +77,7 @@ export function readEntry(reader: ByteReader): Entry {
     uid: reader.varint('uid', idMax),
     gid: reader.varint('gid', idMax),
     modifyTimeNs: reader.i64('modify time'),
-    accessTimeNs: reader.i64('access time'),
+    accessTimeNs,
     xattrs: readXattrs(reader),
   };
   if (kind === 'file') return readFile(reader, base);

@@ -14,8 +14,14 @@ import { type EntryIndex, EntryIndexBuilder } from './manifest-index.ts';
 /** Version of the sections' format. A new one gets a new number, and this build refuses it by that number. */
 export const manifestFormatVersion = 1;
 
-/** A section: u8 format version, u32 index of its first entry, u32 number of entries, then the entries (see entry-codec.ts). */
+/**
+ * A section: u8 format version, u32 index of its first entry, u32 number of entries, then the entries (see entry-codec.ts), then for each
+ * an i64 access time (ns; 0 for a hardlink). Access times come last because no digest covers them: reading a tree
+ * changes them, and it is the same tree after that.
+ */
 const sectionHeaderBytes = 9;
+const countOffset = 5;
+const accessTimeBytes = 8;
 
 /** Everything of a manifest that another thread needs to use it without checking it again. Can be posted to a worker; memory is shared. */
 export type ManifestShare = {
@@ -30,7 +36,7 @@ export class Manifest implements EntryTable {
   readonly sections: readonly Uint8Array[];
   /** The number of entries; at least 1. */
   readonly count: number;
-  /** BLAKE3, chained: d0 = H("baton manifest v1"), dk = H(dk-1 ‖ section k). */
+  /** BLAKE3, chained: d0 = H("baton manifest v1"), dk = H(dk-1 ‖ section k without its access times). */
   readonly digest: Uint8Array;
   readonly #index: EntryIndex;
   #lastSection = 0;
@@ -76,10 +82,12 @@ export class Manifest implements EntryTable {
   entry(index: number): Entry {
     if (this.#lastEntry !== undefined && this.#lastIndex === index) return this.#lastEntry;
     this.#requireIndex(index);
-    const section = this.sections[this.#sectionOf(index)];
+    const sectionNumber = this.#sectionOf(index);
+    const section = this.sections[sectionNumber];
     const offset = this.#index.offsets[index];
     assert(section !== undefined && offset !== undefined, `entry ${index} of ${this.count} lies in a section`);
-    const entry = readEntry(new ByteReader(section, `manifest entry ${index}`, offset));
+    const accessTimeNs = accessTimeOf(section, index - (this.#index.firsts[sectionNumber] ?? 0));
+    const entry = readEntry(new ByteReader(section, `manifest entry ${index}`, offset), accessTimeNs);
     this.#lastIndex = index;
     this.#lastEntry = entry;
     return entry;
@@ -131,6 +139,7 @@ export class ManifestBuilder {
   readonly #index = new EntryIndexBuilder();
   readonly #sections: Uint8Array[] = [];
   readonly #writer = new ByteWriter(limits.sectionBytes * 2);
+  readonly #accessTimes = new ByteWriter();
   #sectionCount = 0;
 
   /** Number of entries so far. */
@@ -157,8 +166,9 @@ export class ManifestBuilder {
     }
     if (this.#sectionCount === 0) this.#index.startSection();
     this.#index.add(sectionHeaderBytes + start, this.#writer.view()[start] ?? 0xff);
+    this.#accessTimes.i64(entry.kind === 'hardlink' ? 0n : entry.accessTimeNs);
     this.#sectionCount++;
-    if (this.#writer.length >= limits.sectionBytes) this.#closeSection();
+    if (this.#writer.length + this.#accessTimes.length >= limits.sectionBytes) this.#closeSection();
     return index;
   }
 
@@ -176,11 +186,16 @@ export class ManifestBuilder {
   #closeSection(): void {
     const first = this.#index.count - this.#sectionCount;
     const header = new ByteWriter(16).u8(manifestFormatVersion).u32(first).u32(this.#sectionCount).view();
-    const section = new Uint8Array(new SharedArrayBuffer(header.length + this.#writer.length));
-    section.set(header);
-    section.set(this.#writer.view(), header.length);
+    const parts = [header, this.#writer.view(), this.#accessTimes.view()];
+    const section = new Uint8Array(new SharedArrayBuffer(parts.reduce((sum, part) => sum + part.length, 0)));
+    let at = 0;
+    for (const part of parts) {
+      section.set(part, at);
+      at += part.length;
+    }
     this.#sections.push(section);
     this.#writer.truncate(0);
+    this.#accessTimes.truncate(0);
     this.#sectionCount = 0;
   }
 }
@@ -198,33 +213,57 @@ function indexSection(builder: EntryIndexBuilder, section: Uint8Array, number: n
     throw header.protocolError('first entry', first, `the sections before hold ${builder.count}`);
   const count = header.u32('count');
   if (count === 0) throw header.protocolError('count', count, 'a section holds at least one entry');
-  if (count * entryBytesMin > header.remaining) {
+  if (count * (entryBytesMin + accessTimeBytes) > header.remaining) {
     throw header.protocolError('count', count, `${header.remaining} remaining bytes cannot hold so many`);
   }
   checkCount(first + count);
   builder.startSection();
-  const reader = new ByteReader(section, () => `manifest entry ${builder.count}`, header.offset);
+  const entries = section.subarray(0, entriesEnd(section));
+  const reader = new ByteReader(entries, () => `manifest entry ${builder.count}`, header.offset);
   const kindOf = (earlier: number): EntryKind | undefined => kindOfCode(builder.kindCode(earlier));
   for (let done = 0; done < count; done++) {
     const { offset } = reader;
-    const entry = readEntry(reader);
+    const accessTimeNs = accessTimeOf(section, done);
+    const entry = readEntry(reader, accessTimeNs);
+    if (entry.kind === 'hardlink' && accessTimeNs !== 0n)
+      throw reader.protocolError('access time', accessTimeNs, 'a hardlink has none of its own');
     if (reader.offset - offset > limits.entryBytesMax)
       throw reader.limitError('length', reader.offset - offset, limits.entryBytesMax);
     checkEntry(entry, builder.count, kindOf);
     builder.add(offset, section[offset] ?? 0xff);
   }
   if (reader.remaining > 0)
-    throw header.protocolError('end', `${reader.remaining} bytes early`, 'nothing may follow the last entry');
+    throw header.protocolError('end', `${reader.remaining} bytes early`, 'only access times may follow the last entry');
+}
+
+/** Where the entries of a section end and their access times begin. Of what is no section, all counts as entries. */
+function entriesEnd(section: Uint8Array): number {
+  if (section.length < sectionHeaderBytes) return section.length;
+  const end = section.length - viewOf(section).getUint32(countOffset, true) * accessTimeBytes;
+  return end < sectionHeaderBytes ? section.length : end;
+}
+
+/** The access time of the entry that is number `position` of its section. */
+function accessTimeOf(section: Uint8Array, position: number): bigint {
+  return viewOf(section).getBigInt64(entriesEnd(section) + position * accessTimeBytes, true);
+}
+
+function viewOf(section: Uint8Array): DataView {
+  return new DataView(section.buffer, section.byteOffset, section.byteLength);
 }
 
 function checkCount(count: number): void {
   if (count > limits.entriesMax) throw limitError('manifest', 'count', count, limits.entriesMax);
 }
 
-/** The digest of a manifest that has these sections, whatever is in them: see {@link Manifest.digest}. */
+/** The digest of a manifest that has these sections: see {@link Manifest.digest}. Also of sections that were not checked yet. */
 export function digestSections(sections: readonly Uint8Array[]): Uint8Array {
   let digest: Uint8Array = blake3('baton manifest v1');
-  for (const section of sections) digest = new Blake3Hasher().update(digest).update(section).digestBuffer();
+  for (const section of sections)
+    digest = new Blake3Hasher()
+      .update(digest)
+      .update(section.subarray(0, entriesEnd(section)))
+      .digestBuffer();
   return new Uint8Array(digest);
 }
 
