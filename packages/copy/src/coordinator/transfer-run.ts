@@ -6,6 +6,7 @@ import { formatHost } from '../endpoint.ts';
 import type { CopyEvent, CopySummary, SourceChange, TargetResult } from '../events.ts';
 import type { CopyOptions } from '../options.ts';
 import type { ResolvedPlan } from '../plan.ts';
+import { compareWithSource, conclude } from './conclusion.ts';
 import { HeadTrial } from './head-trial.ts';
 import { Orders } from './orders.ts';
 import type { Ready } from './preflight.ts';
@@ -83,12 +84,18 @@ export class TransferRun {
       await Promise.race([Promise.all(this.#all().map((state) => this.#startTarget(state))), aborted]);
       this.#orders.begin();
       await Promise.race([over, aborted]);
-      await Promise.race([this.#compareWithSource(), aborted]);
-      await Promise.race([this.#conclude(), aborted]);
+      await Promise.race([this.#end(), aborted]);
       return this.#summary();
     } finally {
       for (const timer of timers) clearInterval(timer);
     }
+  }
+
+  async #end(): Promise<void> {
+    const states = this.#all();
+    for (const { result } of await compareWithSource(states, this.#sourceCheck, () => this.#changesTotal > 0))
+      if (result !== undefined) this.#emit({ type: 'target-failed', result });
+    await conclude(states);
   }
 
   async #startTarget(state: TargetState): Promise<void> {
@@ -270,30 +277,6 @@ export class TransferRun {
     };
     this.#emit({ type: end.state === 'done' ? 'target-done' : 'target-failed', result: state.result });
     if (this.#all().every(({ isOpen }) => !isOpen)) this.#allOver();
-  }
-
-  /** Compares what the targets have with what the source says (R4). Nothing can be said of a source that changed. */
-  async #compareWithSource(): Promise<void> {
-    const compared = this.#all().filter(
-      ({ target, result }) => result?.state === 'done' && !target.inspection.published,
-    );
-    if (compared.length === 0) return;
-    const digest = await this.#sourceCheck.digest();
-    if (this.#changesTotal > 0) return;
-    for (const state of compared) {
-      if (state.result === undefined) continue;
-      state.result = this.#sourceCheck.compare(state.result, digest);
-      if (state.result.state === 'failed') this.#emit({ type: 'target-failed', result: state.result });
-    }
-  }
-
-  /** No rerun has to find out any more which targets are done: all are, or what one has is not to be relied on. */
-  async #conclude(): Promise<void> {
-    const published = this.#all().filter(({ treeDigest }) => treeDigest !== undefined);
-    const isAllDone = this.#all().every(({ result }) => result?.state === 'done');
-    const concluded = isAllDone ? published : published.filter(({ result }) => result?.state === 'failed');
-    // A host that is gone by now keeps its note, which does no harm to the copy beside it.
-    await Promise.allSettled(concluded.map(({ target }) => target.session.request('conclude', {})));
   }
 
   #summary(): CopySummary {
