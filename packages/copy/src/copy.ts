@@ -21,7 +21,7 @@ export async function* copy(
   options: Partial<CopyOptions> = {},
   signal: AbortSignal = new AbortController().signal,
 ): AsyncGenerator<CopyEvent, void> {
-  const queue = new EventQueue<CopyEvent>();
+  const queue = new EventQueue<CopyEvent>((later, earlier) => later.type === 'progress' && earlier.type === 'progress');
   const ended = new AbortController();
   const either = AbortSignal.any([signal, ended.signal]);
   const work = run(plan, { ...defaultOptions, ...options }, queue, either).then(

@@ -225,3 +225,13 @@ test('events are read in order', async () => {
     assert.deepEqual(read, [1, 2, 3]);
   }
 });
+
+// Proves: a reader that is slow is not left with all that was superseded meanwhile.
+test('the newest event takes the place of the one before', async () => {
+  const queue = new EventQueue<string>((later, earlier) => later[0] === 'p' && earlier[0] === 'p');
+  for (const value of ['p1', 'p2', 'x', 'p3', 'p4', 'y', 'z']) queue.push(value);
+  queue.close();
+  const read: string[] = [];
+  for await (const value of queue.read()) read.push(value);
+  assert.deepEqual(read, ['p2', 'x', 'p4', 'y', 'z']);
+});

@@ -29,6 +29,8 @@ export const limits = {
   hostsMax: 1000,
   /** Connections of one hop. More than this gains nothing on any link measured. */
   streamsMax: 32,
+  /** Connections of admitted senders at one receiver: those of the present one, and of attempts before it that have not ended yet. */
+  sessionsMax: 128,
   /** Time for a peer to finish TLS and its first frame, so that a silent stranger holds no slot. */
   handshakeMsMax: 10_000,
   /** Time for one address of a peer to answer, so that a firewall that drops packets does not hide the next address. */

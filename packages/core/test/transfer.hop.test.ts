@@ -1,62 +1,24 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, linkSync, mkdirSync, readdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
-import { BatonError, type ErrorCode } from '../src/errors.ts';
+import { BatonError } from '../src/errors.ts';
 import { limits } from '../src/limits.ts';
-import { encodeFrame, frameTypes } from '../src/protocol/frame.ts';
-import { encodeHello } from '../src/protocol/hello.ts';
 import { treeDigest } from '../src/protocol/tree-digest.ts';
-import { Link } from '../src/transfer/link.ts';
-import { answerProbe } from '../src/transfer/receiver.ts';
 import type { SourceTree } from '../src/transfer/source-tree.ts';
-import { openMemoryPair } from '../src/transport/memory.ts';
-import type { Connection } from '../src/transport/transport.ts';
 import { runs } from './property.ts';
 import {
   assertSameTrees,
+  content,
   feed,
-  jobId,
+  fill,
+  hasCode,
   makeBase,
-  members,
   openSource,
   openTarget,
-  type TargetHost,
+  patience,
 } from './transfer.hosts.ts';
-
-const patience = { timeout: 120_000 };
-
-function hasCode(code: ErrorCode): (error: unknown) => boolean {
-  return (error) => error instanceof BatonError && error.code === code;
-}
-
-/** Content that zstd half shrinks; the same for the same seed. */
-function content(bytes: number, seed: number): Buffer {
-  const buffer = Buffer.alloc(bytes);
-  let state = seed | 1;
-  for (let at = 0; at + 4 <= bytes; at += (at & 8192) === 0 ? 4 : 64) {
-    state = (Math.imul(state ^ (state >>> 13), 0x5bd1e995) + at) | 0;
-    buffer.writeInt32LE(state, at);
-  }
-  return buffer;
-}
-
-/** Some large files, many small ones, one that is all hole, a link of each kind. */
-function fill(directory: string, megabytes: number, seed = 1): void {
-  mkdirSync(join(directory, 'deep/er'), { recursive: true });
-  writeFileSync(join(directory, 'large'), content(megabytes * 1_000_000, seed));
-  for (let index = 0; index < 300; index++) {
-    writeFileSync(
-      join(directory, index % 2 === 0 ? 'deep' : 'deep/er', `small-${index}`),
-      content(index * 37, seed + index),
-    );
-  }
-  writeFileSync(join(directory, 'hole'), '');
-  truncateSync(join(directory, 'hole'), 3_000_000);
-  symlinkSync('../nowhere', join(directory, 'deep/symlink'));
-  linkSync(join(directory, 'large'), join(directory, 'deep/hardlink'));
-}
 
 // Proves (T7): one hop brings a whole tree, over any number of streams and with any compression; both ends name one digest.
 test('a hop brings a whole tree', patience, async () => {
@@ -319,115 +281,4 @@ test('changes of the source are told, file by file', patience, async () => {
   const kinds = source.changes.map((change) => change.split(' ')[1]);
   assert.deepEqual(new Set(kinds), new Set(['grew', 'shrank']));
   assert.equal(kinds.length, 2, 'once a file');
-});
-
-/** A connection to a receiver on which the test itself is the sender. */
-function dial(target: Pick<TargetHost, 'receiver'>, t: TestContext, from = 0): Connection {
-  const [ours, theirs] = openMemoryPair({ fingerprints: [members[from] ?? '', members[1] ?? ''] });
-  void target.receiver.serve(theirs, new AbortController().signal);
-  t.after(() => ours.destroy());
-  return ours;
-}
-
-// Proves: what no sender may say ends the connection with an error that names it.
-test('nonsense is refused', patience, async (t) => {
-  using base = makeBase();
-  fill(base.source, 1);
-  await using source = await openSource(base.source);
-  await using target = await openTarget(join(base.path, 'target'), source);
-  const helloOf = (connection: Connection, from = 0): Uint8Array[] =>
-    encodeFrame(
-      frameTypes.hello,
-      encodeHello({
-        version: 1,
-        jobId,
-        from,
-        to: 1,
-        epoch: 1,
-        stream: 0,
-        streams: 1,
-        purpose: 'data',
-        binding: connection.binding,
-      }),
-    );
-  const expectError = async (connection: Connection, pattern: RegExp): Promise<void> => {
-    for (;;) {
-      const frame = await connection.readFrame();
-      if (frame === undefined) assert.fail('no error came');
-      if (frame.type !== frameTypes.error) continue;
-      assert.match(Buffer.from(frame.payload).toString('latin1'), pattern);
-      assert.equal(await connection.readFrame(), undefined);
-      return;
-    }
-  };
-  const unannounced = dial(target, t);
-  await unannounced.write(...encodeFrame(frameTypes.unit, new Uint8Array(100)));
-  await expectError(unannounced, /a frame of type 8 arrived where HELLO was due/);
-  const impostor = dial(target, t, 2);
-  await impostor.write(...helloOf(impostor, 0));
-  await expectError(impostor, /NOT_TRUSTED.*that member's certificate/);
-  const endless = dial(target, t);
-  await endless.write(...helloOf(endless));
-  await endless.write(...encodeFrame(frameTypes.manifestSection, new Uint8Array(1_000_000)));
-  await expectError(endless, /LIMIT.*longer than the \d+ bytes announced/);
-  const hasty = dial(target, t);
-  await hasty.write(...helloOf(hasty));
-  await hasty.write(...encodeFrame(frameTypes.have, new Uint8Array(8)));
-  await expectError(hasty, /a frame of type 6 arrived where MANIFEST_SECTION was due/);
-  assert.deepEqual(target.failures, []);
-  await Promise.all([feed(source.supply, target), target.finish()]);
-});
-
-// Proves: before a host is told to receive, it answers probes and nothing else.
-test('a probe is answered, data is not', patience, async () => {
-  const expectation = { jobId, to: 1, members, epoch: 0, versions: { min: 1, max: 1 } };
-  for (const purpose of ['probe', 'data'] as const) {
-    const [ours, theirs] = openMemoryPair({ fingerprints: [members[0] ?? '', members[1] ?? ''] });
-    const answered = answerProbe(theirs, expectation);
-    const hello = {
-      version: 1,
-      jobId,
-      from: 0,
-      to: 1,
-      epoch: 0,
-      stream: 0,
-      streams: 1,
-      purpose,
-      binding: ours.binding,
-    };
-    await ours.write(...encodeFrame(frameTypes.hello, encodeHello(hello)));
-    assert.equal((await ours.readFrame())?.type, purpose === 'probe' ? frameTypes.helloAck : frameTypes.error);
-    assert.equal(await ours.readFrame(), undefined);
-    ours.destroy();
-    await answered;
-  }
-});
-
-// Proves (T10): a peer that is silent while we wait for it is taken for dead; one that pings is not, and neither is one we do not wait for.
-test('silence ends a link, pings keep it', { timeout: 60_000 }, async () => {
-  const ended = new AbortController();
-  const [silent, mute] = openMemoryPair();
-  const [waiting, pinging] = openMemoryPair();
-  const [busy] = openMemoryPair();
-  const links = [silent, waiting, pinging, busy].map((connection) => new Link(connection));
-  const [left, right, other, idle] = links as [Link, Link, Link, Link];
-  const keptAlive = [right, other, idle].map((link) =>
-    link.keepAlive(ended.signal).catch((error: Error) => error.name),
-  );
-  const reading = (async () => {
-    for (;;) await right.read();
-  })();
-  const stopped = assert.rejects(reading, hasCode('CONNECTION_LOST'));
-  const lost = assert.rejects(left.read(), hasCode('CONNECTION_LOST'));
-  await assert.rejects(left.keepAlive(ended.signal), (error) => {
-    return (
-      error instanceof BatonError && error.code === 'CONNECTION_LOST' && /nothing arrived for \d+ s/.test(error.message)
-    );
-  });
-  await lost;
-  await right.write(frameTypes.ping);
-  ended.abort();
-  assert.deepEqual(await Promise.all(keptAlive), ['AbortError', 'AbortError', 'AbortError']);
-  for (const connection of [silent, mute, waiting, pinging, busy]) connection.destroy();
-  await stopped;
 });

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { BatonError, type ErrorCode } from '../src/errors.ts';
 import { close } from '../src/files/libc.ts';
 import { openDirectory } from '../src/files/open.ts';
 import { Manifest } from '../src/protocol/manifest.ts';
@@ -189,4 +190,40 @@ export function feed(
 /** Throws unless two trees have the same names and content, by a tool of the system's. */
 export function assertSameTrees(left: string, right: string): void {
   execFileSync('diff', ['-r', '--no-dereference', left, right], { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** The time a test may take. */
+export const patience: { readonly timeout: number } = { timeout: 120_000 };
+
+/** Whether an error is a BatonError with this code. */
+export function hasCode(code: ErrorCode): (error: unknown) => boolean {
+  return (error) => error instanceof BatonError && error.code === code;
+}
+
+/** Content that zstd half shrinks; the same for the same seed. */
+/** Bytes that compress by half or so. */
+export function content(bytes: number, seed: number): Buffer {
+  const buffer = Buffer.alloc(bytes);
+  let state = seed | 1;
+  for (let at = 0; at + 4 <= bytes; at += (at & 8192) === 0 ? 4 : 64) {
+    state = (Math.imul(state ^ (state >>> 13), 0x5bd1e995) + at) | 0;
+    buffer.writeInt32LE(state, at);
+  }
+  return buffer;
+}
+
+/** Some large files, many small ones, one that is all hole, a link of each kind. */
+export function fill(directory: string, megabytes: number, seed = 1): void {
+  mkdirSync(join(directory, 'deep/er'), { recursive: true });
+  writeFileSync(join(directory, 'large'), content(megabytes * 1_000_000, seed));
+  for (let index = 0; index < 300; index++) {
+    writeFileSync(
+      join(directory, index % 2 === 0 ? 'deep' : 'deep/er', `small-${index}`),
+      content(index * 37, seed + index),
+    );
+  }
+  writeFileSync(join(directory, 'hole'), '');
+  truncateSync(join(directory, 'hole'), 3_000_000);
+  symlinkSync('../nowhere', join(directory, 'deep/symlink'));
+  linkSync(join(directory, 'large'), join(directory, 'deep/hardlink'));
 }

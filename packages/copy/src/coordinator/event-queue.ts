@@ -1,12 +1,23 @@
-/** Values pushed by callbacks, pulled by one reader. Bounded by what its writers push, which are events at human pace. */
+/**
+ * Values pushed by callbacks, pulled by one reader. What comes again and again, like progress, takes the place of what its reader has
+ * not taken yet, so that a slow reader costs no memory and finds the newest.
+ */
 export class EventQueue<T> {
   readonly #values: T[] = [];
+  readonly #supersedes: (later: T, earlier: T) => boolean;
   #wake: (() => void) | undefined;
   #isClosed = false;
   #error: Error | undefined;
 
+  /** `supersedes` says whether nobody needs the earlier of two values that follow one another. */
+  constructor(supersedes: (later: T, earlier: T) => boolean = () => false) {
+    this.#supersedes = supersedes;
+  }
+
   push(value: T): void {
     if (this.#isClosed) return;
+    const last = this.#values.at(-1);
+    if (last !== undefined && this.#supersedes(value, last)) this.#values.pop();
     this.#values.push(value);
     this.#wake?.();
   }

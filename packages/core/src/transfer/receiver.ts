@@ -87,6 +87,7 @@ export class Receiver {
       const hello = await admit(link, this.#options.expectation());
       if (hello.purpose === 'probe') return await acknowledgeProbe(link, hello);
       if (this.#closed !== undefined) throw this.#closed;
+      if (this.#sessions.size >= limits.sessionsMax) throw tooMany();
       session = { link, epoch: hello.epoch };
       this.#sessions.add(session);
       const alive = link.keepAlive(AbortSignal.any([signal, ended.signal]));
@@ -181,6 +182,12 @@ export class Receiver {
     await link.write(frameTypes.complete, encodeComplete({ treeDigest }));
     await link.connection.end();
   }
+}
+
+function tooMany(): BatonError {
+  return new BatonError('LIMIT', `there are ${limits.sessionsMax} connections already, which is the limit`, {
+    retryable: true,
+  });
 }
 
 /** Answers a connection that may only be a probe: for a host that is not receiving yet. Never rejects. */
