@@ -9,8 +9,8 @@ import { parseArgs } from 'node:util';
 import { ensureDebianPackages } from './debian-packages.ts';
 import { type RunnerEvent, Totals } from './test-totals.ts';
 
-// npm test: everything that runs. First the packages' own tests, then the black-box tests in test/, one file at a time:
-// those use namespaces, fill disks and measure times, and would disturb one another.
+// npm test: everything that runs. First the packages' own tests, then the black-box tests in test/, two files at a time; at the end, one
+// at a time, those that judge what a link carried or how soon something ended, and would disturb one another.
 
 const help = `Usage: npm test [-- --only PART] [-- --soak]
 
@@ -21,6 +21,8 @@ BATON_SEED=NUMBER repeats the choices of an earlier run; it is printed at the st
 The tests in test/ and of the testbed need root: they make network namespaces and mounts.`;
 
 const root = resolve(import.meta.dirname, '..');
+
+const alone = /\/(copy\.(chain|healing|kill|kill\.resume|lifetime|security)|demo)\.test\.ts$/;
 
 type Group = { readonly files: readonly string[]; readonly concurrency: number };
 
@@ -35,9 +37,11 @@ function findGroups(parts: readonly string[]): Group[] {
       .filter((path) => parts.length === 0 || parts.some((part) => path.includes(part)))
       .sort()
       .map((path) => resolve(root, path));
+  const blackBox = find('test/**/*.test.ts');
   return [
     { files: find('packages/*/test/**/*.test.ts'), concurrency: 2 },
-    { files: find('test/**/*.test.ts'), concurrency: 1 },
+    { files: blackBox.filter((path) => !alone.test(path)), concurrency: 2 },
+    { files: blackBox.filter((path) => alone.test(path)), concurrency: 1 },
   ].filter(({ files }) => files.length > 0);
 }
 

@@ -248,7 +248,7 @@ for (const place of ['middle', 'last'] as const) {
     await using bed = await startHosts({ count: 4, linkMbit });
     const chain = await prepareChain(bed);
     const { host, target, others } = choose(chain, place);
-    await host.setLinkMbit(place === 'middle' ? 40 : 80);
+    await host.setLinkMbit(80);
     const result = await runCopy(bed, chain.args);
     const summary = assertAllDone(result, chain.targets);
     const [first, , last] = chain.targets;

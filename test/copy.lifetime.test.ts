@@ -221,11 +221,13 @@ suite('the lifetime of a copy', () => {
     assert.equal(resultOf(summaryOf(result), b).error?.code, 'CONNECTION_LOST');
     assert.equal(resultOf(summaryOf(result), c).state, 'done');
     await Promise.all([run.waitForNoProcess(), assertNothingRuns(bed)]);
-    await targets[1]?.assertComplete();
-    await targets[0]?.assertSafe();
-    assert.equal(targets[0]?.isDone, false);
-    assertAllDone(await runCopy(bed, [args[0] ?? '', b]), [b]);
-    await targets[0]?.assertComplete();
+    for (const target of targets) await target.assertSafe();
+    assert.deepEqual(
+      targets.map(({ isDone }) => isDone),
+      [false, true],
+    );
+    assertAllDone(await runCopy(bed, args), [b, c]);
+    for (const target of targets) await target.assertComplete();
   });
 
   // Proves: without the source's ssh process there is no copy, and no process either.

@@ -30,6 +30,7 @@ export function hardlink(parent: number, name: Name, link: number): HardlinkEntr
 export function uncheckedManifest(entries: readonly Entry[]): { sections: Uint8Array[]; digest: Uint8Array } {
   const writer = new ByteWriter(1024).u8(1).u32(0).u32(entries.length);
   for (const entry of entries) writeEntry(writer, entry);
+  for (const entry of entries) writer.i64(entry.kind === 'hardlink' ? 0n : entry.accessTimeNs);
   const section = writer.toBytes();
   return { sections: [section], digest: digestSections([section]) };
 }

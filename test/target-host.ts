@@ -88,6 +88,7 @@ export class TargetHost implements AsyncDisposable {
     await sendToHop(supply, { ...options, connect: async () => this.connect() }, AbortSignal.timeout(60_000));
     await this.ended();
     if (this.failure !== undefined) throw new Error(this.failure.message);
+    this.#role.conclude();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -166,9 +167,10 @@ export class Sender implements AsyncDisposable {
   /** What the target says before it ends the connection: `CODE message`. Pings until then, as every sender does. */
   async refusal(): Promise<string> {
     const pings = setInterval(() => void this.write(frameTypes.ping).catch(() => undefined), 20);
+    const timeout = AbortSignal.timeout(20_000);
     try {
       for (;;) {
-        const frame = await this.#connection.readFrame(AbortSignal.timeout(20_000));
+        const frame = await this.#connection.readFrame(timeout);
         if (frame === undefined) return 'closed';
         if (frame.type === frameTypes.error) return showRefusal(frame.payload);
       }
