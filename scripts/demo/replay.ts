@@ -16,7 +16,7 @@ export function replayLines(demo: Demo, damage: Damage): Line[] {
   const octal = damage.after.toString(8).padStart(3, '0');
   return [
     { about: 'start anew', commands: [`rm -rf ${one} ${two}; mkdir -p ${one} ${two}`] },
-    { about: 'copy to both; Ctrl-C is as good as a kill', commands: [baton(demo.copyWords([one, two]))] },
+    { about: 'copy to both; Ctrl-C is as good as a kill', commands: [baton(demo.copyWords())] },
     {
       about: `in a second terminal, meanwhile: kill the agent of ${one}`,
       commands: [`kill -9 $(find /proc/[0-9]*/fd -lname '*/${one}/.baton-*' 2>/dev/null | cut -d/ -f3 | sort -u)`],
@@ -27,7 +27,7 @@ export function replayLines(demo: Demo, damage: Damage): Line[] {
         `printf '\\${octal}' | dd bs=1 seek=${damage.offset} conv=notrunc status=none of=${one}/${staging}/tree/${damage.path}`,
       ],
     },
-    { about: 'continue', commands: [baton(demo.copyWords([one]))] },
+    { about: 'continue', commands: [baton(demo.copyWords())] },
     {
       about: 'compare: content, then everything else',
       commands: [

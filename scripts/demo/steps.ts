@@ -44,9 +44,9 @@ export class Demo {
     ];
   }
 
-  /** The command that copies to both targets, or to one of them. */
-  copyWords(targets: readonly string[]): string[] {
-    return ['copy', ...this.#options, '.', ...targets];
+  /** The command that copies to both targets. */
+  copyWords(): string[] {
+    return ['copy', ...this.#options, '.', this.one, this.two];
   }
 
   /** Copies to both at once and kills the agent of one on the way.  */
@@ -58,7 +58,7 @@ export class Demo {
       `The source reads every byte once, and ${this.one} hands it on to ${this.two}. On the way, the agent of ${this.one} gets a kill -9: no goodbye, no cleaning up.`,
     );
     let isKilled = false;
-    const run = await this.#copy([this.one, this.two], (event) => {
+    const run = await this.#copy((event) => {
       if (!isKilled && event.type === 'progress') isKilled = this.#killWhenDue(event);
     });
     expect(isKilled, `${this.one} came to its end before it could be killed`);
@@ -101,7 +101,7 @@ export class Demo {
     return damage;
   }
 
-  /** Runs the copy of the broken target again. */
+  /** Runs the same command again. */
   async resume(damage: Damage): Promise<void> {
     const screen = this.#screen;
     screen.step(
@@ -109,7 +109,7 @@ export class Demo {
       'the same copy again',
       'A rerun trusts nothing that a killed run left: it reads every unit again, compares it with its digest, keeps the good ones and fetches the rest.',
     );
-    const run = await this.#copy([this.one], () => undefined);
+    const run = await this.#copy(() => undefined);
     expect(run.exitCode === 0 || run.exitCode === 20, `exit code ${run.exitCode} where 0 was expected`);
     const [resumed] = eventsOf(run, 'resumed');
     const damaged = eventsOf(run, 'unit-damaged');
@@ -147,9 +147,9 @@ export class Demo {
     }
   }
 
-  async #copy(targets: readonly string[], onEvent: (event: DemoEvent) => void): Promise<Run> {
+  async #copy(onEvent: (event: DemoEvent) => void): Promise<Run> {
     const screen = this.#screen;
-    const words = this.copyWords(targets);
+    const words = this.copyWords();
     screen.command(`./baton ${shown(words)}`);
     const run = await runBaton(words, (event) => {
       if (event.type === 'progress') screen.progress(progressLines(event.targets, screen), performance.now());

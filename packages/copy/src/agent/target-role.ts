@@ -65,7 +65,15 @@ export class TargetRole implements Disposable {
     const staging = await Staging.open(options.directory, options.job, options.pool);
     const role = new TargetRole(options, staging);
     const published = staging.publishedEarlier();
-    if (published === undefined) return role;
+    if (published === undefined) {
+      try {
+        await staging.checkName(options.pool);
+        return role;
+      } catch (error) {
+        role[Symbol.dispose]();
+        throw error;
+      }
+    }
     await staging.replaceByNote(options.pool);
     if (Buffer.compare(published.manifestDigest, options.manifestDigest) !== 0) {
       staging.conclude();

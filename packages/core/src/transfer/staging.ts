@@ -73,6 +73,18 @@ export class Staging implements Disposable {
     }
   }
 
+  /**
+   * Throws EXISTS when the final name is taken: by the same copy that another command has just finished, or by something else. Then
+   * what was only made for this run goes again.
+   */
+  async checkName(pool: WorkerPool): Promise<void> {
+    if (tryStatAt(this.targetDescriptor, this.#job.name) === -errnos.ENOENT) return;
+    if (this.earlier === undefined) {
+      await pool.run({ kind: 'remove', parentDescriptor: this.targetDescriptor, name: stagingName(this.#job) });
+    }
+    throw this.#taken();
+  }
+
   /** Starts a new journal in place of an old one, with the units that are known to be good. One atomic step. */
   begin(tree: { manifest: Manifest; layout: Layout; have: HaveSet }): void {
     this.#manifestDigest = tree.manifest.digest;
@@ -116,11 +128,14 @@ export class Staging implements Disposable {
     }
   }
 
-  #taken(cause: SystemError): BatonError {
+  #taken(cause?: SystemError): BatonError {
     const path = `${this.#directory.replace(/\/$/, '')}/${printable(this.#job.name)}`;
     return new BatonError('EXISTS', `${path} has appeared during the copy, and nothing existing is ever overwritten`, {
-      cause,
-      hint: 'move it away, and run the same command again: the copy is complete but for its name',
+      ...(cause === undefined ? {} : { cause }),
+      hint:
+        cause === undefined
+          ? 'move it away, choose another directory, or another name with --as'
+          : 'move it away, and run the same command again: the copy is complete but for its name',
     });
   }
 
