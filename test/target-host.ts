@@ -54,6 +54,7 @@ export class TargetHost implements AsyncDisposable {
       manifestDigest: offer.digest,
       manifestBytes: offer.sections.reduce((bytes, section) => bytes + section.byteLength, 0),
       verify: 'wire',
+      isStream: false,
       expectation: () => ({ ...expectation, epoch: role.epoch }),
       report: (event) => events.push(event),
       signal: ended.signal,

@@ -1,12 +1,12 @@
 import type { CopyPlan } from '@batondb/copy';
 import { type Endpoint, parseEndpoint } from '@batondb/copy/endpoint';
-import { type CopyOptions, defaultOptions } from '@batondb/copy/options';
+import { type CopyInput, type CopyOptions, defaultOptions } from '@batondb/copy/options';
 import { limits } from '@batondb/core/limits';
 import { parseByteRate } from '@batondb/core/text/rate';
 import { nearestName } from '@batondb/core/text/suggest';
 import { Command, CommanderError, Option } from 'commander';
 import { copyExamples, exitCodeHelp, helpTopics, targetHelp } from './help.ts';
-import { hostsByName, readPlan } from './operands.ts';
+import { hostsByName, readPlan, readStdinPlan } from './operands.ts';
 import * as values from './option-values.ts';
 
 // The grammar of the command line. Pure but for the lists of targets that operands name: nothing is started here.
@@ -123,12 +123,22 @@ function makeCopy(command: Command, accept: (request: Request) => void): Command
     .description('copies a file or a directory tree from one host to one or many, directly and verified')
     .usage('[options] SOURCE TARGET…')
     .argument('<source>', '[user@]host:path, [user@][2001:db8::1]:path, or a local path')
-    .argument('<targets...>', '[user@]host:directory, a local directory, or @FILE: a list, one target a line')
+    .argument('[targets...]', '[user@]host:directory, a local directory, or @FILE: a list, one target a line')
     .helpCommand(false)
     .addOption(
       new Option('--as <name>', 'name of the copy in the target directory (default: that of the source)').argParser(
         values.parseName,
       ),
+    )
+    .addOption(
+      new Option('--stdin <name>', 'copy standard input; there is no SOURCE then, and NAME is that of the copy')
+        .argParser(values.parseName)
+        .conflicts(['as', 'exec', 'exclude', 'oneFileSystem']),
+    )
+    .addOption(
+      new Option('--exec <command>', 'copy what a command prints, run by bash on the host of SOURCE, [host:]NAME')
+        .argParser(values.parseCommand)
+        .conflicts(['exclude', 'oneFileSystem']),
     )
     .addOption(
       new Option('--exclude <pattern>', 'leave out what matches, as in .gitignore; repeatable')
@@ -188,11 +198,21 @@ function makeCopy(command: Command, accept: (request: Request) => void): Command
     );
   return addRemoteOptions(command)
     .addHelpText('after', `\n${targetHelp}\n\n${copyExamples}\n\n${exitCodeHelp}`)
-    .action((source: string, targets: string[], options: CopyFlags) => {
-      const plan = readPlan(source, targets, options.as);
-      const copyOptions = { ...remoteOptions(options, [plan.source, ...plan.targets]), ...transferOptions(options) };
+    .action((first: string, others: string[], options: CopyFlags) => {
+      const { stdin, exec } = options;
+      const plan = stdin === undefined ? readPlan(first, others, options.as) : readStdinPlan(stdin, [first, ...others]);
+      const copyOptions = {
+        ...remoteOptions(options, [plan.source, ...plan.targets]),
+        ...transferOptions(options),
+        input: inputOf(stdin, exec),
+      };
       accept({ kind: 'copy', plan, options: copyOptions, view: viewOf(options) });
     });
+}
+
+function inputOf(stdin: string | undefined, command: string | undefined): CopyInput {
+  if (stdin !== undefined) return { kind: 'stdin' };
+  return command === undefined ? { kind: 'tree' } : { kind: 'command', command };
 }
 
 function makeClean(command: Command, accept: (request: Request) => void): void {
@@ -220,6 +240,8 @@ type CopyFlags = RemoteFlags &
     CopyOptions,
     'as' | 'exclude' | 'priority' | 'topology' | 'order' | 'streams' | 'compress' | 'verify' | 'port'
   > & {
+    readonly stdin?: string;
+    readonly exec?: string;
     readonly oneFileSystem?: true;
     readonly bind?: string;
     readonly bwlimit?: number;

@@ -10,6 +10,7 @@ export const exitCodes = {
   sourceChanged: 20,
   refused: 30,
   targetFailed: 40,
+  sourceFailed: 45,
   connection: 50,
   verification: 60,
   bug: 70,
@@ -30,6 +31,7 @@ export const exitCodeMeanings: readonly (readonly [number, string])[] = [
     exitCodes.targetFailed,
     'a target could not be written: no space or inodes, no permission, read-only, the name appeared',
   ],
+  [exitCodes.sourceFailed, 'what makes the stream at the source failed, such as a command; nothing of it was kept'],
   [exitCodes.connection, 'a host or connection was lost, or stalled; the same command continues'],
   [exitCodes.verification, 'a digest, a peer or the protocol was not what it has to be; nothing of it was kept'],
   [exitCodes.bug, 'an error in baton itself; please report it'],
@@ -44,6 +46,7 @@ const exitCodeOfError: Readonly<Record<ErrorCode, number>> = {
   USAGE: exitCodes.usage,
   BAD_ENDPOINT: exitCodes.usage,
   SOURCE_CHANGED: exitCodes.sourceChanged,
+  HISTORY_LOST: exitCodes.connection,
   UNKNOWN_HOST_KEY: exitCodes.refused,
   AGENT_MISSING: exitCodes.refused,
   VERSION_MISMATCH: exitCodes.refused,
@@ -63,7 +66,7 @@ const exitCodeOfError: Readonly<Record<ErrorCode, number>> = {
   HOP_UNREACHABLE: exitCodes.connection,
   CONNECTION_LOST: exitCodes.connection,
   STALLED: exitCodes.connection,
-  CHILD_FAILED: exitCodes.connection,
+  CHILD_FAILED: exitCodes.sourceFailed,
   PROTOCOL: exitCodes.verification,
   LIMIT: exitCodes.verification,
   NOT_TRUSTED: exitCodes.verification,
@@ -85,7 +88,11 @@ export function exitCodeOf(code: ErrorCode, hasMoved: boolean): number {
 /** Whether the same command, given again, continues where a failure stopped it (after what the error's hint asks for). */
 export function canRerun(code: ErrorCode): boolean {
   const exitCode = exitCodeOfError[code];
-  return [exitCodes.targetFailed, exitCodes.connection, exitCodes.verification, exitCodes.interrupted].some(
-    (one) => one === exitCode,
-  );
+  return [
+    exitCodes.targetFailed,
+    exitCodes.sourceFailed,
+    exitCodes.connection,
+    exitCodes.verification,
+    exitCodes.interrupted,
+  ].some((one) => one === exitCode);
 }

@@ -6,9 +6,19 @@ import { bytesToText } from '@batondb/core/text/bytes';
 
 // From the operands of a command line to endpoints.
 
+/** The plan for standard input as the source: it has the name of the copy and no place. Throws USAGE and BAD_ENDPOINT. */
+export function readStdinPlan(name: string, targets: readonly string[]): CopyPlan {
+  const readsList = targets.includes('@-');
+  if (readsList) throw new BatonError('USAGE', 'standard input cannot be the source and the list of targets');
+  return readPlan(`./${name}`, targets, undefined);
+}
+
 /** Reads SOURCE and TARGET…, lists of targets included. Throws USAGE and BAD_ENDPOINT. */
 export function readPlan(source: string, targets: readonly string[], as: string | undefined): CopyPlan {
   const plan = { source: parseEndpoint(source), targets: targets.flatMap(readTarget) };
+  if (targets.length === 0) {
+    throw new BatonError('USAGE', `there is no target to copy ${source} to`, { hint: 'see: baton copy --help' });
+  }
   if (plan.targets.length === 0) throw new BatonError('USAGE', 'the lists of targets hold no target');
   if (as === undefined && nameOfCopy(plan.source) === undefined) {
     throw new BatonError('USAGE', `the source ${formatEndpoint(plan.source)} has no name of its own`, {

@@ -80,6 +80,12 @@ export function parseName(text: string): string {
   return text;
 }
 
+/** A command for bash. */
+export function parseCommand(text: string): string {
+  if (text.trim() === '' || text.includes('\0')) throw usage('--exec is empty, or holds a NUL byte');
+  return text;
+}
+
 /** A pattern; an empty one would leave out nothing and is a typo. */
 export function parsePattern(text: string): string {
   if (text.trim() === '') throw usage('--exclude is empty');

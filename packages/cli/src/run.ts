@@ -49,7 +49,8 @@ export async function runCopy(request: Request & { kind: 'copy' }, context: Cont
     await renderer.failure(toErrorRecord(thrown.error), outcome.exitCode);
     if (isBug(thrown.error)) await stderr.writeLines(bugLines(thrown.error));
   }
-  if (outcome.canRerun) {
+  // What came over standard input is gone.
+  if (outcome.canRerun && request.options.input.kind !== 'stdin') {
     await renderer.rerun(printableText(['baton', ...context.words.map(quoteWord)].join(' ')));
   }
   await renderer.close();

@@ -38,6 +38,7 @@ test('every option reaches the copy', () => {
     `--priority normal --bwlimit 800Mbit --topology star --order near --streams 2 --compress zstd:7 --verify disk --dry-run`;
   const request = parseCopy('db1:/a', 'db2:/b', ...words.split(' '), '--ssh', `ssh -F 'my conf'`, '--json');
   assert.deepEqual(request.options, {
+    input: { kind: 'tree' },
     as: 'copy',
     exclude: ['*.log', '/cache'],
     oneFileSystem: true,
@@ -97,7 +98,7 @@ test('compression by word and level', () => {
 const refused: [words: string[], message: RegExp, hint: RegExp | undefined][] = [
   [['cpoy', 'a', 'b:c'], /unknown command 'cpoy'/, /did you mean copy\?/],
   [['copy'], /missing required argument 'source'/, /--help/],
-  [['copy', 'a'], /missing required argument 'targets'/, /--help/],
+  [['copy', 'a'], /there is no target to copy a to/, /--help/],
   [['copy', 'a', 'b:c', '--exlude', 'x'], /unknown option '--exlude'/, /did you mean --exclude\?/],
   [['copy', 'a', 'b:c', '--topology', 'chian'], /--topology is chain or star, not 'chian'/, /did you mean chain\?/],
   [['copy', 'a', 'b:c', '--port', '70000'], /--port is a whole number from 0 to 65535, not '70000'/, undefined],
@@ -165,7 +166,12 @@ test('help is a text, asked for or not', () => {
 test('the help of copy names every option of CopyOptions', () => {
   const request = parseCommandLine(['copy', '--help']);
   const text = request.kind === 'text' ? request.text : '';
-  const spelled = { oneFileSystem: 'one-file-system', bandwidthBytesPerSecond: 'bwlimit', dryRun: 'dry-run' } as const;
+  const spelled = {
+    oneFileSystem: 'one-file-system',
+    bandwidthBytesPerSecond: 'bwlimit',
+    dryRun: 'dry-run',
+    input: 'exec',
+  } as const;
   for (const name of ['as', ...Object.keys(defaultOptions)]) {
     const flag = (spelled as Readonly<Record<string, string>>)[name] ?? name;
     assert.match(text, new RegExp(`--${flag}\\b`), flag);

@@ -36,7 +36,8 @@ function codeOf(line: string, isBlock: boolean): string[] {
  * has no operand only names one.
  */
 function commandIn(code: string): string[] {
-  const [text = ''] = code.replace(/^# /, '').split(/ +[#|] | +#/);
+  // What is quoted may hold a pipe of its own.
+  const [text = ''] = /^(?:'[^']*'|[^'])*?(?= +[#|] | +#|$)/.exec(code.replace(/^# /, '')) ?? [];
   const isWhole = /^(\.\/)?baton (copy .*(^| )[^-\s]|help|--)/.test(text) && !/…|SOURCE/.test(text);
   return isWhole ? [text.trim()] : [];
 }

@@ -27,6 +27,7 @@ export const plan: PlanSummary = {
   contentBytes: 2048 * MiB,
   units: 2_060,
   manifestDigest: 'a1'.repeat(32),
+  isStream: false,
 };
 
 export function finding(code: ErrorCode, host = 'db2', message: string = code, hint?: string): Finding {

@@ -44,7 +44,7 @@ async function run(
   signal: AbortSignal,
 ): Promise<void> {
   checkPlan(plan);
-  const resolved = resolvePlan(plan, options.as);
+  const resolved = resolvePlan(plan, options);
   const emit = (event: CopyEvent) => queue.push(event);
   const sessions: AgentSession[] = [];
   await using _goodbye = { [Symbol.asyncDispose]: () => endAll(sessions) };
@@ -102,7 +102,7 @@ function summarise(plan: ResolvedPlan, options: CopyOptions, { scan, targets, re
     const address = reached.get(target.number) ?? '';
     return { from: from ?? plan.sourceText, to: target.name, address, port: target.listening.port };
   });
-  const { entries, files, contentBytes, units, manifestDigest } = scan;
+  const { entries, files, contentBytes, units, manifestDigest, isStream } = scan;
   return {
     source: plan.sourceText,
     targets: targets.map(({ name, inspection }) => ({
@@ -116,5 +116,6 @@ function summarise(plan: ResolvedPlan, options: CopyOptions, { scan, targets, re
     contentBytes,
     units,
     manifestDigest,
+    isStream,
   };
 }

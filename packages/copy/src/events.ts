@@ -23,6 +23,8 @@ export type PlanSummary = {
   readonly contentBytes: number;
   readonly units: number;
   readonly manifestDigest: string;
+  /** How much there is of it shows at its end. */
+  readonly isStream: boolean;
 };
 
 /** Where a target is. */
@@ -32,6 +34,7 @@ export type TargetProgress = {
   readonly target: string;
   readonly phase: TargetPhase;
   readonly doneBytes: number;
+  /** 0 while nobody knows: of a stream until its end. */
   readonly totalBytes: number;
   readonly doneFiles: number;
   readonly totalFiles: number;

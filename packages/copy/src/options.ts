@@ -6,7 +6,16 @@ export type Compression =
   | { readonly mode: 'none' }
   | { readonly mode: 'zstd'; readonly level: number };
 
+/** What is copied: a file or directory tree; or a stream that can be read once, which becomes a file under the source's name. */
+export type CopyInput =
+  | { readonly kind: 'tree' }
+  /** The standard input of this process. The source is a local path, which only names the copy. */
+  | { readonly kind: 'stdin' }
+  /** What a command writes to its standard output, run by bash with pipefail on the source's host. */
+  | { readonly kind: 'command'; readonly command: string };
+
 export type CopyOptions = {
+  readonly input: CopyInput;
   /** Name of the copy in the target directory. Default: the source's base name. */
   readonly as?: string;
   /** Patterns of what is left out, as in .gitignore without negation: `name`, `*.log`, `/cache` (anchored at the source). */
@@ -39,6 +48,7 @@ export type CopyOptions = {
 };
 
 export const defaultOptions: CopyOptions = {
+  input: { kind: 'tree' },
   exclude: [],
   oneFileSystem: false,
   ssh: ['ssh'],

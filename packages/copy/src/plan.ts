@@ -3,6 +3,7 @@ import { isSafeName, printable } from '@batondb/core/files/names';
 import { limits } from '@batondb/core/limits';
 import { textToBytes } from '@batondb/core/text/bytes';
 import { type Endpoint, formatEndpoint, nameOfCopy } from './endpoint.ts';
+import type { CopyOptions } from './options.ts';
 
 /** What is copied, and where to. */
 export type CopyPlan = { readonly source: Endpoint; readonly targets: readonly Endpoint[] };
@@ -16,9 +17,12 @@ export type ResolvedPlan = CopyPlan & {
 };
 
 /** Works out the name of the copy; USAGE when there is none. */
-export function resolvePlan(plan: CopyPlan, as: string | undefined): ResolvedPlan {
+export function resolvePlan(plan: CopyPlan, { as, input }: Pick<CopyOptions, 'as' | 'input'>): ResolvedPlan {
   const { source } = plan;
-  const sourceText = formatEndpoint(source);
+  if (input.kind === 'stdin' && source.host !== undefined) {
+    throw new BatonError('USAGE', `standard input is on this machine, and not on ${source.host}`);
+  }
+  const sourceText = input.kind === 'stdin' ? 'standard input' : formatEndpoint(source);
   const name = as === undefined ? nameOfCopy(source) : textToBytes(as);
   if (name === undefined) {
     throw new BatonError('USAGE', `the source ${sourceText} has no name of its own`, {

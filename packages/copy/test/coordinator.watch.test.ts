@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { candidateAddresses } from '../src/coordinator/addresses.ts';
 import { EventQueue } from '../src/coordinator/event-queue.ts';
 import { HeadTrial } from '../src/coordinator/head-trial.ts';
-import type { ReadyTarget } from '../src/coordinator/preflight.ts';
+import type { ReadyTarget, Scan } from '../src/coordinator/preflight.ts';
 import { RateMeter } from '../src/coordinator/rate-meter.ts';
 import type { AgentSession } from '../src/coordinator/session.ts';
 import { TargetState } from '../src/coordinator/target-state.ts';
@@ -18,10 +18,13 @@ const mebibyte = 1024 * 1024;
 const totalBytes = 1000 * mebibyte;
 const startMs = 1_000_000;
 
+const scan = { isStream: false } as Scan;
+const tree = { input: { kind: 'tree' } } as const;
+
 /** A target as it is `idleMs` after it last moved. */
 function stateOf(phase: TargetPhase, doneBytes: number): TargetState {
   const target = { name: 'b:/srv', number: 1 } as ReadyTarget;
-  const state = new TargetState(target, 0, totalBytes, 10);
+  const state = new TargetState(target, 0, { ...scan, contentBytes: totalBytes, files: 10 });
   state.progress = { ...state.progress, phase, doneBytes };
   state.movedAtMs = startMs;
   return state;
@@ -194,12 +197,12 @@ test('what follows from a plan', () => {
   const endpoint = parseEndpoint;
   const plan = { source: endpoint('a:/srv/data/'), targets: [endpoint('b:/srv'), endpoint('c:/srv')] };
   checkPlan(plan);
-  assert.equal(Buffer.from(resolvePlan(plan, undefined).name).toString(), 'data');
-  assert.equal(Buffer.from(resolvePlan(plan, 'other').name).toString(), 'other');
+  assert.equal(Buffer.from(resolvePlan(plan, tree).name).toString(), 'data');
+  assert.equal(Buffer.from(resolvePlan(plan, { ...tree, as: 'other' }).name).toString(), 'other');
   for (const name of ['', '.', '..', 'a/b', 'x'.repeat(256)]) {
-    assert.throws(() => resolvePlan(plan, name), { code: 'USAGE' });
+    assert.throws(() => resolvePlan(plan, { ...tree, as: name }), { code: 'USAGE' });
   }
-  assert.throws(() => resolvePlan({ ...plan, source: endpoint('a:/') }, undefined), { code: 'USAGE' });
+  assert.throws(() => resolvePlan({ ...plan, source: endpoint('a:/') }, tree), { code: 'USAGE' });
   assert.throws(() => checkPlan({ ...plan, targets: [] }), { code: 'USAGE' });
   assert.throws(() => checkPlan({ ...plan, targets: [endpoint('b:/srv'), endpoint('b:/srv/')] }), /named twice/);
   const many = Array.from({ length: 1001 }, (_, index) => endpoint(`h${index}:/srv`));

@@ -29,6 +29,7 @@ export const errorCodes = {
   CONNECTION_LOST: 'a connection broke or a host stopped answering',
   STALLED: 'a host answers but its copy does not advance',
   // The source
+  HISTORY_LOST: 'the source no longer has what a target needs: a stream can be read once',
   SOURCE_CHANGED: 'source files changed, shrank or vanished while they were copied',
   // The rest
   STAGING_DAMAGED: 'what an earlier copy left cannot be read',

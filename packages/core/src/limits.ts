@@ -42,6 +42,10 @@ export const limits = {
   silenceMsMax: 8000,
   /** Sent but not taken units that a hop holds in memory; what does not fit is read again from disk later. */
   hopBufferBytes: 12_097_152,
+  /** A stream whose length nobody knows beforehand: a bit and a digest for each of its units, in memory on every host. */
+  streamBytesMax: 17_592_186_044_416,
+  /** What its source keeps of a stream until the targets have it: what flows in the half second that their word may take. */
+  streamWindowUnits: 64,
   /** Last lines of a child's stderr kept for its error message. */
   stderrBytesMax: 16_384,
 } as const;

@@ -23,7 +23,7 @@ const changesHex = '02' + '0001' + 'c80105';
 test('frames', () => {
   assert.equal(hex(...encodeFrame(frameTypes.ping)), '000000000a');
   assert.equal(hex(...encodeFrame(frameTypes.unit, Uint8Array.of(1, 2), Uint8Array.of(3))), '0300000008' + '010203');
-  assert.deepEqual(Object.values(frameTypes), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  assert.deepEqual(Object.values(frameTypes), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
 });
 
 test('messages', () => {
@@ -47,6 +47,7 @@ test('messages', () => {
     hex(messages.encodeError({ code: 'BUSY', message: 'no', retryable: true })),
     '01' + '0442555359' + '026e6f',
   );
+  assert.equal(hex(messages.encodeStreamEnd({ units: 258 })), '02010000');
   assert.equal(
     hex(messages.encodeManifestEnd({ sections: 1, entries: 2, units: 3, digest })),
     '01000000' + '02000000' + '03000000' + digestHex,

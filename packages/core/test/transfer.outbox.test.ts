@@ -41,6 +41,13 @@ class SimulatedSupply implements UnitSupply {
     this.#messageBytes = messageBytes;
   }
 
+  get reach(): number {
+    return this.layout.unitCount;
+  }
+
+  readonly oldest = 0;
+  readonly ended: Promise<number> = new Promise(() => undefined);
+
   has(unit: number): boolean {
     return this.there.has(unit);
   }

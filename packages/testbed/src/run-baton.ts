@@ -17,6 +17,8 @@ export type BatonOptions<E extends BatonEvent = BatonEvent> = {
   readonly bed?: Bed;
   /** Runs it in the network of this host instead of the root one. */
   readonly on?: Host;
+  /** A descriptor that is its standard input. Default: nothing. */
+  readonly stdin?: number;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Adds `--json` and reads events from standard output. Default: true. */
@@ -239,7 +241,7 @@ export function startBaton<E extends BatonEvent = BatonEvent>(
   const child = spawn(program, rest, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env, [runVariable]: mark },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
     detached: true,
   });
   child.on('error', () => undefined);

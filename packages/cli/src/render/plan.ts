@@ -6,8 +6,7 @@ import { pad, paint, type Style, widthOf } from './style.ts';
 /** What will be done: final paths, sizes, and (asked for by `--dry-run` or `--verbose`) where the data goes. */
 export function planLines(plan: PlanSummary, dryRun: boolean, volume: Volume, style: Style): string[] {
   if (volume === 'quiet' && !dryRun) return [];
-  const size = `${formatCount(plan.files, 'file')} in ${formatCount(plan.entries, 'entry', 'entries')}, ${formatBytes(plan.contentBytes)}`;
-  const lines = [`${paint(style, 'bold', 'source')}   ${plan.source}: ${size} in ${formatCount(plan.units, 'unit')}`];
+  const lines = [`${paint(style, 'bold', 'source')}   ${plan.source}: ${sizeOf(plan)}`];
   const nameWidth = Math.max(...plan.targets.map(({ name }) => widthOf(name)));
   for (const target of plan.targets) {
     const resumed = target.resumedBytes === 0 ? '' : `  (continues: ${formatBytes(target.resumedBytes)} are there)`;
@@ -21,6 +20,12 @@ export function planLines(plan: PlanSummary, dryRun: boolean, volume: Volume, st
     lines.push(`${paint(style, 'bold', 'manifest')} ${plan.manifestDigest}`);
   }
   return dryRun ? [...lines, 'dry run: nothing was copied'] : lines;
+}
+
+function sizeOf({ isStream, files, entries, contentBytes, units }: PlanSummary): string {
+  if (isStream) return 'a stream, read once';
+  const content = `${formatBytes(contentBytes)} in ${formatCount(units, 'unit')}`;
+  return `${formatCount(files, 'file')} in ${formatCount(entries, 'entry', 'entries')}, ${content}`;
 }
 
 function formatAddress(address: string, port: number): string {

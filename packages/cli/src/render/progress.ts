@@ -21,10 +21,10 @@ const phaseLooks: Readonly<Record<TargetPhase, Look>> = {
 
 /** A line for a log: `progress db2: 42 %, 860 MiB of 2.00 GiB, 210 MiB/s, ETA 6 s, 8,100 of 20,000 files`. */
 export function plainProgressLine(progress: TargetProgress): string {
-  const { target, phase, doneBytes, totalBytes } = progress;
+  const { target, phase } = progress;
   const parts = [
     `${percentOf(progress)} %`,
-    `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`,
+    bytesText(progress),
     rateText(progress),
     etaText(progress),
     filesText(progress),
@@ -58,14 +58,14 @@ export function progressBlock(
 
 /** The line of one target. Columns have fixed widths, so that nothing jumps while numbers grow. */
 function progressLine(progress: TargetProgress, nameWidth: number, columns: number, style: Style): string {
-  const { target, phase, doneBytes, totalBytes } = progress;
+  const { target, phase } = progress;
   // In order of importance; what does not fit any more is left out, and so is all that follows.
   const candidates = [
     `${percentOf(progress).padStart(3)} %`,
     pad(phase, 9),
     pad(rateText(progress), 10),
     pad(etaText(progress), 12),
-    pad(`${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`, 20),
+    pad(bytesText(progress), 20),
     filesText(progress).padEnd(filesText({ ...progress, doneFiles: progress.totalFiles }).length),
   ];
   const cells: string[] = [];
@@ -90,8 +90,15 @@ function barText({ doneBytes, totalBytes, phase }: TargetProgress, width: number
 
 /** Rounded down: 100 is said only when all is there. */
 function percentOf({ doneBytes, totalBytes, phase }: TargetProgress): string {
-  if (totalBytes === 0) return phase === 'done' ? '100' : '0';
+  if (totalBytes === 0 && phase === 'done') return '100';
+  // Of a stream, nobody knows.
+  if (totalBytes === 0) return doneBytes === 0 ? '0' : '?';
   return String(Math.min(100, Math.floor((100 * doneBytes) / totalBytes)));
+}
+
+function bytesText({ doneBytes, totalBytes }: TargetProgress): string {
+  const done = formatBytes(doneBytes);
+  return totalBytes === 0 && doneBytes > 0 ? done : `${done} of ${formatBytes(totalBytes)}`;
 }
 
 function rateText({ phase, rateBytesPerSecond }: TargetProgress): string {

@@ -15,6 +15,7 @@ import { inspectDirectory } from './inspect.ts';
 import { type DataPort, openDataPort } from './listen.ts';
 import { findReachable } from './probe.ts';
 import { SourceRole } from './source-role.ts';
+import { StreamRole } from './stream-role.ts';
 import { TargetRole } from './target-role.ts';
 
 /** Who takes part in a job, as told by the coordinator. */
@@ -45,7 +46,7 @@ export class Agent implements AsyncDisposable {
   #pool: WorkerPool | undefined;
   #membership: Membership | undefined;
   #port: DataPort | undefined;
-  #source: SourceRole | undefined;
+  #source: SourceRole | StreamRole | undefined;
   #target: TargetRole | undefined;
   #hops: HopSet | undefined;
 
@@ -55,6 +56,8 @@ export class Agent implements AsyncDisposable {
     this.#signal = signal;
     this.#answers = {
       scan: (params) => this.#scan(params),
+      stream: async (params) => this.#stream(params),
+      release: async ({ units }) => this.#release(units),
       inspect: (params) => inspectDirectory(params, this.#workers()),
       listen: (params) => this.#listen(params),
       join: async (params) => this.#join(params),
@@ -84,14 +87,29 @@ export class Agent implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#hops?.[Symbol.dispose]();
     await this.#port?.listener[Symbol.asyncDispose]();
+    if (this.#source instanceof StreamRole) await this.#source[Symbol.asyncDispose]();
+    await this.#target?.abandonStream();
     // T8: the staging directory stays locked until nobody writes into it any more.
     await this.#pool?.[Symbol.asyncDispose]();
     this.#target?.[Symbol.dispose]();
   }
 
   async #scan(params: RequestParams<'scan'>): Promise<RequestResult<'scan'>> {
-    this.#source = await SourceRole.scan(this.#workers(), params, this.#report);
-    return this.#source.summary;
+    const source = await SourceRole.scan(this.#workers(), params, this.#report);
+    this.#source = source;
+    return source.summary;
+  }
+
+  #stream(params: RequestParams<'stream'>): RequestResult<'stream'> {
+    const source = new StreamRole(this.#workers(), params, this.#report);
+    this.#source = source;
+    return source.summary;
+  }
+
+  #release(units: number): RequestResult<'release'> {
+    if (!(this.#source instanceof StreamRole)) throw early('stream');
+    this.#source.supply.release(units);
+    return {};
   }
 
   async #listen({ port, bind }: RequestParams<'listen'>): Promise<RequestResult<'listen'>> {
@@ -140,6 +158,7 @@ export class Agent implements AsyncDisposable {
       manifestDigest: fromHex(params.manifestDigest),
       manifestBytes: params.manifestBytes,
       verify: params.verify,
+      isStream: params.isStream ?? false,
       expectation: () => this.#expectation(membership),
       report: this.#report,
       signal: this.#signal,
@@ -151,6 +170,7 @@ export class Agent implements AsyncDisposable {
     const supply = this.#source?.supply ?? this.#target?.receiver.tree;
     if (supply === undefined || this.#hops === undefined) throw early('send');
     this.#hops.update(Promise.resolve(supply), this.#workers().size, params);
+    if (this.#source instanceof StreamRole && params.hops.length > 0) this.#source.start(params.compression);
     return {};
   }
 
@@ -174,7 +194,7 @@ export class Agent implements AsyncDisposable {
     return this.#membership;
   }
 
-  #sourceRole(): SourceRole {
+  #sourceRole(): SourceRole | StreamRole {
     if (this.#source === undefined) throw early('scan');
     return this.#source;
   }

@@ -35,7 +35,8 @@ export async function inspectDirectory(params: RequestParams<'inspect'>, pool: W
     if (space.readOnly) findings.push(readOnly(directory));
     else if (!mayWrite(descriptor)) findings.push(mayNotWrite(directory));
     const isTaken = typeof tryStatAt(descriptor, job.name) !== 'number';
-    if (isTaken && !staged.isPublished) findings.push(exists(finalPath));
+    const isStream = params.isStream ?? false;
+    if (isTaken && (isStream || !staged.isPublished)) findings.push(exists(finalPath));
     const { device, freeBytes, freeInodes, totalBytes } = space;
     // ramfs, and some file systems in user space, have no size to tell.
     const isKnown = totalBytes > 0;
@@ -43,7 +44,7 @@ export async function inspectDirectory(params: RequestParams<'inspect'>, pool: W
     return {
       findings,
       finalPath,
-      resumedBytes: staged.claimedBytes,
+      resumedBytes: isStream ? 0 : staged.claimedBytes,
       published: staged.isPublished,
       ...(isKnown ? { space: { device: String(device), freeBytes, mount: printable(directory), ...inodes } } : {}),
     };

@@ -1,5 +1,7 @@
+import { decodeUnit } from '@batondb/core/protocol/unit';
 import type { HaveSet } from '@batondb/core/transfer/have';
 import type { Layout } from '@batondb/core/transfer/layout';
+import type { SharedUnit } from '@batondb/core/transport/unit-buffers';
 
 /** How far a target is, counted unit by unit. */
 export class ProgressCount {
@@ -21,12 +23,19 @@ export class ProgressCount {
 
   /** What was there from an earlier run. */
   resumed(have: HaveSet): void {
-    for (const unit of have.units()) this.add(unit);
+    for (const unit of have.units()) this.#count(unit, this.#layout?.unitBytes(unit) ?? 0);
     this.resumedBytes = this.doneBytes;
   }
 
-  add(unit: number): void {
-    this.doneBytes += this.#layout?.unitBytes(unit) ?? 0;
+  /** A unit has come. */
+  add(unit: number, { payload }: SharedUnit): void {
+    // Only of a stream does the layout not know how long a unit is.
+    const bytes = this.#layout?.isStream ? decodeUnit(payload).rawLength : this.#layout?.unitBytes(unit);
+    this.#count(unit, bytes ?? 0);
+  }
+
+  #count(unit: number, bytes: number): void {
+    this.doneBytes += bytes;
     this.doneFiles += this.#layout?.filesBegun(unit) ?? 0;
   }
 }

@@ -26,12 +26,16 @@ export type TargetOptions = {
   readonly manifestDigest: Uint8Array;
   readonly manifestBytes: number;
   readonly verify: 'wire' | 'disk';
+  /** What is not completed of it is removed. */
+  readonly isStream: boolean;
   readonly expectation: ReceiverOptions['expectation'];
   readonly report: Report;
   readonly signal: AbortSignal;
 };
 
 const progressMs = 500;
+/** What a stream's source keeps waits for the targets' word. */
+const streamProgressMs = 100;
 
 /** An agent as a target: receives into staging, verifies, applies metadata and gives the copy its final name. */
 export class TargetRole implements Disposable {
@@ -41,7 +45,8 @@ export class TargetRole implements Disposable {
   readonly #options: TargetOptions;
   readonly #staging: Staging;
   readonly #progress = new ProgressCount();
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
+  #stream: StagedTree | undefined;
   #phase: TargetPhase = 'checking';
   #digest: Promise<Uint8Array> | undefined;
 
@@ -119,10 +124,25 @@ export class TargetRole implements Disposable {
     if (resumed.keptUnits > 0 || resumed.discardedFiles > 0) report({ type: 'resumed', ...resumed });
     this.#progress.resumed(have);
     const tree = new StagedTree(pool, this.#staging, { manifest, layout, have });
-    tree.watch((unit) => this.#progress.add(unit));
+    tree.watch((unit, message) => this.#progress.add(unit, message));
     this.#phase = 'receiving';
+    if (layout.isStream) this.#followStream(tree);
     tree.full.then(() => this.#finish(tree, resumed.keptUnits > 0)).catch((error: unknown) => this.#fail(error));
     return tree;
+  }
+
+  #followStream(tree: StagedTree): void {
+    this.#stream = tree;
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.#tell(), streamProgressMs);
+  }
+
+  /** Removes what there is of a stream that was not completed: nobody will ever go on with it. */
+  async abandonStream(): Promise<void> {
+    if (!this.#options.isStream || this.#phase === 'done') return;
+    this.receiver.close(new BatonError('INTERRUPTED', 'the stream was given up'));
+    // What stays is removed by the next run, or by `clean`.
+    await this.#staging.remove(this.#options.pool).catch(() => undefined);
   }
 
   #complete(tree: StagedTree): Promise<Uint8Array> {
@@ -149,6 +169,8 @@ export class TargetRole implements Disposable {
     const digest = await this.#complete(tree);
     await this.#staging.publish(digest, pool);
     await this.#staging.replaceByNote(pool);
+    // A stream is never asked for again.
+    if (this.#options.isStream) this.#staging.conclude();
     this.#end('done');
     report({ type: 'done', treeDigest: toHex(digest) });
   }
@@ -195,10 +217,13 @@ export class TargetRole implements Disposable {
     const { freeBytes, freeInodes } = freeSpace(this.#options.directory);
     const missing = this.#progress.totalBytes - this.#progress.doneBytes;
     const inodes = freeInodes === undefined ? '' : ` and ${freeInodes} inodes`;
+    const { isStream } = this.#options;
+    const stillToCome = isStream ? 'more of the stream' : formatBytes(missing);
+    const hint = `make space and run the same command again: it ${isStream ? 'begins anew' : 'continues'}`;
     return new BatonError(
       'NO_SPACE',
-      `${printable(this.#options.directory)} has ${formatBytes(freeBytes)}${inodes} left, and ${formatBytes(missing)} are still to come`,
-      { hint: 'make space and run the same command again: it continues', cause: known },
+      `${printable(this.#options.directory)} has ${formatBytes(freeBytes)}${inodes} left, and ${stillToCome} is still to come`,
+      { hint, cause: known },
     );
   }
 
@@ -223,6 +248,7 @@ export class TargetRole implements Disposable {
       totalFiles,
       resumedBytes,
       wireBytes,
+      ...(this.#stream === undefined ? {} : { heldUnits: this.#stream.have.prefix }),
     });
   }
 }

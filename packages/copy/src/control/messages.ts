@@ -1,7 +1,7 @@
 import type { ErrorRecord } from '@batondb/core/errors';
 import type { VersionRange } from '@batondb/core/protocol/versions';
 import type { NotKept, SourceChange, TargetPhase } from '../events.ts';
-import type { Compression } from '../options.ts';
+import type { Compression, CopyInput } from '../options.ts';
 
 // What coordinator and agent say to each other: JSON in length-prefixed frames, over the agent's stdin and stdout.
 // Unknown fields are ignored, so that a newer side may say more; a required field is never added within a version.
@@ -60,6 +60,9 @@ export type Abandoned = {
   readonly reason?: string;
 };
 
+/** A stream that its source can read once. */
+export type StreamInput = Exclude<CopyInput, { readonly kind: 'tree' }>;
+
 type Nothing = Readonly<Record<never, never>>;
 
 /** Every request: what goes with it and what comes back. */
@@ -78,9 +81,22 @@ export type Requests = {
       readonly unreadable: Sample;
     };
   };
+  /** Makes the agent the source of a stream. It is opened when the first target is to be fed. */
+  readonly stream: {
+    readonly params: { readonly name: string; readonly input: StreamInput };
+    readonly result: { readonly manifestDigest: string; readonly manifestBytes: number };
+  };
+  /** All units of the stream below this one are safe: its source may forget them. */
+  readonly release: { readonly params: { readonly units: number }; readonly result: Nothing };
   /** Looks at a target directory and changes nothing. */
   readonly inspect: {
-    readonly params: { readonly directory: string; readonly name: string; readonly source: string };
+    readonly params: {
+      readonly directory: string;
+      readonly name: string;
+      readonly source: string;
+      /** It is to hold a stream, of which nothing is ever taken up again. */
+      readonly isStream?: boolean;
+    };
     readonly result: {
       readonly findings: readonly ErrorRecord[];
       readonly finalPath: string;
@@ -122,6 +138,8 @@ export type Requests = {
       readonly manifestDigest: string;
       readonly manifestBytes: number;
       readonly verify: 'wire' | 'disk';
+      /** What is not completed of it is of no use to another run. */
+      readonly isStream?: boolean;
     };
     readonly result: Nothing;
   };
@@ -165,7 +183,18 @@ export type AgentEvent =
       readonly totalFiles: number;
       readonly wireBytes: number;
       readonly resumedBytes: number;
+      /** Of a stream: all units below it are here. */
+      readonly heldUnits?: number;
     }
+  /** How much of a stream its source has read. `isWaiting`: it reads no further until units are released. */
+  | {
+      readonly type: 'produced';
+      readonly bytes: number;
+      readonly units: number;
+      readonly isWaiting: boolean;
+      readonly isEnded: boolean;
+    }
+  | { readonly type: 'stream-failed'; readonly error: ErrorRecord }
   | {
       readonly type: 'resumed';
       readonly keptBytes: number;

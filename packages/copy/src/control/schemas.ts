@@ -41,6 +41,11 @@ const compression = z.discriminatedUnion('mode', [
   z.object({ mode: z.literal('zstd'), level: z.number().int().min(1).max(22) }),
 ]);
 
+const streamInput = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('stdin') }),
+  z.object({ kind: z.literal('command'), command: z.string() }),
+]);
+
 const hopTarget = z.object({ to: count, epoch: count, addresses: z.array(address), port });
 
 const abandoned = z.object({
@@ -54,7 +59,14 @@ const abandoned = z.object({
 
 const params: { readonly [N in RequestName]: z.ZodType<RequestParams<N>> } = {
   scan: z.object({ path: base64, exclude: z.array(z.string()), oneFileSystem: z.boolean() }),
-  inspect: z.object({ directory: base64, name: base64, source: z.string() }),
+  stream: z.object({ name: base64, input: streamInput }),
+  release: z.object({ units: count }),
+  inspect: z.object({
+    directory: base64,
+    name: base64,
+    source: z.string(),
+    isStream: z.exactOptional(z.boolean()),
+  }),
   listen: z.object({ port: z.number().int().min(0).max(65_535), bind: z.exactOptional(z.string()) }),
   join: z.object({
     jobId: base64,
@@ -71,6 +83,7 @@ const params: { readonly [N in RequestName]: z.ZodType<RequestParams<N>> } = {
     manifestDigest: hexDigest,
     manifestBytes: count,
     verify: z.enum(['wire', 'disk']),
+    isStream: z.exactOptional(z.boolean()),
   }),
   expect: z.object({ epoch: count }),
   send: z.object({
@@ -96,6 +109,8 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
     sockets: sample,
     unreadable: sample,
   }),
+  stream: z.object({ manifestDigest: hexDigest, manifestBytes: count }),
+  release: nothing,
   inspect: z.object({
     findings: z.array(errorRecord),
     finalPath: z.string(),
@@ -132,7 +147,10 @@ const agentEvent: z.ZodType<AgentEvent> = z.discriminatedUnion('type', [
     totalFiles: count,
     wireBytes: count,
     resumedBytes: count,
+    heldUnits: z.exactOptional(count),
   }),
+  z.object({ type: z.literal('produced'), bytes: count, units: count, isWaiting: z.boolean(), isEnded: z.boolean() }),
+  z.object({ type: z.literal('stream-failed'), error: errorRecord }),
   z.object({ type: z.literal('resumed'), keptBytes: count, keptUnits: count, discardedFiles: count }),
   z.object({ type: z.literal('unit-damaged'), unit: count, path: z.string(), offset: count, length: count }),
   z.object({

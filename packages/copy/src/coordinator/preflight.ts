@@ -3,7 +3,7 @@ import { BatonError, type ErrorRecord, toErrorRecord } from '@batondb/core/error
 import { chooseVersion } from '@batondb/core/protocol/versions';
 import { formatCount } from '@batondb/core/text/format';
 import { toBase64 } from '../bytes.ts';
-import { controlVersions, type RequestResult } from '../control/messages.ts';
+import { controlVersions, type RequestResult, type StreamInput } from '../control/messages.ts';
 import { formatEndpoint, formatHost } from '../endpoint.ts';
 import type { Finding } from '../events.ts';
 import type { CopyOptions } from '../options.ts';
@@ -14,7 +14,8 @@ import { checkSpace, type Inspected } from './space-check.ts';
 
 // Everything that can be known before a byte moves, on all hosts at once. No finding hides another.
 
-export type Scan = RequestResult<'scan'>;
+/** What is known of the source. */
+export type Scan = RequestResult<'scan'> & { readonly isStream: boolean };
 export type Inspection = RequestResult<'inspect'>;
 
 /** A target whose host answered. */
@@ -67,7 +68,7 @@ export class PreflightRun {
   async run(onSession: (session: AgentSession) => void, onScan: (scan: Scan) => void): Promise<Preflight> {
     const { source, targets } = this.#plan;
     const scanning = this.#onHost(formatHost(source), async () => {
-      const session = await this.#start(source, onSession);
+      const session = await this.#start(source, onSession, this.#options.input.kind === 'stdin');
       const scan = await this.#scan(session);
       onScan(scan);
       return { session, scan };
@@ -89,8 +90,12 @@ export class PreflightRun {
     return { findings: this.#findings, ready: { source: session, scan, targets: ordered, reached }, scan };
   }
 
-  async #start(endpoint: ResolvedPlan['source'], onSession: (session: AgentSession) => void): Promise<AgentSession> {
-    const session = await AgentSession.start(endpoint, this.#options, this.#signal);
+  async #start(
+    endpoint: ResolvedPlan['source'],
+    onSession: (session: AgentSession) => void,
+    readsInput: boolean = false,
+  ): Promise<AgentSession> {
+    const session = await AgentSession.start(endpoint, this.#options, this.#signal, readsInput);
     this.#sessions.push(session);
     const { software, control } = session.greeting;
     if (chooseVersion(controlVersions, control) === undefined) {
@@ -106,7 +111,8 @@ export class PreflightRun {
   }
 
   async #scan(session: AgentSession): Promise<Scan> {
-    const { exclude, oneFileSystem } = this.#options;
+    const { exclude, oneFileSystem, input } = this.#options;
+    if (input.kind !== 'tree') return await this.#openStream(session, input);
     const path = toBase64(this.#plan.source.path);
     const scan = await session.request('scan', { path, exclude, oneFileSystem });
     const { unreadable } = scan;
@@ -117,7 +123,14 @@ export class PreflightRun {
         { hint: 'copy as a user who may read them, with --sudo, or leave them out with --exclude' },
       );
     }
-    return scan;
+    return { ...scan, isStream: false };
+  }
+
+  async #openStream(session: AgentSession, input: StreamInput): Promise<Scan> {
+    const described = await session.request('stream', { name: toBase64(this.#plan.name), input });
+    const none = { first: [], total: 0 };
+    const unknown = { contentBytes: 0, units: 0, sockets: none, unreadable: none };
+    return { ...described, ...unknown, entries: 1, files: 1, isStream: true };
   }
 
   async #lookAt(
@@ -128,7 +141,9 @@ export class PreflightRun {
     const session = await this.#start(target, onSession);
     const host = formatHost(target);
     const { port, bind } = this.#options;
-    const asked = { directory: toBase64(target.path), name: toBase64(this.#plan.name), source: this.#plan.sourceText };
+    const isStream = this.#options.input.kind !== 'tree';
+    const copy = { name: toBase64(this.#plan.name), source: this.#plan.sourceText, ...(isStream ? { isStream } : {}) };
+    const asked = { directory: toBase64(target.path), ...copy };
     const [inspection, listening] = await Promise.all([
       this.#onHost(host, () => session.request('inspect', asked)),
       this.#onHost(host, () => session.request('listen', { port, ...(bind === undefined ? {} : { bind }) })),

@@ -11,6 +11,7 @@ import { explainSshFailure } from '../remote/ssh-failure.ts';
 
 /** A login may ask slow directories and run slow profiles before the agent speaks. */
 const greetingMsMax = 60_000;
+const standardInput = 0;
 /** For an agent to notice that its stdin has ended, before its process is ended. */
 const goodbyeMs = 1_500;
 
@@ -32,10 +33,19 @@ export class AgentSession implements AsyncDisposable {
     this.ended = this.#channel.run(frames, child.stdout).then(() => this.#reason());
   }
 
-  /** Starts an agent: on this machine as a process, elsewhere over the remote shell. Throws what preflight reports. */
-  static async start(endpoint: Endpoint, options: CopyOptions, signal: AbortSignal): Promise<AgentSession> {
+  /**
+   * Starts an agent: on this machine as a process, elsewhere over the remote shell. With `readsInput` it has our
+   * standard input, to send it. Throws what preflight reports.
+   */
+  static async start(
+    endpoint: Endpoint,
+    options: CopyOptions,
+    signal: AbortSignal,
+    readsInput: boolean = false,
+  ): Promise<AgentSession> {
     const argv = agentArguments(endpoint, options);
-    const child = await spawnChild(argv, { detached: true });
+    const input = readsInput ? { descriptor3: standardInput } : {};
+    const child = await spawnChild(argv, { detached: true, ...input });
     const onAbort = () => void child.terminate(0);
     signal.addEventListener('abort', onAbort, { once: true });
     try {

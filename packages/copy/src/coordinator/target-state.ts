@@ -1,7 +1,7 @@
 import type { ErrorRecord } from '@batondb/core/errors';
 import type { AgentEvent } from '../control/messages.ts';
 import type { TargetProgress, TargetResult } from '../events.ts';
-import type { ReadyTarget } from './preflight.ts';
+import type { ReadyTarget, Scan } from './preflight.ts';
 import { RateMeter } from './rate-meter.ts';
 
 type ProgressEvent = Extract<AgentEvent, { type: 'progress' }>;
@@ -26,14 +26,20 @@ export class TargetState {
   laggingSeconds = 0;
   /** It was found to hold up others once. */
   hasLagged = false;
+  /** What the source has to give. Of a stream, that grows. */
+  sourceBytes: number;
+  /** How long a stream is shows at its end. */
+  #isOpenEnded: boolean;
   /** Of the phase that runs. */
   rate: RateMeter = new RateMeter();
   /** How fast data came last while there was data to come. Bytes per second; 0: it has received nothing. */
   #receivedRate = 0;
 
-  constructor(target: ReadyTarget, sender: number, totalBytes: number, totalFiles: number) {
+  constructor(target: ReadyTarget, sender: number, { contentBytes: totalBytes, files: totalFiles, isStream }: Scan) {
     this.target = target;
     this.sender = sender;
+    this.sourceBytes = totalBytes;
+    this.#isOpenEnded = isStream;
     this.progress = {
       phase: 'checking',
       doneBytes: 0,
@@ -70,7 +76,8 @@ export class TargetState {
     }
     const { totalBytes, totalFiles } = this.progress;
     // A target learns the totals with the manifest; until then ours stand.
-    this.progress = progress.totalFiles === 0 ? { ...progress, totalBytes, totalFiles } : progress;
+    const isEarly = progress.totalFiles === 0 || this.#isOpenEnded;
+    this.progress = isEarly ? { ...progress, totalBytes, totalFiles } : progress;
     this.rate.observe(progress.doneBytes);
     if (!hasMoved) return;
     this.movedAtMs = performance.now();
@@ -79,13 +86,21 @@ export class TargetState {
     this.lastHopError = undefined;
   }
 
+  /** The source of a stream has read as much of it, or all. */
+  extend(bytes: number, isEnded: boolean): void {
+    this.sourceBytes = bytes;
+    if (isEnded) this.progress = { ...this.progress, totalBytes: bytes };
+  }
+
   /** For the progress event. */
   show(): TargetProgress {
     const { phase, totalBytes, doneFiles, totalFiles } = this.progress;
     // What an earlier run left may have to be read more than once.
-    const doneBytes = Math.min(this.progress.doneBytes, totalBytes);
+    const isTotalKnown = totalBytes > 0 || !this.#isOpenEnded;
+    const doneBytes = isTotalKnown ? Math.min(this.progress.doneBytes, totalBytes) : this.progress.doneBytes;
     const rateBytesPerSecond = this.rate.bytesPerSecond();
-    const etaSeconds = rateBytesPerSecond > 0 ? (totalBytes - doneBytes) / rateBytesPerSecond : undefined;
+    const isForeseeable = rateBytesPerSecond > 0 && isTotalKnown;
+    const etaSeconds = isForeseeable ? (totalBytes - doneBytes) / rateBytesPerSecond : undefined;
     const shown = this.result === undefined ? phase : this.result.state;
     return {
       target: this.target.name,

@@ -11,7 +11,9 @@ import { HeadTrial } from './head-trial.ts';
 import { Orders } from './orders.ts';
 import type { Ready } from './preflight.ts';
 import { Routing, source } from './routing.ts';
+import type { AgentSession } from './session.ts';
 import { SourceCheck } from './source-check.ts';
+import { StreamFlow } from './stream-flow.ts';
 import { TargetState } from './target-state.ts';
 import { judge } from './watch.ts';
 
@@ -36,6 +38,8 @@ export class TransferRun {
   readonly #orders: Orders;
   readonly #headTrial = new HeadTrial();
   readonly #sourceCheck: SourceCheck;
+  readonly #streamFlow = new StreamFlow();
+  #contentBytes: number;
   #allOver: () => void = () => undefined;
 
   constructor(plan: ResolvedPlan, options: CopyOptions, ready: Ready, emit: (event: CopyEvent) => void) {
@@ -45,13 +49,14 @@ export class TransferRun {
     this.#emit = emit;
     this.#sourceCheck = new SourceCheck(ready.source, options.verify);
     const { scan, targets } = ready;
+    this.#contentBytes = scan.contentBytes;
     this.#routing = new Routing(
       targets.map(({ number }) => number),
       options.topology,
     );
     for (const target of targets) {
       const sender = this.#routing.upstream(target.number);
-      this.#states.set(target.number, new TargetState(target, sender, scan.contentBytes, scan.files));
+      this.#states.set(target.number, new TargetState(target, sender, scan));
     }
     this.#orders = new Orders(ready, options, this.#routing, this.#states);
   }
@@ -111,6 +116,7 @@ export class TransferRun {
         manifestDigest,
         manifestBytes,
         verify: this.#options.verify,
+        ...(this.#ready.scan.isStream ? { isStream: true } : {}),
       });
       if (!state.isOpen) {
         // An earlier run had finished it: it has the copy, and nothing to give on.
@@ -130,6 +136,7 @@ export class TransferRun {
     switch (event.type) {
       case 'progress':
         state.take(event);
+        if (this.#ready.scan.isStream) this.#releaseStream();
         return;
       case 'resumed':
         this.#emit({ ...event, target });
@@ -154,8 +161,31 @@ export class TransferRun {
   }
 
   #onSourceEvent(event: AgentEvent): void {
-    if (event.type === 'source-change') this.noteChange({ path: event.path, what: event.what });
-    else this.#onHopEvent(event);
+    switch (event.type) {
+      case 'source-change':
+        this.noteChange({ path: event.path, what: event.what });
+        return;
+      case 'produced':
+        this.#contentBytes = event.bytes;
+        for (const state of this.#all()) state.extend(event.bytes, event.isEnded);
+        return;
+      case 'stream-failed':
+        for (const state of this.#all()) this.#fail(state, event.error, this.#ready.source);
+        return;
+      default:
+        this.#onHopEvent(event);
+    }
+  }
+
+  /** R5: tells the source of a stream what it need not keep. */
+  #releaseStream(): void {
+    const live = this.#all().filter(({ result }) => result?.state !== 'failed');
+    const units = this.#streamFlow.observe(
+      live.map(({ progress }) => progress.heldUnits ?? 0),
+      performance.now(),
+    );
+    // A source that is gone is noticed by the end of its conversation.
+    if (units !== undefined) this.#ready.source.request('release', { units }).catch(() => undefined);
   }
 
   #onHopEvent(event: AgentEvent): void {
@@ -169,8 +199,19 @@ export class TransferRun {
     if (!state.isOpen) return;
     state.hopFailures++;
     state.lastHopError = event.error;
-    const isHopeless = event.error.code === 'DIGEST_MISMATCH' && this.#routing.upstream(event.to) !== source;
+    if (event.error.code === 'HISTORY_LOST' && this.#holdsMost(state)) {
+      this.#fail(state, event.error);
+      return;
+    }
+    const isForged = event.error.code === 'DIGEST_MISMATCH' && this.#routing.upstream(event.to) !== source;
+    const isHopeless = isForged || event.error.code === 'HISTORY_LOST';
     if (isHopeless || state.hopFailures >= hopFailuresMax) this.#avoidSender(state, event.error.message);
+  }
+
+  /** Nobody has more of a stream than this target, so nobody can give it what the source has no more. */
+  #holdsMost(state: TargetState): boolean {
+    const held = state.progress.heldUnits ?? 0;
+    return this.#all().every(({ result, progress }) => result?.state === 'failed' || (progress.heldUnits ?? 0) <= held);
   }
 
   #watch(): void {
@@ -241,9 +282,10 @@ export class TransferRun {
     this.#settle(state, { state: 'done', treeDigest });
   }
 
-  #fail(state: TargetState, error: ErrorRecord): void {
+  /** `at`: on whose host it happened. */
+  #fail(state: TargetState, error: ErrorRecord, at: AgentSession = state.target.session): void {
     if (!state.isOpen) return;
-    this.#settle(state, { state: 'failed', error: { ...error, host: formatHost(state.target.session.endpoint) } });
+    this.#settle(state, { state: 'failed', error: { ...error, host: formatHost(at.endpoint) } });
     const { number, name } = state.target;
     this.#reroute(this.#routing.lose(number), `${name} failed`);
     // Or it would be tried again and again.
@@ -265,7 +307,7 @@ export class TransferRun {
     // What an earlier run published was not read again: its agent has counted nothing.
     const { published, finalPath } = target.inspection;
     const wasDone = published && end.state === 'done';
-    const { contentBytes } = this.#ready.scan;
+    const contentBytes = this.#contentBytes;
     state.result = {
       target: target.name,
       finalPath,
@@ -287,7 +329,7 @@ export class TransferRun {
       manifestDigest: scan.manifestDigest,
       entries: scan.entries,
       files: scan.files,
-      contentBytes: scan.contentBytes,
+      contentBytes: this.#contentBytes,
       wireBytes: targets.reduce((sum, { wireBytes }) => sum + wireBytes, 0),
       durationMs: performance.now() - this.#startMs,
       targets,

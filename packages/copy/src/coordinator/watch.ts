@@ -42,5 +42,5 @@ export function judge(
 
 /** What a target's sender has to give. After its last unit, its progress speaks of other things. */
 function availableBytes(state: TargetState, upstream: TargetState | undefined): number {
-  return upstream?.progress.phase === 'receiving' ? upstream.progress.doneBytes : state.progress.totalBytes;
+  return upstream?.progress.phase === 'receiving' ? upstream.progress.doneBytes : state.sourceBytes;
 }

@@ -100,7 +100,8 @@ class Finisher {
         hint: 'something else removed it: run the same command again',
       });
     }
-    if (stat.sizeBytes !== entry.sizeBytes) this.#resize(index, dirfd, name, entry.sizeBytes);
+    // Of a stream, what was written is all there is to know of its size.
+    if (!entry.isStream && stat.sizeBytes !== entry.sizeBytes) this.#resize(index, dirfd, name, entry.sizeBytes);
     else if (!this.#options.applyAllFiles && isComplete(stat, entry)) return;
     // An unprivileged owner may set attributes only of what may be written.
     if (entry.xattrs.length > 0) chmodAt(dirfd, name, 0o600);

@@ -24,6 +24,8 @@ export type SpawnOptions = {
   readonly cwd?: string;
   /** `keep`: the last lines are kept for an error message; `inherit`: they go where ours go. Default: `keep`. */
   readonly stderr?: 'keep' | 'inherit';
+  /** What it has as descriptor 3: a descriptor of ours, or text that it can read there. Default: nothing. */
+  readonly descriptor3?: number | { readonly text: string };
 };
 
 /** How a child ended: exactly one of `code` and `signal` is defined. */
@@ -56,8 +58,10 @@ export async function spawnChild(argv: readonly string[], options: SpawnOptions 
   const [program, ...rest] = argv;
   if (program === undefined) throw new BatonError('USAGE', 'the command to start is empty');
   const isDetached = options.detached ?? false;
+  const { descriptor3 } = options;
+  const third = descriptor3 === undefined ? [] : [typeof descriptor3 === 'number' ? descriptor3 : ('pipe' as const)];
   const child = spawn(program, rest, {
-    stdio: ['pipe', 'pipe', options.stderr === 'inherit' ? 'inherit' : 'pipe'],
+    stdio: ['pipe', 'pipe', options.stderr === 'inherit' ? 'inherit' : 'pipe', ...third],
     detached: isDetached,
     ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
@@ -69,6 +73,7 @@ export async function spawnChild(argv: readonly string[], options: SpawnOptions 
   }
   // Without a listener the EPIPE of a child that has ended would end us too.
   stdin.on('error', () => {});
+  if (typeof descriptor3 === 'object') giveText(child, descriptor3.text);
   let ending: Promise<void> | undefined;
   const terminate = (graceMs: number): Promise<void> => (ending ??= endChild(child, isDetached, exited, graceMs));
   return { pid, stdin, stdout, exited, terminate, [Symbol.asyncDispose]: () => terminate(disposeGraceMs) };
@@ -84,6 +89,13 @@ export function describeExit(argv: readonly string[], exit: ChildExit): string {
 /** CHILD_FAILED with the command, how it ended and its last words. */
 export function childError(argv: readonly string[], exit: ChildExit): BatonError {
   return new BatonError('CHILD_FAILED', describeExit(argv, exit));
+}
+
+function giveText(child: ChildProcess, text: string): void {
+  const pipe = child.stdio[3] as Writable;
+  // A child that ends without reading it is told of by its end.
+  pipe.on('error', () => {});
+  pipe.end(text);
 }
 
 function watchExit(child: ChildProcess): Promise<ChildExit> {

@@ -24,7 +24,7 @@ export function checkEntry(entry: Entry, index: number, kindOf: (earlier: number
   checkRange(entry.uid, 0xffff_ffff, 'uid', subject);
   checkRange(entry.gid, 0xffff_ffff, 'gid', subject);
   if (entry.xattrs.length > 0) checkXattrs(entry.xattrs, subject);
-  if (entry.kind === 'file') checkFile(entry, subject);
+  if (entry.kind === 'file') checkFile(entry, index, subject);
   else if (entry.kind === 'symlink') checkTarget(entry.target, subject);
   else if (entry.kind === 'character' || entry.kind === 'block') {
     checkRange(entry.major, 0xffff_ffff, 'major', subject);
@@ -89,8 +89,9 @@ function checkXattrs(xattrs: readonly Xattr[], subject: LazySubject): void {
   if (sumBytes > limits.xattrsBytesMax) throw limitError(subject(), 'xattrs in sum', sumBytes, limits.xattrsBytesMax);
 }
 
-function checkFile({ sizeBytes, extents }: FileEntry, subject: LazySubject): void {
-  checkRange(sizeBytes, Number.MAX_SAFE_INTEGER, 'size', subject);
+function checkFile({ sizeBytes, extents, isStream }: FileEntry, index: number, subject: LazySubject): void {
+  checkRange(sizeBytes, isStream ? limits.streamBytesMax : Number.MAX_SAFE_INTEGER, 'size', subject);
+  if (isStream && index > 0) throw protocolError(subject(), 'content', 'stream', 'a stream is alone in its manifest');
   if (extents === undefined) return;
   if (extents.length > limits.extentsMax)
     throw limitError(subject(), 'extents count', extents.length, limits.extentsMax);

@@ -16,6 +16,9 @@ const kinds = [
 ] as const satisfies readonly EntryKind[];
 const kindCodes: ReadonlyMap<EntryKind, number> = new Map(kinds.map((kind, code) => [kind, code]));
 
+/** How a file's content is told. */
+const contentCodes = { whole: 0, sparse: 1, stream: 2 } as const;
+
 /** The smallest entry: a hardlink with a name of one byte. A section cannot hold more entries than its length over this. Bytes. */
 export const entryBytesMin = 5;
 
@@ -30,8 +33,8 @@ export function kindOfCode(code: number): EntryKind | undefined {
  * Layout: u8 kind, varint parent + 1, varint length + name; then
  * hardlink: varint link. All others: varint mode, uid, gid, i64 modify time (ns), varint count of xattrs, each as
  * length + name and length + value; then
- * file: varint size, u64 device, u64 inode, i64 change time, u8 sparse, and when 1: varint count of extents, each as varint gap
- * after the one before and varint length. symlink: length + target. character, block: varint major, minor.
+ * file: varint size, u64 device, u64 inode, i64 change time, u8 content (0 whole, 1 sparse, 2 stream), and when sparse: varint
+ * count of extents, each as varint gap after the one before and varint length. symlink: length + target. character, block: varint major, minor.
  * The access time is not part of it: it stands at the end of the section.
  */
 export function writeEntry(writer: ByteWriter, entry: Entry): void {
@@ -52,7 +55,8 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
 function writeFile(writer: ByteWriter, entry: FileEntry): void {
   const { device, inode, changeTimeNs } = entry.identity;
   writer.varint(entry.sizeBytes).u64(device).u64(inode).i64(changeTimeNs);
-  writer.u8(entry.extents === undefined ? 0 : 1);
+  const whole = entry.isStream ? contentCodes.stream : contentCodes.whole;
+  writer.u8(entry.extents === undefined ? whole : contentCodes.sparse);
   if (entry.extents === undefined) return;
   writer.varint(entry.extents.length);
   let end = 0;
@@ -105,8 +109,11 @@ function readFile(reader: ByteReader, base: EntryBase): FileEntry {
   const device = reader.u64('device');
   const inode = reader.u64('inode');
   const changeTimeNs = reader.i64('change time');
-  const extents = reader.bool('sparse') ? readExtents(reader, sizeBytes) : undefined;
-  return { kind: 'file', ...base, sizeBytes, identity: { device, inode, changeTimeNs }, extents };
+  const content = reader.u8('content');
+  if (content > contentCodes.stream) throw reader.protocolError('content', content, 'only 0 to 2 are known');
+  const extents = content === contentCodes.sparse ? readExtents(reader, sizeBytes) : undefined;
+  const file: FileEntry = { kind: 'file', ...base, sizeBytes, identity: { device, inode, changeTimeNs }, extents };
+  return content === contentCodes.stream ? { ...file, isStream: true } : file;
 }
 
 function readExtents(reader: ByteReader, sizeBytes: number): Extent[] {

@@ -34,6 +34,8 @@ export type FileEntry = EntryBase & {
   readonly identity: FileIdentity;
   /** The data of a sparse file, ascending and not touching; undefined: all of it is data. */
   readonly extents: readonly Extent[] | undefined;
+  /** It is made while it is sent, and can be read once: `sizeBytes` is the most it may have. Only a root is that. */
+  readonly isStream?: true;
 };
 export type DirectoryEntry = EntryBase & { readonly kind: 'directory' };
 export type SymlinkEntry = EntryBase & { readonly kind: 'symlink'; readonly target: Uint8Array };

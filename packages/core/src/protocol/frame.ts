@@ -18,6 +18,7 @@ export const frameTypes = {
   unit: 8,
   complete: 9,
   ping: 10,
+  streamEnd: 11,
 } as const;
 
 export type FrameType = (typeof frameTypes)[keyof typeof frameTypes];

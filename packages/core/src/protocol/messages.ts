@@ -72,6 +72,19 @@ export function decodeManifestEnd(payload: Uint8Array): ManifestEnd {
   return { sections, entries, units, digest };
 }
 
+/** A stream is over: it has as many units, and all that is sent of it was good. Layout: u32 units. */
+export function encodeStreamEnd({ units }: { readonly units: number }): Uint8Array<ArrayBuffer> {
+  return new ByteWriter(4).u32(units).toBytes();
+}
+
+/** Reads a STREAM_END payload. */
+export function decodeStreamEnd(payload: Uint8Array): { readonly units: number } {
+  const reader = new ByteReader(payload, 'stream end');
+  const units = reader.u32('units');
+  reader.finish();
+  return { units };
+}
+
 /**
  * Which units the receiver holds already. Bit `i & 7` of bitmap byte `i >> 3` stands for unit `firstUnit + i`;
  * `digests` holds 32 bytes for each set bit, in order.

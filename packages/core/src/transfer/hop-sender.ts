@@ -1,7 +1,14 @@
 import { BatonError, type ErrorCode, fromErrorRecord } from '../errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
 import { decodeHelloAck, encodeHello, type Hello } from '../protocol/hello.ts';
-import { decodeComplete, decodeError, decodeHave, encodeManifestEnd, type Have } from '../protocol/messages.ts';
+import {
+  decodeComplete,
+  decodeError,
+  decodeHave,
+  encodeManifestEnd,
+  encodeStreamEnd,
+  type Have,
+} from '../protocol/messages.ts';
 import type { Connection } from '../transport/transport.ts';
 import { CompressionChoice } from './compression-choice.ts';
 import type { UnitCompression } from './jobs.ts';
@@ -72,6 +79,7 @@ async function feed(supply: UnitSupply, options: HopOptions, { first, open, eith
   await receiveHave(supply, outbox, first.link);
   const others = await Promise.all(Array.from({ length: options.streams - 1 }, (_, index) => open(index + 1)));
   for (const { link } of others) work.push(link.keepAlive(either), readUntilRefused(link));
+  if (supply.layout.isStream) work.push(announceEnd(supply, first.link, either));
   for (const { link } of [first, ...others])
     work.push(pump({ outbox, choice, rateLimit: options.rateLimit }, link, either));
   return await Promise.race([readUntilComplete(first.link), failureOf(work)]);
@@ -129,6 +137,16 @@ async function pump({ outbox, choice, rateLimit }: Pumped, link: Link, signal: A
     choice.sent(message.payload.byteLength);
     message.release();
   }
+}
+
+/** Tells the receiver the end of a stream as soon as it is known, whatever is still on its way. Only ever rejects. */
+async function announceEnd(supply: UnitSupply, link: Link, signal: AbortSignal): Promise<never> {
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  const units = await Promise.race([supply.ended, aborted]);
+  await link.write(frameTypes.streamEnd, encodeStreamEnd({ units }));
+  return await aborted;
 }
 
 async function readUntilComplete(link: Link): Promise<Uint8Array> {

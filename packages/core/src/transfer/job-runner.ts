@@ -62,6 +62,8 @@ export class JobRunner {
         return done<'relocate'>(undefined);
       case 'read':
         return this.#read(job);
+      case 'encode':
+        return this.#encode(job);
       case 'write':
         return this.#write(job.payload);
       case 'hash':
@@ -99,6 +101,13 @@ export class JobRunner {
     return { result: { payload, digest, changes } satisfies JobResult<'read'>, transfer: [payload.buffer] };
   }
 
+  #encode({ unit, content, compression, into }: JobOf<'encode'>): Outcome {
+    const { payload, digest } = encodeUnit(unit, content, [], compression, into);
+    if (compression.mode !== 'none') this.#garbage.add(content.byteLength);
+    const result = { payload, digest, content } satisfies JobResult<'encode'>;
+    return { result, transfer: [payload.buffer, content.buffer] };
+  }
+
   #write(payload: Uint8Array<ArrayBuffer>): Outcome {
     const { layout, manifest } = this.#opened();
     const writer = this.#writer();
@@ -130,6 +139,10 @@ export class JobRunner {
   #content(unit: number): { content: Uint8Array; changes: PieceChange[] } {
     const { layout, reader } = this.#opened();
     const content = this.#scratch.subarray(0, layout.unitBytes(unit));
+    if (layout.isStream) {
+      const { readBytes } = reader.readPiece(0, unit * limits.unitBytes, content);
+      return { content: content.subarray(0, readBytes), changes: [] };
+    }
     const changes: PieceChange[] = [];
     let at = 0;
     for (const [index, piece] of layout.pieces(unit).entries()) {

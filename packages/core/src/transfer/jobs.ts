@@ -44,6 +44,14 @@ export type Job =
       /** A buffer to be used for the result. */
       readonly into: Uint8Array<ArrayBuffer>;
     }
+  /** Makes a UNIT message of a part of a stream. `content` comes back, to be used again. */
+  | {
+      readonly kind: 'encode';
+      readonly unit: number;
+      readonly content: Uint8Array<ArrayBuffer>;
+      readonly compression: UnitCompression;
+      readonly into: Uint8Array<ArrayBuffer>;
+    }
   | { readonly kind: 'write'; readonly payload: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'hash'; readonly unit: number; readonly fromDisk: boolean }
   | { readonly kind: 'directories' }
@@ -69,6 +77,11 @@ type Results = {
     readonly payload: Uint8Array<ArrayBuffer>;
     readonly digest: Uint8Array;
     readonly changes: readonly PieceChange[];
+  };
+  encode: {
+    readonly payload: Uint8Array<ArrayBuffer>;
+    readonly digest: Uint8Array;
+    readonly content: Uint8Array<ArrayBuffer>;
   };
   /** `payload` comes back, so that a relay can send it on. */
   write: {

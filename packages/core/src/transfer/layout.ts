@@ -23,15 +23,19 @@ export type LayoutShare = {
   readonly firstPieces: Uint32Array;
   readonly contentBytes: number;
   readonly fileCount: number;
+  /** Of a stream: how many units it may have. Its pieces are computed. */
+  readonly streamUnits: number | undefined;
 };
 
 /** The units of a manifest: unit → pieces, in typed arrays (24 bytes a piece). */
 export class Layout {
   readonly #pieces: Float64Array;
   readonly #firstPieces: Uint32Array;
-  /** Number of units; they are numbered from 0. */
+  /** Its only file is a stream: how long it is shows at its end. */
+  readonly isStream: boolean;
+  /** Number of units; they are numbered from 0. Of a stream: how many it may have. */
   readonly unitCount: number;
-  /** Bytes of content over all units. */
+  /** Bytes of content over all units; of a stream 0. */
   readonly contentBytes: number;
   /** Regular files, hardlinked names not counted. */
   readonly fileCount: number;
@@ -39,13 +43,16 @@ export class Layout {
   private constructor(share: LayoutShare) {
     this.#pieces = share.pieces;
     this.#firstPieces = share.firstPieces;
-    this.unitCount = share.firstPieces.length - 1;
+    this.isStream = share.streamUnits !== undefined;
+    this.unitCount = share.streamUnits ?? share.firstPieces.length - 1;
     this.contentBytes = share.contentBytes;
     this.fileCount = share.fileCount;
   }
 
   /** Cuts the files of `entries`. */
   static of(entries: EntryTable): Layout {
+    const root = entries.count === 0 ? undefined : entries.entry(0);
+    if (root?.kind === 'file' && root.isStream) return Layout.#ofStream(root.sizeBytes);
     const cutter = new Cutter();
     for (let index = 0; index < entries.count; index++) {
       const entry = entries.entry(index);
@@ -54,26 +61,34 @@ export class Layout {
     return new Layout(cutter.finish());
   }
 
+  static #ofStream(sizeBytesMax: number): Layout {
+    const none = { pieces: new Float64Array(0), firstPieces: new Uint32Array(1), contentBytes: 0, fileCount: 1 };
+    return new Layout({ ...none, streamUnits: Math.ceil(sizeBytesMax / limits.unitBytes) });
+  }
+
   /** The layout that share() gave in another thread. */
   static fromShare(share: LayoutShare): Layout {
     return new Layout(share);
   }
 
   share(): LayoutShare {
-    const { contentBytes, fileCount } = this;
-    return { pieces: this.#pieces, firstPieces: this.#firstPieces, contentBytes, fileCount };
+    const { contentBytes, fileCount, isStream, unitCount } = this;
+    const streamUnits = isStream ? unitCount : undefined;
+    return { pieces: this.#pieces, firstPieces: this.#firstPieces, contentBytes, fileCount, streamUnits };
   }
 
-  /** The pieces of a unit in the order in which their bytes follow each other in it. */
+  /** The pieces of a unit in the order in which their bytes follow each other in it. The last one of a stream may be shorter. */
   pieces(unit: number): Piece[] {
+    if (this.isStream) return [{ entry: 0, offset: unit * limits.unitBytes, length: limits.unitBytes }];
     const pieces: Piece[] = [];
     const end = this.#firstPieces[unit + 1] ?? 0;
     for (let index = this.#firstPieces[unit] ?? 0; index < end; index++) pieces.push(this.#piece(index));
     return pieces;
   }
 
-  /** Content of a unit, bytes. */
+  /** Content of a unit, bytes; the last one of a stream may have less. */
   unitBytes(unit: number): number {
+    if (this.isStream) return limits.unitBytes;
     let bytes = 0;
     const end = this.#firstPieces[unit + 1] ?? 0;
     for (let index = this.#firstPieces[unit] ?? 0; index < end; index++)
@@ -87,13 +102,14 @@ export class Layout {
       throw new BatonError('PROTOCOL', `unit ${unit} does not exist; the manifest has ${this.unitCount}`);
     }
     const expected = this.unitBytes(unit);
-    if (bytes !== expected) {
+    if (bytes !== expected && !(this.isStream && bytes < expected)) {
       throw new BatonError('PROTOCOL', `unit ${unit} has ${bytes} bytes where the manifest says ${expected}`);
     }
   }
 
   /** How many files begin in a unit: what progress in files is counted by. */
   filesBegun(unit: number): number {
+    if (this.isStream) return unit === 0 ? 1 : 0;
     let files = 0;
     const end = this.#firstPieces[unit + 1] ?? 0;
     for (let index = this.#firstPieces[unit] ?? 0; index < end; index++) {
@@ -141,7 +157,8 @@ class Cutter {
       new SharedArrayBuffer(this.#firstPieces.length * Uint32Array.BYTES_PER_ELEMENT),
     );
     firstPieces.set(this.#firstPieces);
-    return { pieces, firstPieces, contentBytes: this.#contentBytes, fileCount: this.#fileCount };
+    const counts = { contentBytes: this.#contentBytes, fileCount: this.#fileCount };
+    return { pieces, firstPieces, ...counts, streamUnits: undefined };
   }
 
   #add(entry: number, offset: number, length: number): void {

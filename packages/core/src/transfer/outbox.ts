@@ -129,9 +129,11 @@ export class Outbox implements Disposable {
     }
     this.#late.length = 0;
     this.#lateNext = 0;
-    while (this.#cursor < this.#settled.length) {
+    while (this.#cursor < this.#supply.reach) {
       const unit = this.#cursor++;
-      if (this.#settled[unit] === 0 && this.#supply.has(unit)) return unit;
+      const isSettled = this.#settled[unit] === 1;
+      // What a stream's source has no more is asked for, too: that says so.
+      if (!isSettled && (this.#supply.has(unit) || unit < this.#supply.oldest)) return unit;
     }
     return undefined;
   }

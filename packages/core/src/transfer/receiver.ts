@@ -4,7 +4,14 @@ import { type Frame, frameTypes } from '../protocol/frame.ts';
 import { checkHello, type HelloExpectation } from '../protocol/handshake.ts';
 import { decodeHello, encodeHelloAck, type Hello } from '../protocol/hello.ts';
 import { digestSections } from '../protocol/manifest.ts';
-import { decodeManifestEnd, encodeComplete, encodeError, encodeHave, haveUnitsMax } from '../protocol/messages.ts';
+import {
+  decodeManifestEnd,
+  decodeStreamEnd,
+  encodeComplete,
+  encodeError,
+  encodeHave,
+  haveUnitsMax,
+} from '../protocol/messages.ts';
 import type { Connection } from '../transport/transport.ts';
 import { GarbageLimit } from './garbage-limit.ts';
 import { Link } from './link.ts';
@@ -161,6 +168,10 @@ export class Receiver {
       const frame = await link.read();
       if (failure !== undefined) throw failure;
       if (frame.type === frameTypes.ping) continue;
+      if (frame.type === frameTypes.streamEnd) {
+        tree.end(decodeStreamEnd(frame.payload).units);
+        continue;
+      }
       if (frame.type !== frameTypes.unit) throw unexpected(frame, 'UNIT');
       // The pieces that TLS delivered it in.
       this.#garbage.add(frame.payload.byteLength);
@@ -231,7 +242,7 @@ async function admit(link: Link, expectation: Expectation): Promise<Hello> {
 }
 
 async function sendHave(link: Link, tree: StagedTree): Promise<void> {
-  for (let firstUnit = 0; firstUnit < tree.layout.unitCount; firstUnit += haveUnitsMax) {
+  for (let firstUnit = 0; firstUnit < tree.have.reach; firstUnit += haveUnitsMax) {
     const part = tree.have.slice(firstUnit, haveUnitsMax);
     if (part.digests.byteLength > 0) await link.write(frameTypes.have, encodeHave({ firstUnit, ...part }));
   }

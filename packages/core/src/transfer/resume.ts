@@ -34,7 +34,8 @@ export async function prepareStaging(context: ResumeContext): Promise<{ have: Ha
   const { pool, staging, manifest, layout } = context;
   const { earlier } = staging;
   const none = { keptUnits: 0, keptBytes: 0, discardedFiles: 0 };
-  if (earlier === undefined) {
+  // A stream is made anew each time: nothing of an earlier one belongs to this one.
+  if (earlier === undefined || layout.isStream || earlier.layout.isStream) {
     const have = new HaveSet(layout.unitCount);
     // T9: without a journal nobody knows what is in there, and it would end up in the copy.
     await pool.run({ kind: 'remove', parentDescriptor: staging.descriptor, name: stagedTreeName });

@@ -29,6 +29,18 @@ export class SourceTree implements UnitSupply {
     this.#onChange = onChange;
   }
 
+  get reach(): number {
+    return this.layout.unitCount;
+  }
+
+  get oldest(): number {
+    return 0;
+  }
+
+  get ended(): Promise<number> {
+    return Promise.resolve(this.layout.unitCount);
+  }
+
   has(): boolean {
     return true;
   }

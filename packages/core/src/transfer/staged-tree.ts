@@ -21,6 +21,7 @@ export class StagedTree implements UnitSupply {
   readonly #staging: Staging;
   readonly #listeners = new Set<SupplyListener>();
   readonly #writing = new Set<number>();
+  readonly #ended = Promise.withResolvers<number>();
   #resolveFull: () => void = () => undefined;
 
   /** `pool` has the tree open as `staging`; `have` are the units found good from an earlier run. */
@@ -33,6 +34,27 @@ export class StagedTree implements UnitSupply {
     this.full = new Promise((resolve) => {
       this.#resolveFull = resolve;
     });
+    if (!tree.layout.isStream) this.#ended.resolve(tree.layout.unitCount);
+    if (this.have.isFull) this.#resolveFull();
+  }
+
+  get reach(): number {
+    return this.have.reach;
+  }
+
+  get oldest(): number {
+    return 0;
+  }
+
+  get ended(): Promise<number> {
+    return this.#ended.promise;
+  }
+
+  /** The sender says that a stream has ended, with as many units. Throws PROTOCOL when that cannot be. */
+  end(units: number): void {
+    if (!this.layout.isStream) throw new BatonError('PROTOCOL', 'what is no stream was said to end');
+    this.have.end(units);
+    this.#ended.resolve(units);
     if (this.have.isFull) this.#resolveFull();
   }
 
@@ -84,7 +106,7 @@ export class StagedTree implements UnitSupply {
     const damaged: number[] = [];
     const next = { unit: 0 };
     const reader = async () => {
-      while (next.unit < this.layout.unitCount) {
+      while (next.unit < this.have.unitCount) {
         signal.throwIfAborted();
         const unit = next.unit++;
         if (this.have.changes(unit).some(isLost)) continue;

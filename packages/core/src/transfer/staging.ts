@@ -154,6 +154,11 @@ export class Staging implements Disposable {
     await pool.run({ kind: 'remove', parentDescriptor: this.targetDescriptor, name: stagingName(this.#job) });
   }
 
+  /** Removes all of it: nothing of it will be of use. */
+  async remove(pool: WorkerPool): Promise<void> {
+    await pool.run({ kind: 'remove', parentDescriptor: this.targetDescriptor, name: stagingName(this.#job) });
+  }
+
   /** Removes the note: no run will ask for this copy again. */
   conclude(): void {
     removeNote(this.targetDescriptor, noteName(this.#job));

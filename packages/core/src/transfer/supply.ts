@@ -8,14 +8,26 @@ import type { Layout } from './layout.ts';
 /** Told of a unit that has become available, with its message. Who keeps that retains it, and releases it later. */
 export type SupplyListener = (unit: number, message: SharedUnit) => void;
 
-/** A manifest and those of its units that can be had here now. Units only ever become available, never cease to be. */
+/**
+ * A manifest and those of its units that can be had here now. Units become available and stay so, but for those of a stream at its
+ * source, which keeps the last ones only.
+ */
 export interface UnitSupply {
   readonly manifest: Manifest;
   readonly layout: Layout;
+  /** No unit at or above it has become available yet. */
+  readonly reach: number;
+  /** Units below it were here and can be had no more. */
+  readonly oldest: number;
+  /** Resolves with the number of units once that is known: of a stream at its good end. */
+  readonly ended: Promise<number>;
   has(unit: number): boolean;
   /** Takes note of the digest (32 bytes) a receiver has for a unit from an earlier run. */
   learn(unit: number, digest: Uint8Array): void;
-  /** Reads a unit again from disk as a UNIT message. Throws DIGEST_MISMATCH when a relay's copy is not what it was. */
+  /**
+   * Reads a unit again as a UNIT message. Throws DIGEST_MISMATCH when a relay's copy is not what it was, HISTORY_LOST when a unit of
+   * a stream can be had no more.
+   */
   read(unit: number, compression: UnitCompression): Promise<Uint8Array<ArrayBuffer>>;
   /** Calls `listener` for every unit that becomes available from now on. */
   watch(listener: SupplyListener): Disposable;
