@@ -21,6 +21,8 @@ export const errorCodes = {
   HOP_UNREACHABLE: 'one host of a hop cannot reach the other on its data port',
   BUSY: 'another copy is at work on the same staging directory',
   UNSUPPORTED: 'this machine or file system lacks something the copy needs',
+  ACCESS_DENIED: 'a database server refused a user, a password, or something that a user may not do',
+  IN_USE: 'a running database server uses a directory',
   // On the way
   PROTOCOL: 'bytes arrived that the protocol does not allow',
   LIMIT: 'something from outside is larger than the limit for it',
@@ -31,6 +33,8 @@ export const errorCodes = {
   // The source
   HISTORY_LOST: 'the source no longer has what a target needs: a stream can be read once',
   SOURCE_CHANGED: 'source files changed, shrank or vanished while they were copied',
+  BACKUP_FAILED: 'a backup was not taken, unpacked or prepared to its end',
+  REPLICATION_FAILED: 'replication could not be stopped, or could not be started again',
   // The rest
   STAGING_DAMAGED: 'what an earlier copy left cannot be read',
   CHILD_FAILED: 'a program that was started ended with an error',

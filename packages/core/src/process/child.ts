@@ -26,6 +26,8 @@ export type SpawnOptions = {
   readonly stderr?: 'keep' | 'inherit';
   /** What it has as descriptor 3: a descriptor of ours, or text that it can read there. Default: nothing. */
   readonly descriptor3?: number | { readonly text: string };
+  /** Gets what is kept of stderr as it comes, before `exited` settles; must not throw. Default: nobody listens. */
+  readonly onStderr?: (chunk: Uint8Array) => void;
 };
 
 /** How a child ended: exactly one of `code` and `signal` is defined. */
@@ -66,7 +68,7 @@ export async function spawnChild(argv: readonly string[], options: SpawnOptions 
     ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
-  const exited = watchExit(child);
+  const exited = watchExit(child, options.onStderr);
   const { stdin, stdout, pid } = child;
   if (pid === undefined || stdin === null || stdout === null) {
     throw startError(program, await new Promise<unknown>((resolve) => child.once('error', resolve)));
@@ -98,9 +100,12 @@ function giveText(child: ChildProcess, text: string): void {
   pipe.end(text);
 }
 
-function watchExit(child: ChildProcess): Promise<ChildExit> {
+function watchExit(child: ChildProcess, onStderr: SpawnOptions['onStderr']): Promise<ChildExit> {
   const tail = new Tail(limits.stderrBytesMax);
-  child.stderr?.on('data', (chunk: Buffer) => tail.append(chunk));
+  child.stderr?.on('data', (chunk: Buffer) => {
+    tail.append(chunk);
+    onStderr?.(chunk);
+  });
   return new Promise((resolve) => {
     child.once('exit', (code, signal) => {
       const finish = (): void => {

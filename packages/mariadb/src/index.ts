@@ -1,0 +1,21 @@
+export {
+  type BackupEvent,
+  type BackupOptions,
+  type BackupResult,
+  type RunningBackup,
+  startBackup,
+} from './backup.ts';
+export type { Row } from './client-output.ts';
+export { checkEmptyDataDirectory } from './data-directory.ts';
+export { type BackupPosition, formatPosition, type ReplicaSource } from './position.ts';
+export { baseLsnOf, positionFileName, positionToJson, readPosition, writePosition } from './position-files.ts';
+export { type PrepareOptions, type PrepareProgress, prepare } from './prepare.ts';
+export type { BinlogPosition, ReplicaStatus } from './replica-status.ts';
+export { type ReplicationGuard, stopReplication } from './replication/stop-replication.ts';
+export type { Thread, ThreadName } from './replication/threads.ts';
+export { Server } from './server.ts';
+export type { ServerOptions } from './server-options.ts';
+export { type BackupTool, chooseTool, type ToolKind, type ToolVersion, toolVersion } from './tool.ts';
+export { type RunningUnpack, startUnpack } from './unpack.ts';
+export { type Family, formatVersion, type ServerVersion } from './version.ts';
+export type { StreamSummary } from './xbstream.ts';
