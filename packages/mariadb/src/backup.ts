@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream';
 import { BatonError } from '@batondb/core/errors';
-import { limits } from './limits.ts';
 import type { BackupPosition } from './position.ts';
 import { readPosition } from './position-files.ts';
 import type { Server } from './server.ts';
@@ -64,8 +63,8 @@ export function backupArguments(options: BackupOptions): string[] {
   return [
     tool.program,
     ...connectionArguments(server.options),
-    // Both: an option file may name another host or directory, and what is backed up is this server.
-    tool.kind === 'mariadb-backup' ? '--protocol=socket' : '--host=localhost',
+    ...(tool.kind === 'mariadb-backup' ? ['--protocol=socket'] : []),
+    // An option file may name another one, and what is backed up is this server.
     `--datadir=${server.dataDirectory}`,
     '--backup',
     '--stream=xbstream',
@@ -97,7 +96,7 @@ export async function startBackup(options: BackupOptions, signal: AbortSignal): 
     pid: child.pid,
     stdout: child.stdout,
     done: result,
-    [Symbol.asyncDispose]: () => child.terminate(limits.terminateGraceMs),
+    [Symbol.asyncDispose]: () => child.terminate(0),
   };
 }
 

@@ -31,6 +31,4 @@ export const limits = {
   socketPathBytesMax: 107,
   /** A channel's name: 64 characters in MySQL, 64 bytes in MariaDB. */
   channelNameBytesMax: 256,
-  /** Grace for a client or tool to end after SIGTERM. */
-  terminateGraceMs: 5_000,
 } as const;

@@ -31,9 +31,9 @@ export async function readPosition(directory: string): Promise<BackupPosition> {
  * UNSUPPORTED when nothing can be applied to it any more (xtrabackup, prepared to its end), BACKUP_FAILED.
  */
 export async function baseLsnOf(directory: string): Promise<bigint> {
-  const { toLsn, prepared } = parseCheckpoints(await readCheckpoints(directory));
+  const { toLsn, state } = parseCheckpoints(await readCheckpoints(directory));
   const toolName = parseSettings((await readInfo(directory, 'info')) ?? '').get('tool_name') ?? '';
-  if (prepared && /xtrabackup/.test(toolName)) {
+  if (state === 'full-prepared' && toolName.includes('xtrabackup')) {
     throw new BatonError(
       'UNSUPPORTED',
       `${directory}: this backup is prepared, and nothing can be applied to it any more`,

@@ -48,7 +48,7 @@ export type PositionFiles = {
 
 /** All of it together. Throws BACKUP_FAILED when a file says what it cannot, LIMIT. */
 export function parsePosition(files: PositionFiles): BackupPosition {
-  const { fromLsn, toLsn, incremental, prepared } = parseCheckpoints(files.checkpoints);
+  const { fromLsn, toLsn, state } = parseCheckpoints(files.checkpoints);
   const info = parseSettings(files.info ?? '');
   const binlog = files.binlogInfo === undefined ? parseInfoBinlog(info) : parseBinlogInfo(files.binlogInfo);
   return {
@@ -57,8 +57,8 @@ export function parsePosition(files: PositionFiles): BackupPosition {
     replicaSource: files.isWhole ? parseSlaveInfo(files.slaveInfo ?? '') : undefined,
     fromLsn,
     toLsn,
-    incremental,
-    prepared,
+    incremental: state === 'incremental',
+    prepared: isPrepared(state, info.get('tool_name') ?? ''),
     serverVersion: info.get('server_version') ?? '',
     toolName: info.get('tool_name') ?? '',
     toolVersion: info.get('tool_version') ?? '',
@@ -75,29 +75,29 @@ export function parseSettings(text: string): ReadonlyMap<string, string> {
   return settings;
 }
 
-type Checkpoints = Pick<BackupPosition, 'fromLsn' | 'toLsn' | 'incremental' | 'prepared'> & {
-  /** xtrabackup: prepared so that an incremental backup can still be applied. */
-  readonly logApplied: boolean;
-};
+/** What a backup is. `log-applied` is as far as MariaDB's tool goes; Percona's says so of one that still takes incremental ones. */
+type BackupState = 'full-backuped' | 'incremental' | 'log-applied' | 'full-prepared';
+const backupStates: readonly BackupState[] = ['full-backuped', 'incremental', 'log-applied', 'full-prepared'];
 
-/** `xtrabackup_checkpoints`: kind of backup, and the log sequence numbers it is between. */
+/** Whether a server can be started on a backup in this state, by whose tool it is. */
+function isPrepared(state: BackupState, toolName: string): boolean {
+  return state === 'full-prepared' || (state === 'log-applied' && !toolName.includes('xtrabackup'));
+}
+
+type Checkpoints = { readonly fromLsn: bigint; readonly toLsn: bigint; readonly state: BackupState };
+
+/** `xtrabackup_checkpoints`: what the backup is, and the log sequence numbers it is between. */
 export function parseCheckpoints(text: string): Checkpoints {
   const settings = parseSettings(text);
   const type = settings.get('backup_type') ?? '';
-  const known = ['full-backuped', 'full-prepared', 'log-applied', 'incremental'];
-  if (!known.includes(type)) {
+  const state = backupStates.find((one) => one === type);
+  if (state === undefined) {
     throw new BatonError(
       'BACKUP_FAILED',
-      `the backup says that its kind is '${type}', and known are ${known.join(', ')}`,
+      `the backup says that it is '${type}', and known are ${backupStates.join(', ')}`,
     );
   }
-  return {
-    fromLsn: parseLsn(settings, 'from_lsn'),
-    toLsn: parseLsn(settings, 'to_lsn'),
-    incremental: type === 'incremental',
-    prepared: type === 'full-prepared',
-    logApplied: type === 'log-applied',
-  };
+  return { fromLsn: parseLsn(settings, 'from_lsn'), toLsn: parseLsn(settings, 'to_lsn'), state };
 }
 
 function parseLsn(settings: ReadonlyMap<string, string>, name: string): bigint {
@@ -146,24 +146,21 @@ export function parseSlaveInfo(text: string): ReplicaSource[] {
   let gtid: string | undefined;
   for (const line of linesOf(text)) {
     gtid = /^SET GLOBAL (?:gtid_slave_pos|gtid_purged)\s*=\s*'([^']*)'/i.exec(line)?.[1] ?? gtid;
-    const change = /^CHANGE (?:MASTER|REPLICATION SOURCE)(?: '((?:[^'\\]|\\.|'')*)')? TO (.*)$/i.exec(line);
+    // The names of channels stand between quotes as they are, also when they have quotes in them.
+    const change = /^CHANGE (?:MASTER|REPLICATION SOURCE)(?: '(.*)')? TO ((?:MASTER|SOURCE)_.*)$/i.exec(line);
     if (change === null) continue;
     const [, mariadbName, settings = ''] = change;
-    const mysqlName = / FOR CHANNEL '((?:[^'\\]|\\.|'')*)'/i.exec(settings)?.[1];
+    const mysqlName = / FOR CHANNEL '(.*)';?$/i.exec(settings)?.[1];
     const file = /(?:MASTER|SOURCE)_LOG_FILE\s*=\s*'([^']*)'/i.exec(settings)?.[1] ?? '';
     const offset = /(?:MASTER|SOURCE)_LOG_POS\s*=\s*(\d+)/i.exec(settings)?.[1] ?? '';
     const usesGtid = /(?:AUTO_POSITION\s*=\s*1|use_gtid\s*=\s*(?:slave|current)_pos)/i.test(settings);
     found.push({
-      channel: unquote(mariadbName ?? mysqlName ?? ''),
+      channel: mariadbName ?? mysqlName ?? '',
       binlog: usesGtid ? undefined : makeBinlog(file, offset),
       gtid: usesGtid ? (gtid ?? '') : undefined,
     });
   }
   return found;
-}
-
-function unquote(text: string): string {
-  return text.replace(/''|\\(.)/g, (whole, escaped: string | undefined) => (whole === "''" ? "'" : (escaped ?? '')));
 }
 
 function linesOf(text: string): string[] {

@@ -1,5 +1,4 @@
 import { BatonError } from '@batondb/core/errors';
-import { limits } from './limits.ts';
 import type { BackupTool } from './tool.ts';
 import { startTool } from './tool-process.ts';
 
@@ -62,7 +61,7 @@ export async function prepare(
     const what = index === 0 ? `prepare of ${options.directory}` : `applying ${options.incrementals?.[index - 1]}`;
     const onLine = (line: string): void => onProgress({ step: index + 1, steps, line });
     const { child, done } = await startTool({ argv, what, onLine }, signal);
-    await using _ending = { [Symbol.asyncDispose]: () => child.terminate(limits.terminateGraceMs) };
+    await using _ending = { [Symbol.asyncDispose]: () => child.terminate(0) };
     child.stdin.end();
     child.stdout.resume();
     await done;

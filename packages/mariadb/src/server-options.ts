@@ -23,14 +23,15 @@ export type ServerOptions = {
 };
 
 /**
- * The options with which every tool reaches the server; those that must come first come first. The protocol is named since an
- * option file may name a host, and the tools would go there, past the socket.
+ * The options with which every tool reaches the server; those that must come first come first. The host is named since an
+ * option file may name another one, and the tools would go there, past the socket, also with `--protocol=socket`.
  */
 export function connectionArguments(options: ServerOptions): string[] {
   const { socketPath, user, defaultsFile, loginPath } = options;
   return [
     ...(defaultsFile === undefined ? [] : [`--defaults-extra-file=${defaultsFile}`]),
     ...(loginPath === undefined ? [] : [`--login-path=${loginPath}`]),
+    '--host=localhost',
     `--socket=${socketPath}`,
     ...(user === undefined ? [] : [`--user=${user}`]),
   ];

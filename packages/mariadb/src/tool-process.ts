@@ -39,7 +39,8 @@ export async function startTool(run: ToolRun, signal: AbortSignal): Promise<Tool
     env: toolEnvironment(),
     onStderr: (chunk) => lines.append(chunk),
   });
-  const end = (): void => void child.terminate(limits.terminateGraceMs);
+  // At once by SIGKILL: mariadb-backup blocks SIGTERM. Either way the server frees what the tool's connection held.
+  const end = (): void => void child.terminate(0);
   signal.addEventListener('abort', end, { once: true });
   if (signal.aborted) end();
   const wait = async (): Promise<void> => {

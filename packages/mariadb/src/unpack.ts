@@ -1,6 +1,5 @@
 import { Writable } from 'node:stream';
 import { BatonError } from '@batondb/core/errors';
-import { limits } from './limits.ts';
 import type { BackupTool } from './tool.ts';
 import { startTool } from './tool-process.ts';
 import { StreamCheck, type StreamSummary } from './xbstream.ts';
@@ -56,13 +55,13 @@ export async function startUnpack(directory: string, tool: BackupTool, signal: A
   });
   // Whoever writes hears of it by the pipeline; without a listener an early error would end the process.
   stdin.on('error', () => undefined);
-  const result = finish(ended.promise, done, () => child.terminate(limits.terminateGraceMs));
+  const result = finish(ended.promise, done, () => child.terminate(0));
   result.catch((error: unknown) => stdin.destroy(error as Error));
   return {
     pid: child.pid,
     stdin,
     done: result,
-    [Symbol.asyncDispose]: () => child.terminate(limits.terminateGraceMs),
+    [Symbol.asyncDispose]: () => child.terminate(0),
   };
 }
 

@@ -18,6 +18,9 @@ const debianPackages = {
   setfacl: 'acl',
   setcap: 'libcap2-bin',
   perl: 'perl-base',
+  mariadbd: 'mariadb-server',
+  'mariadb-install-db': 'mariadb-server',
+  mariadb: 'mariadb-client',
 } as const;
 
 /** Throws when this process is not root; `what` says what needs it. */
