@@ -13,6 +13,7 @@ import {
   tableChecksum,
   waitUntilCaughtUp,
 } from '@batondb/testbed/mariadb';
+import { smallFileSystem } from '@batondb/testbed/mounts';
 import { killProcess, listProcesses } from '@batondb/testbed/process-table';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
 import {
@@ -249,6 +250,20 @@ test('an unpacker that dies is an error', { timeout }, async () => {
   await killProcess(second.pid);
   await assert.rejects(fed, { code: 'BACKUP_FAILED', message: /SIGKILL/ });
   await assert.rejects(unpackFile(path, join(sandbox.path, 'nowhere')), { code: 'BACKUP_FAILED' });
+});
+
+// Proves: a full disk is an error of the unpacker, with what to do.
+test('a full disk', { timeout }, async () => {
+  const path = await writeStream('for-full');
+  await using disk = await smallFileSystem(sandbox, sandbox.join('small'), {
+    kind: 'tmpfs',
+    sizeBytes: 4 * 1024 * 1024,
+  });
+  await assert.rejects(unpackFile(path, disk.path), {
+    code: 'BACKUP_FAILED',
+    message: /No space left on device/,
+    hint: /^make space/,
+  });
 });
 
 // Proves: what is not a backup cannot be prepared, and the tool's words are told.
