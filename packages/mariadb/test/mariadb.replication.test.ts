@@ -187,6 +187,51 @@ test('a kill in the middle of the stop', { timeout: 4 * timeout }, async () => {
   }
 });
 
+/** Holds back everything that writes on the replica, so that the thread that applies cannot end; released when it is disposed. */
+async function holdWrites(row: number): Promise<AsyncDisposable> {
+  const client = spawn('mariadb', ['--no-defaults', '--batch', '--unbuffered', `--socket=${replica.socketPath}`]);
+  client.stdin.write('FLUSH TABLES WITH READ LOCK; SELECT 1;\n');
+  await once(client.stdout, 'data');
+  await west.sql(`INSERT INTO west.t VALUES (${row})`);
+  const waiting = `SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for backup lock'`;
+  await waitUntil('the replica waits', async () => (await replica.value(waiting)) !== '0', 20_000);
+  return {
+    async [Symbol.asyncDispose]() {
+      const ended = once(client, 'close');
+      client.stdin.end();
+      await ended;
+    },
+  };
+}
+
+async function untilStopping(): Promise<void> {
+  const count = `SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'STOP SLAVE%'`;
+  await waitUntil('the server is busy with a stop', async () => (await replica.value(count)) !== '0', 20_000);
+}
+
+// Proves: a stop that the server is still busy with, when whoever asked for it is killed, leaves nothing standing either: whoever starts
+// waits for it first (M6).
+test('a kill while the server is stopping', { timeout: 2 * timeout }, async () => {
+  {
+    await using _held = await holdWrites(5000);
+    const script = join(import.meta.dirname, 'stop-and-wait.ts');
+    const argv = ['--conditions=batondb-source', script, replica.socketPath];
+    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'inherit'], detached: true });
+    await untilStopping();
+    await killProcess(child.pid ?? 0);
+  }
+  await untilAllRun();
+  let stopping: Promise<unknown>;
+  {
+    await using _held = await holdWrites(5001);
+    stopping = assert.rejects(stopReplication(server, never), { code: 'REPLICATION_FAILED', message: /has ended/ });
+    await untilStopping();
+    await killProcess(watchdogs()[0] ?? 0);
+  }
+  await stopping;
+  assert.deepEqual(await threads(), allRun);
+});
+
 // Proves: a watchdog that is told to end does its work first; one that is killed costs nothing while its process lives.
 test('the watchdog ends', { timeout }, async () => {
   const guard = await stopReplication(server, never);

@@ -17,6 +17,7 @@ const lookMs = 200;
  * tried, also when one fails. Throws REPLICATION_FAILED, which names each that does not run and what the server says of it.
  */
 export async function startThreads(replica: Replica, threads: readonly Thread[], signal: AbortSignal): Promise<void> {
+  await waitForStops(replica, signal);
   const refusals = new Map<Thread, string>();
   for (const thread of missingThreads(threads, await readStatus(replica, signal))) {
     try {
@@ -34,6 +35,20 @@ export async function startThreads(replica: Replica, threads: readonly Thread[],
     // A thread that ended with an error does not come back by itself.
     const isHopeless = missing.every((thread) => refusals.has(thread) || lastError(thread, channels) !== '');
     if (isHopeless || performance.now() > deadline) throw notRunning(missing, channels, refusals);
+    await sleep(lookMs, undefined, { signal });
+  }
+}
+
+/**
+ * Waits until no statement that stops replication is on its way. The server goes on with one when its client is gone, and a thread
+ * that was seen running before would stand after it. Everybody sees the statements of his own user.
+ */
+async function waitForStops(replica: Replica, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + limits.stopMsMax;
+  for (;;) {
+    const rows = await runStatement(replica.options, 'SHOW FULL PROCESSLIST', limits.readMsMax, signal);
+    const isStopping = rows.some((row) => /^\s*STOP\s+(?:ALL\s+)?(?:SLAVE|REPLICA)/i.test(row.get('Info') ?? ''));
+    if (!isStopping || performance.now() > deadline) return;
     await sleep(lookMs, undefined, { signal });
   }
 }

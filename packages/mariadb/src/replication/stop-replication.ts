@@ -1,9 +1,6 @@
-import { BatonError } from '@batondb/core/errors';
-import { runStatement } from '../client.ts';
-import { limits } from '../limits.ts';
 import type { Server } from '../server.ts';
 import { readStatus, replicationError, startThreads } from './start-threads.ts';
-import { describeThread, runningThreads, type Thread, threadStatement } from './threads.ts';
+import { runningThreads, type Thread } from './threads.ts';
 import { startWatchdog, type Watchdog } from './watchdog.ts';
 
 /** Replication that stands still on our behalf. */
@@ -23,8 +20,9 @@ export type ReplicationGuard = AsyncDisposable & {
  * anything is stopped, a watchdog process outside of our session knows what has to run: when this process ends without
  * {@link ReplicationGuard.restart}, by whatever signal, it starts the same threads again. Leaving the guard's block restarts too.
  *
- * Throws REPLICATION_FAILED when a thread does not stop (what was stopped by then runs again), ACCESS_DENIED, UNREACHABLE, and the
- * signal's reason. The signal does not interrupt a restart.
+ * A thread that applies ends only after what it is applying: a long ALTER TABLE is waited for, at most five minutes. Throws
+ * REPLICATION_FAILED when a thread does not stop, ACCESS_DENIED, UNREACHABLE, and the signal's reason; what was stopped by then runs
+ * again. The signal does not interrupt a restart.
  */
 export async function stopReplication(server: Server, signal: AbortSignal): Promise<ReplicationGuard> {
   const threads = runningThreads(await readStatus(server, signal));
@@ -32,10 +30,7 @@ export async function stopReplication(server: Server, signal: AbortSignal): Prom
   const watchdog = await startWatchdog({ options: server.options, version: server.version, threads }, signal);
   const guard = makeGuard(server, threads, watchdog);
   try {
-    for (const thread of threads) await stopThread(server, thread, signal);
-    const left = runningThreads(await readStatus(server, signal));
-    const still = threads.find((thread) => left.some((one) => isSame(one, thread)));
-    if (still !== undefined) throw replicationError(`${describeThread(still)} runs on after it was told to stop`);
+    await unlessAborted(watchdog.stop(), signal);
     return guard;
   } catch (error) {
     await restartAfter(guard, error);
@@ -43,13 +38,15 @@ export async function stopReplication(server: Server, signal: AbortSignal): Prom
   }
 }
 
-async function stopThread(server: Server, thread: Thread, signal: AbortSignal): Promise<void> {
+async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason as Error);
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
   try {
-    await runStatement(server.options, threadStatement('STOP', thread, server.version), limits.stopMsMax, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof BatonError && (error.code === 'ACCESS_DENIED' || error.code === 'UNREACHABLE')) throw error;
-    throw replicationError(`${describeThread(thread)} was not stopped: ${(error as Error).message}`, { cause: error });
+    await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }
 
@@ -70,23 +67,20 @@ function makeGuard(server: Server, threads: readonly Thread[], watchdog: Watchdo
   return { stopped: threads, restart, [Symbol.asyncDispose]: restart };
 }
 
-/** A signal of its own: an aborted copy must not leave a replica standing. */
 async function restartNow(server: Server, threads: readonly Thread[], watchdog: Watchdog): Promise<void> {
   try {
-    await startThreads(server, threads, new AbortController().signal);
+    await watchdog.start();
   } catch (error) {
-    watchdog.leaveToIt();
-    throw error;
+    if (!watchdog.isGone()) {
+      watchdog.leaveToIt();
+      throw error;
+    }
+    // A signal of its own: an aborted copy must not leave a replica standing.
+    await startThreads(server, threads, new AbortController().signal);
   }
-  // The last step: until here the watchdog would do the same.
-  await watchdog.dismiss();
 }
 
 function idleGuard(): ReplicationGuard {
   const restart = (): Promise<void> => Promise.resolve();
   return { stopped: [], restart, [Symbol.asyncDispose]: restart };
-}
-
-function isSame(one: Thread, other: Thread): boolean {
-  return one.channel === other.channel && one.thread === other.thread;
 }

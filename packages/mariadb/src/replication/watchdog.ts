@@ -1,25 +1,30 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { BatonError } from '@batondb/core/errors';
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { BatonError, type ErrorRecord, fromErrorRecord } from '@batondb/core/errors';
+import { Lines } from '@batondb/core/process/lines';
 import { limits } from '../limits.ts';
 import type { Replica } from './start-threads.ts';
 import type { Thread } from './threads.ts';
 
-// A process that outlives us. It hears of our end by the end of its standard input, which the kernel brings about however we end.
-// Conversation: we send the plan as one line of JSON; it answers `ready`; nothing more, until the word `restarted` or the end.
+// A process that outlives us, and the only one that stops threads of replication: it never starts one while its own statement to stop
+// it is on the way. It hears of our end by the end of its standard input, which the kernel brings about however we end.
+//
+// Conversation, a line a word: we send the plan as JSON, it answers `{}`. We say `stop` or `start`; it answers each with `{}` or
+// `{"error": …}`, in their order. After a `start` that succeeded it ends. At the end of our words it starts what has to run, and ends.
 
 /** What has to run on which server. Holds no secret: user and password are in the files that the options name. */
 export type WatchdogPlan = Replica & { readonly threads: readonly Thread[] };
-
-/** The word after which a watchdog ends without doing anything. */
-export const dismissal = 'restarted';
-export const readiness = 'ready';
+export type WatchdogReply = { readonly error?: ErrorRecord };
 
 /** A watchdog that has its plan. */
 export type Watchdog = {
   readonly pid: number;
-  /** Tells it that all runs again, and returns when it is gone. */
-  dismiss(): Promise<void>;
+  /** Whether its process has ended. */
+  isGone(): boolean;
+  /** Has it stop the threads. Throws the error that it answers with, and REPLICATION_FAILED when it has ended. */
+  stop(): Promise<void>;
+  /** Has it start the threads, and returns when they run and its process is gone. Throws as `stop` does; it lives on then. */
+  start(): Promise<void>;
   /** Lets it do its work as if this process had ended, and returns at once. */
   leaveToIt(): void;
 };
@@ -37,37 +42,83 @@ export async function startWatchdog(plan: WatchdogPlan, signal: AbortSignal): Pr
     detached: true,
     cwd: '/',
   });
-  const exited = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  child.on('error', () => undefined);
-  child.stdin.on('error', () => undefined);
-  child.stdin.write(`${JSON.stringify(plan)}\n`);
-  const timer = setTimeout(() => child.kill('SIGKILL'), limits.watchdogReadyMsMax);
+  const conversation = new Conversation(child);
+  const kill = (): void => void child.kill('SIGKILL');
+  const timer = setTimeout(kill, limits.watchdogReadyMsMax);
+  signal.addEventListener('abort', kill, { once: true });
   try {
-    const [word] = (await Promise.race([once(child.stdout, 'data', { signal }), exited.then(() => [''])])) as [
-      Buffer | string,
-    ];
-    if (child.pid === undefined || word.toString().trim() !== readiness) throw notStarted();
+    await conversation.say(JSON.stringify(plan));
   } catch (error) {
-    child.kill('SIGKILL');
     signal.throwIfAborted();
-    throw error;
+    throw new BatonError('REPLICATION_FAILED', 'replication was not stopped: its watchdog did not start', {
+      hint: `try the same without stopping replication, or look whether ${process.execPath} can be run`,
+      cause: error,
+    });
   } finally {
     clearTimeout(timer);
+    signal.removeEventListener('abort', kill);
   }
-  // It must not keep our process alive once nobody waits for it.
-  child.unref();
   return {
-    pid: child.pid,
-    async dismiss() {
-      child.stdin.end(`${dismissal}\n`);
-      await exited;
+    pid: child.pid ?? 0,
+    isGone: () => conversation.isGone,
+    stop: () => conversation.say('stop'),
+    async start() {
+      await conversation.say('start');
+      await conversation.closed();
     },
-    leaveToIt: () => void child.stdin.destroy(),
+    leaveToIt: () => void child.stdin?.destroy(),
   };
 }
 
-function notStarted(): BatonError {
-  return new BatonError('REPLICATION_FAILED', 'replication was not stopped: its watchdog did not start', {
-    hint: `try the same without stopping replication, or look whether ${process.execPath} can be run`,
-  });
+type Waiter = { readonly resolve: () => void; readonly reject: (error: Error) => void };
+
+/** Words to a child, and its answers in the order of the words. */
+class Conversation {
+  isGone = false;
+  readonly #child: ChildProcess;
+  #waiters: Waiter[] = [];
+  readonly #closed = Promise.withResolvers<void>();
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    const lines = new Lines(limits.lineBytesMax, (line) => this.#take(line));
+    child.stdin?.on('error', () => undefined);
+    child.stdout?.on('data', (chunk: Buffer) => lines.append(chunk));
+    child.once('error', () => this.#end());
+    child.once('close', () => this.#end());
+    child.unref();
+  }
+
+  say(word: string): Promise<void> {
+    if (this.isGone) return Promise.reject(ended());
+    this.#child.stdin?.write(`${word}\n`);
+    // Our process goes on as long as somebody waits for an answer, and no longer.
+    (this.#child.stdout as Socket | null)?.ref();
+    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  }
+
+  /** Resolves when the child is gone. */
+  closed(): Promise<void> {
+    this.#child.ref();
+    return this.#closed.promise;
+  }
+
+  #take(line: string): void {
+    const waiter = this.#waiters.shift();
+    if (this.#waiters.length === 0) (this.#child.stdout as Socket | null)?.unref();
+    const { error } = JSON.parse(line) as WatchdogReply;
+    if (error === undefined) waiter?.resolve();
+    else waiter?.reject(fromErrorRecord(error));
+  }
+
+  #end(): void {
+    this.isGone = true;
+    for (const { reject } of this.#waiters) reject(ended());
+    this.#waiters = [];
+    this.#closed.resolve();
+  }
+}
+
+function ended(): BatonError {
+  return new BatonError('REPLICATION_FAILED', 'the watchdog of replication has ended');
 }
