@@ -41,7 +41,8 @@ export async function startThreads(replica: Replica, threads: readonly Thread[],
 
 /**
  * Waits until no statement that stops replication is on its way. The server goes on with one when its client is gone, and a thread
- * that was seen running before would stand after it. Everybody sees the statements of his own user.
+ * that was seen running before would stand after it. (MariaDB 10.11 does not answer about replicas meanwhile; nobody promises that.)
+ * Everybody sees the statements of his own user.
  */
 async function waitForStops(replica: Replica, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + limits.stopMsMax;
