@@ -15,6 +15,8 @@ export const limits = {
   watchdogReadyMsMax: 15_000,
   /** One line of what a backup tool says. The longest quote a path, or a list of GTIDs. */
   lineBytesMax: 65_536,
+  /** Characters of an error that a watchdog answers with: six times as many, as JSON may need, still fit into a line. */
+  errorCharactersMax: 8192,
   /** A file that says where a backup ends: a line per binlog or channel, the longest a set of GTIDs. */
   infoBytesMax: 4_194_304,
   /** Lines kept of such a file. */

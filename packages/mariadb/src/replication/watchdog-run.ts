@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { toErrorRecord } from '@batondb/core/errors';
+import { type ErrorRecord, toErrorRecord } from '@batondb/core/errors';
 import { limits } from '../limits.ts';
 import { startThreads } from './start-threads.ts';
 import { stopThreads } from './stop-threads.ts';
@@ -35,7 +35,7 @@ const plan = JSON.parse(first) as WatchdogPlan;
 reply({});
 for (let word = await nextWord(); word !== undefined; word = await nextWord()) {
   const error = await (word === 'stop' ? tryStop() : tryStart());
-  reply(error === undefined ? {} : { error: toErrorRecord(error) });
+  reply(error === undefined ? {} : { error: shorten(toErrorRecord(error)) });
   if (word === 'start' && error === undefined) process.exit(0);
 }
 await restart();
@@ -71,6 +71,11 @@ function endOfWords(): void {
 async function nextWord(): Promise<string | undefined> {
   while (words.length === 0 && !isEnded) await new Promise<void>((resolve) => (wake = resolve));
   return isEnded ? undefined : words.shift();
+}
+
+/** A reply is one line, and lines have a limit: hundreds of channels may each have something to say. */
+function shorten(record: ErrorRecord): ErrorRecord {
+  return { ...record, message: record.message.slice(0, limits.errorCharactersMax) };
 }
 
 function reply(answer: WatchdogReply): void {
