@@ -25,9 +25,9 @@ import {
   stopReplication,
 } from '../src/index.ts';
 
-const timeout = 60_000;
-const never = new AbortController().signal;
 const isSoak = process.env['BATON_SOAK'] === '1';
+const timeout = isSoak ? 600_000 : 60_000;
+const never = new AbortController().signal;
 let sandbox: Sandbox;
 let west: MariadbServer;
 let east: MariadbServer;
