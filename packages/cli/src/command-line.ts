@@ -1,6 +1,6 @@
 import type { CopyPlan } from '@batondb/copy';
 import { type Endpoint, parseEndpoint } from '@batondb/copy/endpoint';
-import { type CopyInput, type CopyOptions, defaultOptions } from '@batondb/copy/options';
+import { type CopyInput, type CopyOptions, copyTypes, defaultOptions } from '@batondb/copy/options';
 import { limits } from '@batondb/core/limits';
 import { parseByteRate } from '@batondb/core/text/rate';
 import { nearestName } from '@batondb/core/text/suggest';
@@ -126,6 +126,14 @@ function makeCopy(command: Command, accept: (request: Request) => void): Command
     .argument('[targets...]', '[user@]host:directory, a local directory, or @FILE: a list, one target a line')
     .helpCommand(false)
     .addOption(
+      choice(
+        '--type <what>',
+        'a copy, or what a .tar, .tar.gz, .tgz or .tar.zst holds, unpacked into an empty directory',
+        copyTypes,
+        defaultOptions.type,
+      ),
+    )
+    .addOption(
       new Option('--as <name>', 'name of the copy in the target directory (default: that of the source)').argParser(
         values.parseName,
       ),
@@ -238,7 +246,7 @@ type RemoteFlags = Pick<CopyOptions, 'ssh' | 'agent'> & {
 type CopyFlags = RemoteFlags &
   Pick<
     CopyOptions,
-    'as' | 'exclude' | 'priority' | 'topology' | 'order' | 'streams' | 'compress' | 'verify' | 'port'
+    'type' | 'as' | 'exclude' | 'priority' | 'topology' | 'order' | 'streams' | 'compress' | 'verify' | 'port'
   > & {
     readonly stdin?: string;
     readonly exec?: string;
@@ -271,11 +279,11 @@ function readSudoHosts(names: readonly string[], endpoints: readonly Endpoint[])
 }
 
 function transferOptions(flags: CopyFlags): Partial<CopyOptions> {
-  const { exclude, priority, topology, order, streams, compress, verify, port, bind } = flags;
+  const { type, exclude, priority, topology, order, streams, compress, verify, port, bind } = flags;
   return {
     ...(flags.as === undefined ? {} : { as: flags.as }),
     oneFileSystem: flags.oneFileSystem ?? false,
     bandwidthBytesPerSecond: flags.bwlimit,
-    ...{ exclude, priority, topology, order, streams, compress, verify, port, bind },
+    ...{ type, exclude, priority, topology, order, streams, compress, verify, port, bind },
   };
 }

@@ -33,7 +33,10 @@ export const exitCodeMeanings: readonly (readonly [number, string])[] = [
   ],
   [exitCodes.sourceFailed, 'what makes the stream at the source failed, such as a command; nothing of it was kept'],
   [exitCodes.connection, 'a host or connection was lost, or stalled; the same command continues'],
-  [exitCodes.verification, 'a digest, a peer or the protocol was not what it has to be; nothing of it was kept'],
+  [
+    exitCodes.verification,
+    'a digest, a peer, the protocol or an archive was not what it has to be; nothing of it was kept',
+  ],
   [exitCodes.bug, 'an error in baton itself; please report it'],
   [exitCodes.hangup, 'the terminal was lost (SIGHUP); the same command continues'],
   [exitCodes.interrupted, 'interrupted (Ctrl-C, SIGINT); the same command continues'],
@@ -71,6 +74,7 @@ const exitCodeOfError: Readonly<Record<ErrorCode, number>> = {
   BACKUP_FAILED: exitCodes.sourceFailed,
   ACCESS_DENIED: exitCodes.sourceFailed,
   REPLICATION_FAILED: exitCodes.sourceFailed,
+  BAD_ARCHIVE: exitCodes.verification,
   PROTOCOL: exitCodes.verification,
   LIMIT: exitCodes.verification,
   NOT_TRUSTED: exitCodes.verification,
@@ -92,6 +96,8 @@ export function exitCodeOf(code: ErrorCode, hasMoved: boolean): number {
 /** Whether the same command, given again, continues where a failure stopped it (after what the error's hint asks for). */
 export function canRerun(code: ErrorCode): boolean {
   const exitCode = exitCodeOfError[code];
+  // The same archive would be refused again.
+  if (code === 'BAD_ARCHIVE') return false;
   return [
     exitCodes.targetFailed,
     exitCodes.sourceFailed,

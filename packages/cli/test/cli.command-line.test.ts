@@ -34,11 +34,12 @@ test('without options a copy has the defaults', () => {
 
 test('every option reaches the copy', () => {
   const words =
-    `--as copy --exclude *.log --exclude=/cache --one-file-system --agent /opt/baton --sudo --port 5000 --bind 10.0.0.0/8 ` +
+    `--type decompress --as copy --exclude *.log --exclude=/cache --one-file-system --agent /opt/baton --sudo --port 5000 --bind 10.0.0.0/8 ` +
     `--priority normal --bwlimit 800Mbit --topology star --order near --streams 2 --compress zstd:7 --verify disk --dry-run`;
   const request = parseCopy('db1:/a', 'db2:/b', ...words.split(' '), '--ssh', `ssh -F 'my conf'`, '--json');
   assert.deepEqual(request.options, {
     input: { kind: 'tree' },
+    type: 'decompress',
     as: 'copy',
     exclude: ['*.log', '/cache'],
     oneFileSystem: true,

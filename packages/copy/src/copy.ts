@@ -6,7 +6,7 @@ import { TransferRun } from './coordinator/transfer-run.ts';
 import { formatHost } from './endpoint.ts';
 import type { CopyEvent, Finding, Hop, PlanSummary } from './events.ts';
 import { type CopyOptions, defaultOptions } from './options.ts';
-import { type CopyPlan, checkPlan, type ResolvedPlan, resolvePlan } from './plan.ts';
+import { type CopyPlan, checkOptions, checkPlan, type ResolvedPlan, resolvePlan } from './plan.ts';
 
 /**
  * Copies a file or directory tree from one host to one or many, and tells how it goes.
@@ -44,6 +44,7 @@ async function run(
   signal: AbortSignal,
 ): Promise<void> {
   checkPlan(plan);
+  checkOptions(options);
   const resolved = resolvePlan(plan, options);
   const emit = (event: CopyEvent) => queue.push(event);
   const sessions: AgentSession[] = [];
@@ -117,5 +118,6 @@ function summarise(plan: ResolvedPlan, options: CopyOptions, { scan, targets, re
     units,
     manifestDigest,
     isStream,
+    ...(options.type === 'decompress' ? { unpacks: true as const } : {}),
   };
 }

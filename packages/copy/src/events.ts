@@ -25,10 +25,22 @@ export type PlanSummary = {
   readonly manifestDigest: string;
   /** How much there is of it shows at its end. */
   readonly isStream: boolean;
+  /** With `--type decompress`: the targets unpack what they receive. */
+  readonly unpacks?: true;
 };
 
 /** Where a target is. */
-export type TargetPhase = 'checking' | 'receiving' | 'finishing' | 'verifying' | 'done' | 'failed';
+export type TargetPhase = 'checking' | 'receiving' | 'finishing' | 'verifying' | 'unpacking' | 'done' | 'failed';
+
+/** What a target made of an archive. */
+export type Unpacked = {
+  readonly entries: number;
+  readonly files: number;
+  /** Content of files, without holes. */
+  readonly contentBytes: number;
+  /** Members that have no name without the first component of their path. */
+  readonly skipped: number;
+};
 
 export type TargetProgress = {
   readonly target: string;
@@ -57,6 +69,8 @@ export type TargetResult = {
   readonly durationMs: number;
   /** Digest over the manifest and all unit digests; the same on every host. Hexadecimal. */
   readonly treeDigest?: string;
+  /** With `--type decompress`, in the run that unpacked it. */
+  readonly unpacked?: Unpacked;
 };
 
 export type SourceChange = {

@@ -14,8 +14,14 @@ export type CopyInput =
   /** What a command writes to its standard output, run by bash with pipefail on the source's host. */
   | { readonly kind: 'command'; readonly command: string };
 
+/** What is made of the source on the targets. */
+export const copyTypes = ['file', 'decompress'] as const;
+export type CopyType = (typeof copyTypes)[number];
+
 export type CopyOptions = {
   readonly input: CopyInput;
+  /** `file`: a copy of the file or tree; `decompress`: what an archive (.tar, .tar.gz, .tgz, .tar.zst) holds, in an empty directory. */
+  readonly type: CopyType;
   /** Name of the copy in the target directory. Default: the source's base name. */
   readonly as?: string;
   /** Patterns of what is left out, as in .gitignore without negation: `name`, `*.log`, `/cache` (anchored at the source). */
@@ -49,6 +55,7 @@ export type CopyOptions = {
 
 export const defaultOptions: CopyOptions = {
   input: { kind: 'tree' },
+  type: 'file',
   exclude: [],
   oneFileSystem: false,
   ssh: ['ssh'],

@@ -37,6 +37,17 @@ export function resolvePlan(plan: CopyPlan, { as, input }: Pick<CopyOptions, 'as
   return { ...plan, sourceText, name };
 }
 
+/** Refuses options that cannot be combined with the type. */
+export function checkOptions({ type, as, exclude, input }: CopyOptions): void {
+  if (type !== 'decompress') return;
+  const stream = input.kind === 'tree' ? undefined : 'a stream (--stdin, --exec)';
+  const other = as !== undefined ? '--as' : exclude.length > 0 ? '--exclude' : stream;
+  if (other === undefined) return;
+  throw new BatonError('USAGE', `${other} cannot be combined with --type decompress`, {
+    hint: 'an archive is unpacked as it is, into the target directory itself',
+  });
+}
+
 /** Refuses plans that no host has to be asked about. */
 export function checkPlan(plan: CopyPlan): void {
   if (plan.targets.length === 0) throw new BatonError('USAGE', 'there is no target');

@@ -24,6 +24,7 @@ export const errorCodes = {
   ACCESS_DENIED: 'a database server refused a user, a password, or something that a user may not do',
   IN_USE: 'a running database server uses a directory',
   // On the way
+  BAD_ARCHIVE: 'an archive is damaged, or holds what is never unpacked',
   PROTOCOL: 'bytes arrived that the protocol does not allow',
   LIMIT: 'something from outside is larger than the limit for it',
   NOT_TRUSTED: 'a peer is not who the coordinator named, or belongs to another job',

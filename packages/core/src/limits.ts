@@ -46,6 +46,18 @@ export const limits = {
   streamBytesMax: 17_592_186_044_416,
   /** What its source keeps of a stream until the targets have it: what flows in the half second that their word may take. */
   streamWindowUnits: 64,
+  /** Members of one archive: what a file system has inodes for, and nobody waits for longer. */
+  archiveMembersMax: 50_000_000,
+  /** Directories of one archive: each takes some 400 bytes of memory until the end, when its metadata is set. */
+  archiveDirectoriesMax: 2_000_000,
+  /** An extended header of a member: all attributes that Linux allows, and two paths. */
+  archiveHeaderBytesMax: 2_097_152,
+  /** A member's path: eight times what a system call takes, which is deeper than trees are. */
+  archivePathBytesMax: 32_768,
+  /** Stretches of data in one sparse member: some 40 MiB of memory. */
+  archiveExtentsMax: 1_000_000,
+  /** Content that decompresses to nothing is fed at most this often: frames without content cost time and give nothing. */
+  archiveFramesMax: 10_000_000,
   /** Last lines of a child's stderr kept for its error message. */
   stderrBytesMax: 16_384,
 } as const;

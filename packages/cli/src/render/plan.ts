@@ -12,6 +12,7 @@ export function planLines(plan: PlanSummary, dryRun: boolean, volume: Volume, st
     const resumed = target.resumedBytes === 0 ? '' : `  (continues: ${formatBytes(target.resumedBytes)} are there)`;
     lines.push(`${paint(style, 'bold', 'target')}   ${pad(target.name, nameWidth)}  →  ${target.finalPath}${resumed}`);
   }
+  if (plan.unpacks) lines.push('unpacked on the targets; how much it holds is not known before');
   if (dryRun || volume === 'verbose') {
     for (const hop of plan.hops)
       lines.push(

@@ -15,6 +15,7 @@ const phaseLooks: Readonly<Record<TargetPhase, Look>> = {
   receiving: 'bold',
   finishing: 'bold',
   verifying: 'bold',
+  unpacking: 'bold',
   done: 'green',
   failed: 'red',
 };
@@ -115,7 +116,15 @@ function filesText({ doneFiles, totalFiles }: TargetProgress): string {
   return `${doneFiles.toLocaleString('en-US')} of ${totalFiles.toLocaleString('en-US')} ${totalFiles === 1 ? 'file' : 'files'}`;
 }
 
-const interest: readonly TargetPhase[] = ['receiving', 'verifying', 'finishing', 'failed', 'checking', 'done'];
+const interest: readonly TargetPhase[] = [
+  'receiving',
+  'unpacking',
+  'verifying',
+  'finishing',
+  'failed',
+  'checking',
+  'done',
+];
 
 function byInterest(targets: readonly TargetProgress[]): TargetProgress[] {
   return targets.toSorted((a, b) => interest.indexOf(a.phase) - interest.indexOf(b.phase));

@@ -11,7 +11,9 @@ export function summaryLines(summary: CopySummary, volume: Volume, style: Style)
   const pathWidth = Math.max(0, ...summary.targets.map((result) => widthOf(placeOf(result))));
   return [
     ...summary.targets.flatMap((result) =>
-      result.state === 'done' ? [doneLine(result, pathWidth, style)] : failedLines(result, style),
+      result.state === 'done'
+        ? [doneLine(result, pathWidth, style), ...unpackedLines(result, style)]
+        : failedLines(result, style),
     ),
     ...changes,
     totalLine(summary),
@@ -30,6 +32,17 @@ function doneLine(result: TargetResult, pathWidth: number, style: Style): string
   const resumed = result.resumedBytes === 0 ? '' : `, ${formatBytes(result.resumedBytes)} of it from before`;
   const wire = `; on the wire ${formatBytes(result.wireBytes)}${ratioText(moved, result.wireBytes)}`;
   return `${paint(style, 'green', 'done')}     ${pad(placeOf(result), pathWidth)}  ${formatBytes(result.contentBytes)}${resumed} in ${formatDuration(result.durationMs)}${rate}${wire}`;
+}
+
+/** What an archive held, and what of it has no place: a person wants to know of files that are not there. */
+function unpackedLines({ target, unpacked }: TargetResult, style: Style): string[] {
+  if (unpacked === undefined) return [];
+  const { entries, files, contentBytes, skipped } = unpacked;
+  const what = `${formatCount(files, 'file')} in ${formatCount(entries, 'entry', 'entries')}, ${formatBytes(contentBytes)}`;
+  const lines = [`unpacked ${target}: ${what}`];
+  if (skipped === 0) return lines;
+  const reason = 'they have no name without the first component of their path';
+  return [...lines, `${paint(style, 'yellow', 'skipped')}  ${target}: ${formatCount(skipped, 'member')}: ${reason}`];
 }
 
 function totalLine(summary: CopySummary): string {

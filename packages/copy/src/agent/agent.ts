@@ -11,7 +11,7 @@ import { fromBase64, fromHex } from '../bytes.ts';
 import type { AgentEvent, RequestName, RequestParams, RequestResult } from '../control/messages.ts';
 import { cleanDirectory } from './clean.ts';
 import { HopSet } from './hops.ts';
-import { inspectDirectory } from './inspect.ts';
+import { inspectDirectory, jobOf } from './inspect.ts';
 import { type DataPort, openDataPort } from './listen.ts';
 import { findReachable } from './probe.ts';
 import { SourceRole } from './source-role.ts';
@@ -91,6 +91,7 @@ export class Agent implements AsyncDisposable {
     await this.#target?.abandonStream();
     // T8: the staging directory stays locked until nobody writes into it any more.
     await this.#pool?.[Symbol.asyncDispose]();
+    await this.#target?.settled();
     this.#target?.[Symbol.dispose]();
   }
 
@@ -154,7 +155,7 @@ export class Agent implements AsyncDisposable {
     this.#target = await TargetRole.open({
       pool: this.#workers(),
       directory: fromBase64(params.directory),
-      job: { source: params.source, name: fromBase64(params.name) },
+      job: jobOf(params),
       manifestDigest: fromHex(params.manifestDigest),
       manifestBytes: params.manifestBytes,
       verify: params.verify,

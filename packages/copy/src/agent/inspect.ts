@@ -7,6 +7,7 @@ import { tryStatAt } from '@batondb/core/files/stat';
 import { toBatonError } from '@batondb/core/files/system-error';
 import { peekStaging } from '@batondb/core/transfer/staging';
 import type { StagingJob } from '@batondb/core/transfer/staging-names';
+import { peekUnpacked, type UnpackedPeek } from '@batondb/core/transfer/unpacked-staging';
 import type { WorkerPool } from '@batondb/core/transfer/worker-pool';
 import { fromBase64 } from '../bytes.ts';
 import type { RequestParams, RequestResult } from '../control/messages.ts';
@@ -15,13 +16,20 @@ type Inspection = RequestResult<'inspect'>;
 
 const mayWriteAndSearch = 3;
 
+/** The job that a request names. */
+export function jobOf({ source, name, type }: RequestParams<'inspect'>): StagingJob {
+  return { source, name: fromBase64(name), ...(type === 'decompress' ? { unpacks: true as const } : {}) };
+}
+
 /** Looks at a target directory, changes nothing, and collects every finding rather than stopping at the first. */
 export async function inspectDirectory(params: RequestParams<'inspect'>, pool: WorkerPool): Promise<Inspection> {
   const directory = fromBase64(params.directory);
-  const job: StagingJob = { source: params.source, name: fromBase64(params.name) };
+  const job = jobOf(params);
   const findings: ErrorRecord[] = [];
-  const nothing = { resumedBytes: 0, published: false };
-  const finalPath = `${printable(directory).replace(/\/$/, '')}/${printable(job.name)}`;
+  const type = params.type ?? 'file';
+  const nothing = { resumedBytes: 0, published: false, type };
+  const copyPath = `${printable(directory).replace(/\/$/, '')}/${printable(job.name)}`;
+  const finalPath = job.unpacks === true ? printable(directory) : copyPath;
   let descriptor: number;
   try {
     descriptor = openDirectory(directory);
@@ -29,14 +37,13 @@ export async function inspectDirectory(params: RequestParams<'inspect'>, pool: W
     return { findings: [toErrorRecord(missing(directory, error))], finalPath, ...nothing };
   }
   try {
-    const staged = await peekStaging(descriptor, job, pool);
+    const { occupied, ...staged } = await peek(descriptor, params, job, pool);
     if (staged.error !== undefined) findings.push(toErrorRecord(staged.error));
     const space = freeSpace(directory);
     if (space.readOnly) findings.push(readOnly(directory));
     else if (!mayWrite(descriptor)) findings.push(mayNotWrite(directory));
-    const isTaken = typeof tryStatAt(descriptor, job.name) !== 'number';
     const isStream = params.isStream ?? false;
-    if (isTaken && (isStream || !staged.isPublished)) findings.push(exists(finalPath));
+    if (occupied !== undefined) findings.push(toErrorRecord(occupied));
     const { device, freeBytes, freeInodes, totalBytes } = space;
     // ramfs, and some file systems in user space, have no size to tell.
     const isKnown = totalBytes > 0;
@@ -46,11 +53,28 @@ export async function inspectDirectory(params: RequestParams<'inspect'>, pool: W
       finalPath,
       resumedBytes: isStream ? 0 : staged.claimedBytes,
       published: staged.isPublished,
+      type,
       ...(isKnown ? { space: { device: String(device), freeBytes, mount: printable(directory), ...inodes } } : {}),
     };
   } finally {
     close(descriptor);
   }
+}
+
+/** What an earlier run left, and what stands where the copy goes. */
+async function peek(
+  descriptor: number,
+  params: RequestParams<'inspect'>,
+  job: StagingJob,
+  pool: WorkerPool,
+): Promise<UnpackedPeek> {
+  const directory = fromBase64(params.directory);
+  if (job.unpacks === true) return await peekUnpacked(descriptor, printable(directory), job, pool);
+  const staged = await peekStaging(descriptor, job, pool);
+  const isOurs = staged.isPublished && params.isStream !== true;
+  const isTaken = typeof tryStatAt(descriptor, job.name) !== 'number' && !isOurs;
+  const finalPath = `${printable(directory).replace(/\/$/, '')}/${printable(job.name)}`;
+  return { ...staged, occupied: isTaken ? exists(finalPath) : undefined };
 }
 
 function missing(directory: Uint8Array, error: unknown): BatonError {
@@ -90,11 +114,8 @@ function mayNotWrite(directory: Uint8Array): ErrorRecord {
   };
 }
 
-function exists(finalPath: string): ErrorRecord {
-  return {
-    code: 'EXISTS',
-    message: `${finalPath} exists already, and nothing existing is ever overwritten`,
-    retryable: false,
+function exists(finalPath: string): BatonError {
+  return new BatonError('EXISTS', `${finalPath} exists already, and nothing existing is ever overwritten`, {
     hint: 'move it away, choose another directory, or another name with --as',
-  };
+  });
 }

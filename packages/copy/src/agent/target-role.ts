@@ -7,6 +7,7 @@ import { Manifest } from '@batondb/core/protocol/manifest';
 import { treeDigest } from '@batondb/core/protocol/tree-digest';
 import { formatBytes } from '@batondb/core/text/format';
 import { Layout } from '@batondb/core/transfer/layout';
+import type { PublishedCopy } from '@batondb/core/transfer/published-note';
 import { Receiver, type ReceiverOptions } from '@batondb/core/transfer/receiver';
 import { prepareStaging } from '@batondb/core/transfer/resume';
 import { StagedTree } from '@batondb/core/transfer/staged-tree';
@@ -17,6 +18,7 @@ import { toHex } from '../bytes.ts';
 import type { TargetPhase } from '../events.ts';
 import type { Report } from './agent.ts';
 import { ProgressCount } from './progress-count.ts';
+import { Unpacking } from './unpacking.ts';
 
 /** What a target is told. */
 export type TargetOptions = {
@@ -44,6 +46,8 @@ export class TargetRole implements Disposable {
   epoch = 0;
   readonly #options: TargetOptions;
   readonly #staging: Staging;
+  /** Of an archive that is unpacked here. */
+  readonly #unpacking: Unpacking | undefined;
   readonly #progress = new ProgressCount();
   #timer: NodeJS.Timeout;
   #stream: StagedTree | undefined;
@@ -53,6 +57,7 @@ export class TargetRole implements Disposable {
   private constructor(options: TargetOptions, staging: Staging) {
     this.#options = options;
     this.#staging = staging;
+    this.#unpacking = options.job.unpacks === true ? new Unpacking({ ...options, staging }) : undefined;
     this.receiver = new Receiver({
       expectation: options.expectation,
       manifestDigest: options.manifestDigest,
@@ -69,17 +74,16 @@ export class TargetRole implements Disposable {
   static async open(options: TargetOptions): Promise<TargetRole> {
     const staging = await Staging.open(options.directory, options.job, options.pool);
     const role = new TargetRole(options, staging);
-    const published = staging.publishedEarlier();
+    const published = await role.#publishedEarlier();
     if (published === undefined) {
       try {
-        await staging.checkName(options.pool);
+        if (options.job.unpacks !== true) await staging.checkName(options.pool);
         return role;
       } catch (error) {
         role[Symbol.dispose]();
         throw error;
       }
     }
-    await staging.replaceByNote(options.pool);
     if (Buffer.compare(published.manifestDigest, options.manifestDigest) !== 0) {
       staging.conclude();
       role[Symbol.dispose]();
@@ -88,6 +92,13 @@ export class TargetRole implements Disposable {
     role.#end('done');
     options.report({ type: 'done', treeDigest: toHex(published.treeDigest) });
     return role;
+  }
+
+  async #publishedEarlier(): Promise<PublishedCopy | undefined> {
+    if (this.#unpacking !== undefined) return await this.#unpacking.earlier();
+    const published = this.#staging.publishedEarlier();
+    if (published !== undefined) await this.#staging.replaceByNote(this.#options.pool);
+    return published;
   }
 
   /** From now on only the sender of this route is admitted. */
@@ -99,11 +110,18 @@ export class TargetRole implements Disposable {
   /** Removes the last trace of how the copy was made. */
   conclude(): void {
     if (this.#phase !== 'done') throw new BatonError('PROTOCOL', `a copy that is ${this.#phase} cannot be concluded`);
+    this.#unpacking?.leaveNote();
     this.#staging.conclude();
+  }
+
+  /** Resolves when nothing is unpacked any more. */
+  async settled(): Promise<void> {
+    await this.#unpacking?.settled();
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
+    this.#unpacking?.leaveNote();
     this.#staging[Symbol.dispose]();
   }
 
@@ -164,15 +182,29 @@ export class TargetRole implements Disposable {
     this.#phase = 'finishing';
     await pool.runOnAll({ kind: 'close' });
     const { notKept } = await pool.run({ kind: 'finish', applyAllFiles: isResumed, omit });
+    const digest = await this.#complete(tree);
+    if (this.#unpacking !== undefined) {
+      await sync();
+      return await this.#unpack(this.#unpacking, digest);
+    }
     for (const { what, count, example, reason } of notKept) report({ type: 'not-kept', what, count, example, reason });
     await sync();
-    const digest = await this.#complete(tree);
     await this.#staging.publish(digest, pool);
     await this.#staging.replaceByNote(pool);
     // A stream is never asked for again.
     if (this.#options.isStream) this.#staging.conclude();
     this.#end('done');
     report({ type: 'done', treeDigest: toHex(digest) });
+  }
+
+  async #unpack(unpacking: Unpacking, digest: Uint8Array): Promise<void> {
+    this.#progress.rereadBytes = 0;
+    this.#phase = 'unpacking';
+    const unpacked = await unpacking.run(digest, ({ readBytes }) => {
+      this.#progress.rereadBytes = readBytes;
+    });
+    this.#end('done');
+    this.#options.report({ type: 'done', treeDigest: toHex(digest), unpacked });
   }
 
   async #verifyDisk(tree: StagedTree): Promise<void> {
@@ -213,7 +245,8 @@ export class TargetRole implements Disposable {
   /** A full disk is explained with its numbers. */
   #explain(error: unknown): BatonError {
     const known = toBatonError(error);
-    if (known.code !== 'NO_SPACE') return known;
+    // What it unpacks into explains it itself.
+    if (known.code !== 'NO_SPACE' || this.#progress.doneBytes === this.#progress.totalBytes) return known;
     const { freeBytes, freeInodes } = freeSpace(this.#options.directory);
     const missing = this.#progress.totalBytes - this.#progress.doneBytes;
     const inodes = freeInodes === undefined ? '' : ` and ${freeInodes} inodes`;
@@ -237,7 +270,7 @@ export class TargetRole implements Disposable {
     const { totalBytes, doneFiles, totalFiles, resumedBytes, rereadBytes } = this.#progress;
     const { wireBytes } = this.receiver;
     const phase = this.#phase;
-    const isRereading = phase === 'checking' || phase === 'verifying';
+    const isRereading = phase === 'checking' || phase === 'verifying' || phase === 'unpacking';
     const doneBytes = isRereading ? rereadBytes : this.#progress.doneBytes;
     this.#options.report({
       type: 'progress',
@@ -254,7 +287,8 @@ export class TargetRole implements Disposable {
 }
 
 function outdated({ directory, job }: TargetOptions): BatonError {
-  const path = `${printable(directory).replace(/\/$/, '')}/${printable(job.name)}`;
+  const copy = `${printable(directory).replace(/\/$/, '')}/${printable(job.name)}`;
+  const path = job.unpacks === true ? printable(directory) : copy;
   return new BatonError('EXISTS', `${path} was completed by an earlier run, and the source is not what it was then`, {
     hint: 'keep it as a copy of the source at that time, or move it away and run the same command again',
   });

@@ -1,7 +1,7 @@
 import type { ErrorRecord } from '@batondb/core/errors';
 import type { VersionRange } from '@batondb/core/protocol/versions';
-import type { NotKept, SourceChange, TargetPhase } from '../events.ts';
-import type { Compression, CopyInput } from '../options.ts';
+import type { NotKept, SourceChange, TargetPhase, Unpacked } from '../events.ts';
+import type { Compression, CopyInput, CopyType } from '../options.ts';
 
 // What coordinator and agent say to each other: JSON in length-prefixed frames, over the agent's stdin and stdout.
 // Unknown fields are ignored, so that a newer side may say more; a required field is never added within a version.
@@ -96,6 +96,8 @@ export type Requests = {
       readonly source: string;
       /** It is to hold a stream, of which nothing is ever taken up again. */
       readonly isStream?: boolean;
+      /** Default: `file`. */
+      readonly type?: CopyType;
     };
     readonly result: {
       readonly findings: readonly ErrorRecord[];
@@ -105,6 +107,8 @@ export type Requests = {
       /** An earlier run of the same job has published the copy. */
       readonly published: boolean;
       readonly space?: Space;
+      /** The type it was asked about, from an agent that knows types. */
+      readonly type?: string;
     };
   };
   /** Opens the data port. */
@@ -135,6 +139,7 @@ export type Requests = {
       readonly directory: string;
       readonly name: string;
       readonly source: string;
+      readonly type?: CopyType;
       readonly manifestDigest: string;
       readonly manifestBytes: number;
       readonly verify: 'wire' | 'disk';
@@ -212,7 +217,7 @@ export type AgentEvent =
   | ({ readonly type: 'not-kept' } & Omit<NotKept, 'target'>)
   | { readonly type: 'hop-failed'; readonly to: number; readonly epoch: number; readonly error: ErrorRecord }
   | { readonly type: 'hop-done'; readonly to: number; readonly epoch: number }
-  | { readonly type: 'done'; readonly treeDigest: string }
+  | { readonly type: 'done'; readonly treeDigest: string; readonly unpacked?: Unpacked }
   | { readonly type: 'failed'; readonly error: ErrorRecord };
 
 /** One frame of the conversation after the greeting. */

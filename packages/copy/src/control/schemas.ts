@@ -1,5 +1,6 @@
 import { BatonError, type ErrorCode, type ErrorRecord } from '@batondb/core/errors';
 import * as z from 'zod';
+import { copyTypes } from '../options.ts';
 import type { AgentEvent, Greeting, Message, RequestName, RequestParams, RequestResult } from './messages.ts';
 
 // What arrives on the control channel is checked against these before anybody reads it.
@@ -11,6 +12,7 @@ const versionRange = z.object({ min: count, max: count });
 const address = z.string().max(255);
 const port = z.number().int().min(1).max(65_535);
 const nothing = z.object({});
+const copyType = z.exactOptional(z.enum(copyTypes));
 const sample = z.object({ first: z.array(z.string()), total: count });
 // A newer peer may know codes that we do not: fromErrorRecord makes them SYSTEM.
 const errorCode = z.string().max(64) as unknown as z.ZodType<ErrorCode>;
@@ -66,6 +68,7 @@ const params: { readonly [N in RequestName]: z.ZodType<RequestParams<N>> } = {
     name: base64,
     source: z.string(),
     isStream: z.exactOptional(z.boolean()),
+    type: copyType,
   }),
   listen: z.object({ port: z.number().int().min(0).max(65_535), bind: z.exactOptional(z.string()) }),
   join: z.object({
@@ -80,6 +83,7 @@ const params: { readonly [N in RequestName]: z.ZodType<RequestParams<N>> } = {
     directory: base64,
     name: base64,
     source: z.string(),
+    type: copyType,
     manifestDigest: hexDigest,
     manifestBytes: count,
     verify: z.enum(['wire', 'disk']),
@@ -116,6 +120,7 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
     finalPath: z.string(),
     resumedBytes: count,
     published: z.boolean(),
+    type: z.exactOptional(z.string().max(64)),
     space: z.exactOptional(
       z.object({
         device: z.string(),
@@ -140,7 +145,7 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
 const agentEvent: z.ZodType<AgentEvent> = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('progress'),
-    phase: z.enum(['checking', 'receiving', 'finishing', 'verifying', 'done', 'failed']),
+    phase: z.enum(['checking', 'receiving', 'finishing', 'verifying', 'unpacking', 'done', 'failed']),
     doneBytes: count,
     totalBytes: count,
     doneFiles: count,
@@ -167,7 +172,11 @@ const agentEvent: z.ZodType<AgentEvent> = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('hop-failed'), to: count, epoch: count, error: errorRecord }),
   z.object({ type: z.literal('hop-done'), to: count, epoch: count }),
-  z.object({ type: z.literal('done'), treeDigest: hexDigest }),
+  z.object({
+    type: z.literal('done'),
+    treeDigest: hexDigest,
+    unpacked: z.exactOptional(z.object({ entries: count, files: count, contentBytes: count, skipped: count })),
+  }),
   z.object({ type: z.literal('failed'), error: errorRecord }),
 ]);
 

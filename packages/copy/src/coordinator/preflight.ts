@@ -11,6 +11,7 @@ import type { ResolvedPlan } from '../plan.ts';
 import { candidateAddresses } from './addresses.ts';
 import { AgentSession } from './session.ts';
 import { checkSpace, type Inspected } from './space-check.ts';
+import { checkSource, checkType, spaceScan, typeAsked } from './type-check.ts';
 
 // Everything that can be known before a byte moves, on all hosts at once. No finding hides another.
 
@@ -81,7 +82,9 @@ export class PreflightRun {
     if (scanned !== undefined) {
       // In the order of the plan, so that the same plan gives the same words.
       const inspected = [...this.#inspected].sort(([a], [b]) => a - b).map(([, target]) => target);
-      for (const { host, error } of checkSpace(scanned.scan, inspected)) this.#find(host, error);
+      const { type } = this.#options;
+      for (const error of checkSource(type, scanned.scan, this.#plan)) this.#find(formatHost(source), error);
+      for (const { host, error } of checkSpace(spaceScan(type, scanned.scan), inspected)) this.#find(host, error);
     }
     const { ordered, reached } = await this.#connect(scanned?.session, present);
     if (scanned === undefined || this.#hasError())
@@ -143,12 +146,13 @@ export class PreflightRun {
     const { port, bind } = this.#options;
     const isStream = this.#options.input.kind !== 'tree';
     const copy = { name: toBase64(this.#plan.name), source: this.#plan.sourceText, ...(isStream ? { isStream } : {}) };
-    const asked = { directory: toBase64(target.path), ...copy };
+    const asked = { directory: toBase64(target.path), ...copy, ...typeAsked(this.#options) };
     const [inspection, listening] = await Promise.all([
       this.#onHost(host, () => session.request('inspect', asked)),
       this.#onHost(host, () => session.request('listen', { port, ...(bind === undefined ? {} : { bind }) })),
     ]);
     for (const error of inspection?.findings ?? []) this.#find(host, error);
+    for (const error of checkType(this.#options.type, inspection, session.greeting)) this.#find(host, error);
     const { bootId } = session.greeting;
     if (inspection !== undefined) this.#inspected.set(number, { bootId, host, inspection });
     if (inspection === undefined || listening === undefined) return undefined;

@@ -16,7 +16,10 @@ export type Inspected = {
 /** What is found on a host. */
 export type SpaceFinding = { readonly host: string; readonly error: ErrorRecord };
 
-type Scan = Pick<RequestResult<'scan'>, 'contentBytes' | 'entries' | 'files'>;
+type Scan = Pick<RequestResult<'scan'>, 'contentBytes' | 'entries' | 'files'> & {
+  /** Above what is copied: the least that is made of it. Bytes, and why. */
+  readonly more?: { readonly bytes: number; readonly reason: string };
+};
 
 /** Whether what is to come fits. Targets on one file system share its space. Pure. */
 export function checkSpace(scan: Scan, inspected: readonly Inspected[]): SpaceFinding[] {
@@ -32,14 +35,15 @@ function checkShare(scan: Scan, sharing: readonly Inspected[]): SpaceFinding[] {
   const errors: ErrorRecord[] = [];
   const wholeBytes = scan.contentBytes + scan.files * blockLossBytes;
   const neededBytes = sharing.reduce(
-    (sum, { inspection }) => sum + Math.max(0, wholeBytes - inspection.resumedBytes),
+    (sum, { inspection }) => sum + Math.max(0, wholeBytes - inspection.resumedBytes) + (scan.more?.bytes ?? 0),
     0,
   );
+  const more = scan.more === undefined ? '' : `: ${scan.more.reason}`;
   const copies = sharing.length === 1 ? '' : ` for ${sharing.length} copies`;
   if (neededBytes > space.freeBytes) {
     errors.push({
       code: 'NO_SPACE',
-      message: `${space.mount} has ${formatBytes(space.freeBytes)} free, and ${formatBytes(neededBytes)} are needed${copies}`,
+      message: `${space.mount} has ${formatBytes(space.freeBytes)} free, and ${formatBytes(neededBytes)} are needed${copies}${more}`,
       retryable: false,
       hint: `make ${formatBytes(neededBytes - space.freeBytes)} of space, or choose another directory`,
     });

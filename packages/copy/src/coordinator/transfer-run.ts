@@ -15,6 +15,7 @@ import type { AgentSession } from './session.ts';
 import { SourceCheck } from './source-check.ts';
 import { StreamFlow } from './stream-flow.ts';
 import { TargetState } from './target-state.ts';
+import { typeAsked } from './type-check.ts';
 import { judge } from './watch.ts';
 
 const progressMs = 500;
@@ -113,6 +114,7 @@ export class TransferRun {
         directory: toBase64(directory),
         name: toBase64(this.#plan.name),
         source: this.#plan.sourceText,
+        ...typeAsked(this.#options),
         manifestDigest,
         manifestBytes,
         verify: this.#options.verify,
@@ -150,7 +152,7 @@ export class TransferRun {
         return;
       }
       case 'done':
-        this.#finish(state, event.treeDigest);
+        this.#finish(state, event);
         return;
       case 'failed':
         this.#fail(state, event.error);
@@ -275,11 +277,11 @@ export class TransferRun {
     this.#orders.announce(state);
   }
 
-  #finish(state: TargetState, treeDigest: string): void {
+  #finish(state: TargetState, { treeDigest, unpacked }: Extract<AgentEvent, { type: 'done' }>): void {
     if (!state.isOpen) return;
     state.treeDigest = treeDigest;
     this.#routing.finish(state.target.number);
-    this.#settle(state, { state: 'done', treeDigest });
+    this.#settle(state, { state: 'done', treeDigest, ...(unpacked === undefined ? {} : { unpacked }) });
   }
 
   /** `at`: on whose host it happened. */
@@ -302,7 +304,7 @@ export class TransferRun {
     for (const state of this.#all()) this.#fail(state, toErrorRecord(reason));
   }
 
-  #settle(state: TargetState, end: Pick<TargetResult, 'state' | 'error' | 'treeDigest'>): void {
+  #settle(state: TargetState, end: Pick<TargetResult, 'state' | 'error' | 'treeDigest' | 'unpacked'>): void {
     const { target, progress } = state;
     // What an earlier run published was not read again: its agent has counted nothing.
     const { published, finalPath } = target.inspection;

@@ -1,4 +1,4 @@
-import type { Entry, EntryBase, HardlinkEntry, Xattr } from '../protocol/entry.ts';
+import type { EntryBase, EntryKind, Xattr } from '../protocol/entry.ts';
 import {
   close,
   errnos,
@@ -32,6 +32,9 @@ export type MetadataTarget = {
 
 /** Called for each thing that could not be kept. */
 export type OnNotKept = (what: NotKept['what'], errno: number) => void;
+
+/** The metadata that is set: what every entry has, wherever it lies. */
+export type Metadata = Omit<EntryBase, 'parent' | 'name'> & { readonly kind: Exclude<EntryKind, 'hardlink'> };
 
 /** What is known of the thing now. */
 export type CurrentMetadata = { readonly uid: number; readonly gid: number; readonly mode: number };
@@ -99,7 +102,7 @@ function refused(errno: number, syscall: string, path: () => string): number {
  */
 export function applyMetadata(
   target: MetadataTarget,
-  entry: Exclude<Entry, HardlinkEntry>,
+  entry: Metadata,
   current: CurrentMetadata,
   onNotKept: OnNotKept,
   path: () => string,
@@ -115,7 +118,7 @@ export function applyMetadata(
 
 function applyOwner(
   target: MetadataTarget,
-  entry: EntryBase,
+  entry: Metadata,
   current: CurrentMetadata,
   onNotKept: OnNotKept,
   path: () => string,
@@ -148,7 +151,7 @@ function xattrKind(name: Uint8Array): NotKept['what'] {
 
 function applyMode(
   target: MetadataTarget,
-  entry: EntryBase,
+  entry: Metadata,
   current: CurrentMetadata,
   isOwned: boolean,
   onNotKept: OnNotKept,

@@ -8,6 +8,8 @@ export type StagingJob = {
   readonly source: string;
   /** The final name, one component. */
   readonly name: Uint8Array;
+  /** It is an archive, unpacked at the target: another copy than that of the file itself. */
+  readonly unpacks?: true;
 };
 
 type Ending = 'partial' | 'published';
@@ -24,7 +26,8 @@ export function noteName(job: StagingJob): Uint8Array {
 }
 
 function nameWith(job: StagingJob, ending: Ending): Uint8Array {
-  const key = blake3(Buffer.concat([Buffer.from(job.source), Buffer.of(0), job.name]));
+  const how = Buffer.from(job.unpacks === true ? '\0unpack' : '');
+  const key = blake3(Buffer.concat([Buffer.from(job.source), Buffer.of(0), job.name, how]));
   return Buffer.from(`.baton-${key.toString('hex', 0, 8)}.${ending}`);
 }
 

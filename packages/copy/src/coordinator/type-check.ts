@@ -1,0 +1,58 @@
+import { archiveEndings, archiveFormatOf } from '@batondb/core/archive/decompress';
+import type { ErrorRecord } from '@batondb/core/errors';
+import { printable } from '@batondb/core/files/names';
+import type { Greeting, RequestResult } from '../control/messages.ts';
+import type { CopyOptions, CopyType } from '../options.ts';
+import type { ResolvedPlan } from '../plan.ts';
+
+// What preflight asks and finds because of the type of a copy. Pure.
+
+type Scan = RequestResult<'scan'>;
+
+/** The type in a request; the default is left out, so that an older agent has nothing to overlook. */
+export function typeAsked({ type }: CopyOptions): { readonly type?: CopyType } {
+  return type === 'file' ? {} : { type };
+}
+
+/** An agent that does not know the type would copy the archive as a file: it has to say that it does. */
+export function checkType(
+  type: CopyType,
+  inspection: RequestResult<'inspect'> | undefined,
+  host: Greeting,
+): ErrorRecord[] {
+  if (type === 'file' || inspection === undefined || inspection.type === type) return [];
+  return [
+    {
+      code: 'VERSION_MISMATCH',
+      message: `baton ${host.software} there knows nothing of --type ${type}`,
+      retryable: false,
+      hint: 'install a newer release there',
+    },
+  ];
+}
+
+/** Whether the source is what the type needs: an archive is one regular file with an ending that tells its format. */
+export function checkSource(type: CopyType, { entries, files }: Scan, plan: ResolvedPlan): ErrorRecord[] {
+  if (type !== 'decompress') return [];
+  const isFile = entries === 1 && files === 1;
+  if (isFile && archiveFormatOf(plan.name) !== undefined) return [];
+  const what = isFile ? `${printable(plan.name)} has another name` : `${plan.sourceText} is no regular file`;
+  return [
+    {
+      code: 'UNSUPPORTED',
+      message: `an archive that can be unpacked is a file whose name ends in ${archiveEndings.join(', ')}, and ${what}`,
+      retryable: false,
+      hint: 'name the archive itself, or leave --type decompress out',
+    },
+  ];
+}
+
+/**
+ * What has to fit on a target. How much a compressed archive holds is not known before it is unpacked: what preflight asks for
+ * is the archive, and as much again.
+ */
+export function spaceScan(type: CopyType, scan: Scan): Scan & { readonly more?: { bytes: number; reason: string } } {
+  if (type !== 'decompress') return scan;
+  const reason = 'the archive, and at least as much for what it holds, which is not known before it is unpacked';
+  return { ...scan, more: { bytes: scan.contentBytes, reason } };
+}
