@@ -2,10 +2,10 @@ import { BatonError } from '../errors.ts';
 import { check, close, flags, openat } from '../files/libc.ts';
 import { printable } from '../files/names.ts';
 import type { NotKept } from '../files/not-kept.ts';
-import { listDirectory, openOwnDirectory } from '../files/open.ts';
+import { chmodAt, listDirectory, openOwnDirectory } from '../files/open.ts';
 import { syncFileSystem } from '../files/publish.ts';
 import { removeTree } from '../files/remove.ts';
-import { statAt, statDescriptor } from '../files/stat.ts';
+import { statAt, statDescriptor, tryStatAt } from '../files/stat.ts';
 import { isStagingName, type StagingJob } from '../transfer/staging-names.ts';
 import { badArchive, shownPath } from './archive-error.ts';
 import { archiveFormatOf, contentOf } from './decompress.ts';
@@ -69,6 +69,9 @@ async function unpackAnew(task: UnpackTask, tell: (progress: UnpackProgress) => 
     syncFileSystem(stagingDescriptor);
     const occupant = occupantOf(targetDescriptor, job, undefined);
     if (occupant !== undefined) throw notEmpty(directory, occupant);
+    // A file system's own, which does not count as long as the archive has none.
+    const taken = moves.find(({ name }) => typeof tryStatAt(targetDescriptor, name) !== 'number');
+    if (taken !== undefined) throw notEmpty(directory, taken.name);
     writeMoves(stagingDescriptor, { manifestDigest, treeDigest, count, notKept, moves });
   } catch (error) {
     removeTree(stagingDescriptor, unpackedName);
@@ -81,6 +84,8 @@ async function unpackFile(task: UnpackTask, tell: (progress: UnpackProgress) => 
   const format = archiveFormatOf(job.name);
   if (format === undefined || archiveName === undefined)
     throw new BatonError('UNSUPPORTED', `${printable(job.name)} is no archive that can be unpacked`);
+  // It has its mode from the source by now, which may keep its own owner out.
+  check(chmodAt(stagingDescriptor, archiveName, 0o600), 'chmod', () => printable(job.name));
   const openFlags = flags.O_RDONLY | flags.O_NOFOLLOW;
   const descriptor = check(openat(stagingDescriptor, archiveName, openFlags), 'openat', () => printable(job.name));
   try {
