@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   appendFileSync,
+  existsSync,
   linkSync,
   mkdirSync,
   openSync,
@@ -50,6 +51,11 @@ function makeTrap(path: string): string {
   return trap;
 }
 
+/** A name that nothing has: the same for the same tree. */
+function freeName(path: string): string {
+  return existsSync(path) ? freeName(`${path} again`) : path;
+}
+
 /** What happens to a file; `other` is another file of the tree. */
 const edits: Readonly<Record<string, (path: string, other: string, random: Random) => void | Promise<void>>> = {
   unseen: (path, _other, random) => overwriteUnseen(path, random),
@@ -58,7 +64,7 @@ const edits: Readonly<Record<string, (path: string, other: string, random: Rando
   remove: (path) => rmSync(path),
   rename: (path) => renameSync(path, `${path} renamed`),
   takePlace: (path, other) => renameSync(other, path),
-  link: (path) => linkSync(path, `${path} linked`),
+  link: (path) => linkSync(path, freeName(`${path} linked`)),
   becomeDirectory: (path) => {
     rmSync(path);
     mkdirSync(path);

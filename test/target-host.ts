@@ -55,6 +55,7 @@ export class TargetHost implements AsyncDisposable {
       manifestBytes: offer.sections.reduce((bytes, section) => bytes + section.byteLength, 0),
       verify: 'wire',
       isStream: false,
+      backup: undefined,
       expectation: () => ({ ...expectation, epoch: role.epoch }),
       report: (event) => events.push(event),
       signal: ended.signal,

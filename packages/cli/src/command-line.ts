@@ -1,10 +1,11 @@
 import type { CopyPlan } from '@batondb/copy';
 import { type Endpoint, parseEndpoint } from '@batondb/copy/endpoint';
-import { type CopyInput, type CopyOptions, copyTypes, defaultOptions } from '@batondb/copy/options';
+import { type CopyInput, type CopyOptions, defaultOptions } from '@batondb/copy/options';
 import { limits } from '@batondb/core/limits';
 import { parseByteRate } from '@batondb/core/text/rate';
 import { nearestName } from '@batondb/core/text/suggest';
 import { Command, CommanderError, Option } from 'commander';
+import { addBackupOptions, type BackupFlags, backupOf, refuseBackupFlags } from './backup-options.ts';
 import { copyExamples, exitCodeHelp, helpTopics, targetHelp } from './help.ts';
 import { hostsByName, readPlan, readStdinPlan } from './operands.ts';
 import * as values from './option-values.ts';
@@ -128,10 +129,10 @@ function makeCopy(command: Command, accept: (request: Request) => void): Command
     .addOption(
       choice(
         '--type <what>',
-        'a copy, or what a .tar, .tar.gz, .tgz or .tar.zst holds, unpacked into an empty directory',
-        copyTypes,
-        defaultOptions.type,
-      ),
+        'a file or tree; decompress: what a .tar, .tar.gz, .tgz or .tar.zst holds, into an empty directory; mariadb: a hot backup of the server whose socket SOURCE is',
+        ['file', 'decompress', 'mariadb', 'xtrabackup'],
+        'file',
+      ).conflicts(['stdin', 'exec']),
     )
     .addOption(
       new Option('--as <name>', 'name of the copy in the target directory (default: that of the source)').argParser(
@@ -204,23 +205,31 @@ function makeCopy(command: Command, accept: (request: Request) => void): Command
         values.parseBind,
       ),
     );
-  return addRemoteOptions(command)
+  return addRemoteOptions(addBackupOptions(command))
     .addHelpText('after', `\n${targetHelp}\n\n${copyExamples}\n\n${exitCodeHelp}`)
     .action((first: string, others: string[], options: CopyFlags) => {
-      const { stdin, exec } = options;
+      const { stdin } = options;
       const plan = stdin === undefined ? readPlan(first, others, options.as) : readStdinPlan(stdin, [first, ...others]);
       const copyOptions = {
         ...remoteOptions(options, [plan.source, ...plan.targets]),
         ...transferOptions(options),
-        input: inputOf(stdin, exec),
+        input: inputOf(options),
       };
       accept({ kind: 'copy', plan, options: copyOptions, view: viewOf(options) });
     });
 }
 
-function inputOf(stdin: string | undefined, command: string | undefined): CopyInput {
+function inputOf(flags: CopyFlags): CopyInput {
+  const { stdin, exec, type } = flags;
+  if (type === 'mariadb' || type === 'xtrabackup') {
+    if (flags.as !== undefined || flags.exclude.length > 0 || flags.oneFileSystem) {
+      throw values.usage('a backup has no --as, --exclude and --one-file-system', 'it fills an empty target directory');
+    }
+    return backupOf(flags);
+  }
+  refuseBackupFlags(flags);
   if (stdin !== undefined) return { kind: 'stdin' };
-  return command === undefined ? { kind: 'tree' } : { kind: 'command', command };
+  return exec === undefined ? { kind: 'tree' } : { kind: 'command', command: exec };
 }
 
 function makeClean(command: Command, accept: (request: Request) => void): void {
@@ -244,12 +253,14 @@ type RemoteFlags = Pick<CopyOptions, 'ssh' | 'agent'> & {
 };
 
 type CopyFlags = RemoteFlags &
+  BackupFlags &
   Pick<
     CopyOptions,
-    'type' | 'as' | 'exclude' | 'priority' | 'topology' | 'order' | 'streams' | 'compress' | 'verify' | 'port'
+    'as' | 'exclude' | 'priority' | 'topology' | 'order' | 'streams' | 'compress' | 'verify' | 'port'
   > & {
     readonly stdin?: string;
     readonly exec?: string;
+    readonly type: 'file' | 'decompress' | 'mariadb' | 'xtrabackup';
     readonly oneFileSystem?: true;
     readonly bind?: string;
     readonly bwlimit?: number;
@@ -279,11 +290,12 @@ function readSudoHosts(names: readonly string[], endpoints: readonly Endpoint[])
 }
 
 function transferOptions(flags: CopyFlags): Partial<CopyOptions> {
-  const { type, exclude, priority, topology, order, streams, compress, verify, port, bind } = flags;
+  const { exclude, priority, topology, order, streams, compress, verify, port, bind } = flags;
   return {
     ...(flags.as === undefined ? {} : { as: flags.as }),
     oneFileSystem: flags.oneFileSystem ?? false,
     bandwidthBytesPerSecond: flags.bwlimit,
-    ...{ type, exclude, priority, topology, order, streams, compress, verify, port, bind },
+    type: flags.type === 'decompress' ? flags.type : 'file',
+    ...{ exclude, priority, topology, order, streams, compress, verify, port, bind },
   };
 }

@@ -31,7 +31,10 @@ export const exitCodeMeanings: readonly (readonly [number, string])[] = [
     exitCodes.targetFailed,
     'a target could not be written: no space or inodes, no permission, read-only, the name appeared',
   ],
-  [exitCodes.sourceFailed, 'what makes the stream at the source failed, such as a command; nothing of it was kept'],
+  [
+    exitCodes.sourceFailed,
+    'a command or a backup failed: that of --exec, a backup tool, the login at the database, replication',
+  ],
   [exitCodes.connection, 'a host or connection was lost, or stalled; the same command continues'],
   [
     exitCodes.verification,

@@ -12,6 +12,7 @@ export const copyExamples = `Examples:
   baton copy /srv/www backup@[2001:db8::7]:/backup    a local tree to a host by its IPv6 address
   baton copy db1:/srv/data @replicas.txt --dry-run    the plan for a list of targets
   baton copy --sudo --bwlimit 800Mbit --verify disk db1:/srv/data db2:/srv
+  baton copy --type mariadb --prepare db1:/run/mysqld/mysqld.sock db2:/var/lib/mysql     a hot backup
   baton copy --exec 'mysqldump shop' db1:shop.sql backup:/backup     what a command on db1 prints
   baton copy --type decompress db1:/b/x.tar.gz db2:/srv/x   unpack an archive there
   baton copy clean db2:/srv                           remove what abandoned copies left there`;

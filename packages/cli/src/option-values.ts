@@ -3,6 +3,7 @@ import type { Compression } from '@batondb/copy/options';
 import { BatonError } from '@batondb/core/errors';
 import { limits } from '@batondb/core/limits';
 import { textToBytes } from '@batondb/core/text/bytes';
+import { parseByteRate } from '@batondb/core/text/rate';
 import { nearestName } from '@batondb/core/text/suggest';
 import { splitWords } from '@batondb/core/text/words';
 
@@ -78,6 +79,29 @@ export function parseName(text: string): string {
   if (!isName) throw usage(`--as is one name without slashes, not '${text}'`);
   if (textToBytes(text).length > limits.nameBytesMax) throw usage(`--as is longer than ${limits.nameBytesMax} bytes`);
   return text;
+}
+
+/** An amount of memory, bytes: 1GiB, 500MB. */
+export function parseMemory(text: string): number {
+  try {
+    return parseByteRate(text);
+  } catch {
+    throw usage(`--prepare-memory is an amount of memory, not '${text}'`, 'write 1GiB, 500MB, or a number of bytes');
+  }
+}
+
+/** `user` or `user:group`, by name or number. */
+export function parseOwner(text: string): string {
+  if (/^[a-z0-9_][a-z0-9_.-]*(:[a-z0-9_][a-z0-9_.-]*)?$/i.test(text)) return text;
+  throw usage(`--owner is a user, or user:group, not '${text}'`, 'write mysql:mysql');
+}
+
+/** A path that means the same wherever a process is. */
+export function parseAbsolute(name: string): (text: string) => string {
+  return (text) => {
+    if (text.startsWith('/') && !text.includes('\0')) return text;
+    throw usage(`${name} is an absolute path, not '${text}'`);
+  };
 }
 
 /** A command for bash. */

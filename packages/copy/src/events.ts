@@ -30,7 +30,15 @@ export type PlanSummary = {
 };
 
 /** Where a target is. */
-export type TargetPhase = 'checking' | 'receiving' | 'finishing' | 'verifying' | 'unpacking' | 'done' | 'failed';
+export type TargetPhase =
+  | 'checking'
+  | 'receiving'
+  | 'finishing'
+  | 'verifying'
+  | 'unpacking'
+  | 'preparing'
+  | 'done'
+  | 'failed';
 
 /** What a target made of an archive. */
 export type Unpacked = {
@@ -55,6 +63,16 @@ export type TargetProgress = {
   readonly etaSeconds: number | undefined;
 };
 
+/** What a backup came to on a target. */
+export type BackupResult = {
+  /** The position for people: binlog file and offset, GTID, and where the server was as a replica. */
+  readonly position: string;
+  /** The same as in `baton-position.json` beside the data. */
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly files: number;
+  readonly isPrepared: boolean;
+};
+
 /** How the copy ended for one target. */
 export type TargetResult = {
   readonly target: string;
@@ -71,6 +89,7 @@ export type TargetResult = {
   readonly treeDigest?: string;
   /** With `--type decompress`, in the run that unpacked it. */
   readonly unpacked?: Unpacked;
+  readonly backup?: BackupResult;
 };
 
 export type SourceChange = {
@@ -139,6 +158,7 @@ export type CopyEvent =
     }
   | { readonly type: 'source-change'; readonly change: SourceChange }
   | { readonly type: 'not-kept'; readonly notKept: NotKept }
+  | { readonly type: 'replication'; readonly state: 'stopped' | 'started'; readonly threads: readonly string[] }
   | { readonly type: 'target-done'; readonly result: TargetResult }
   | { readonly type: 'target-failed'; readonly result: TargetResult }
   | { readonly type: 'summary'; readonly summary: CopySummary };

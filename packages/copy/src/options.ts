@@ -12,7 +12,34 @@ export type CopyInput =
   /** The standard input of this process. The source is a local path, which only names the copy. */
   | { readonly kind: 'stdin' }
   /** What a command writes to its standard output, run by bash with pipefail on the source's host. */
-  | { readonly kind: 'command'; readonly command: string };
+  | { readonly kind: 'command'; readonly command: string }
+  /** A hot backup of the MariaDB or MySQL server whose socket the source is: unpacked into the target directories, which are empty. */
+  | ({ readonly kind: 'mariadb' } & BackupOptions);
+
+/** How a hot backup is made, and what becomes of it. */
+export type BackupOptions = {
+  /** An option file with the login, on the source's host; undefined: the operating system's user, or the host's own option files. */
+  readonly defaultsFile: string | undefined;
+  /** A name in `~/.mylogin.cnf` there (MySQL only). */
+  readonly loginPath: string | undefined;
+  /** Stop replication on the source before, and start what was stopped afterwards. */
+  readonly stopReplica: boolean;
+  /** Make it one that a server starts on. */
+  readonly prepare: boolean;
+  /** For InnoDB's buffer pool while it is prepared. */
+  readonly prepareMemoryBytes: number;
+  /** `USER` or `USER:GROUP` that everything belongs to on the targets; undefined: the agent's user. */
+  readonly owner: string | undefined;
+};
+
+export const defaultBackupOptions: BackupOptions = {
+  defaultsFile: undefined,
+  loginPath: undefined,
+  stopReplica: false,
+  prepare: false,
+  prepareMemoryBytes: 128 * 1024 * 1024,
+  owner: undefined,
+};
 
 /** What is made of the source on the targets. */
 export const copyTypes = ['file', 'decompress'] as const;

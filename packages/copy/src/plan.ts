@@ -16,6 +16,9 @@ export type ResolvedPlan = CopyPlan & {
   readonly name: Uint8Array;
 };
 
+/** Of the stream while it is received: what is unpacked of it has names of its own. */
+const backupName = Buffer.from('backup.xbstream');
+
 /** Works out the name of the copy; USAGE when there is none. */
 export function resolvePlan(plan: CopyPlan, { as, input }: Pick<CopyOptions, 'as' | 'input'>): ResolvedPlan {
   const { source } = plan;
@@ -23,6 +26,7 @@ export function resolvePlan(plan: CopyPlan, { as, input }: Pick<CopyOptions, 'as
     throw new BatonError('USAGE', `standard input is on this machine, and not on ${source.host}`);
   }
   const sourceText = input.kind === 'stdin' ? 'standard input' : formatEndpoint(source);
+  if (input.kind === 'mariadb') return { ...plan, sourceText, name: backupName };
   const name = as === undefined ? nameOfCopy(source) : textToBytes(as);
   if (name === undefined) {
     throw new BatonError('USAGE', `the source ${sourceText} has no name of its own`, {

@@ -48,6 +48,8 @@ function newsLines(event: CopyEvent, volume: Volume, style: Style): string[] {
       return [
         `${paint(style, 'green', 'done')}     ${event.result.target}: ${event.result.finalPath} after ${formatDuration(event.result.durationMs)}`,
       ];
+    case 'replication':
+      return [`replica  ${event.state}: ${event.threads.length === 0 ? 'nothing ran' : event.threads.join(', ')}`];
     case 'scanned':
       return scannedLines(event, volume);
     case 'host':

@@ -16,6 +16,7 @@ const phaseLooks: Readonly<Record<TargetPhase, Look>> = {
   finishing: 'bold',
   verifying: 'bold',
   unpacking: 'bold',
+  preparing: 'bold',
   done: 'green',
   failed: 'red',
 };

@@ -17,6 +17,7 @@ export function summaryLines(summary: CopySummary, volume: Volume, style: Style)
     ),
     ...changes,
     totalLine(summary),
+    ...positionLines(summary),
     ...digestLines(summary),
   ];
 }
@@ -56,6 +57,12 @@ function totalLine(summary: CopySummary): string {
     `to ${done.length} of ${formatCount(summary.targets.length, 'target')} in ${formatDuration(summary.durationMs)}; ` +
     `on the wire ${formatBytes(summary.wireBytes)}${ratioText(moved, summary.wireBytes)}`
   );
+}
+
+/** Where a backup ends: once, as it is the same on every target. */
+function positionLines({ targets }: CopySummary): string[] {
+  const position = targets.find(({ backup }) => backup !== undefined)?.backup?.position;
+  return position === undefined ? [] : [`position ${position.split('\n').join('\n         ')}`];
 }
 
 /** The digests: equal ones once, since that they are equal is what a person looks for. */

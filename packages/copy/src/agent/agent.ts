@@ -9,6 +9,7 @@ import type { Identity } from '@batondb/core/transport/certificate';
 import type { Connection } from '@batondb/core/transport/transport';
 import { fromBase64, fromHex } from '../bytes.ts';
 import type { AgentEvent, RequestName, RequestParams, RequestResult } from '../control/messages.ts';
+import { checkBackup } from './backup-target.ts';
 import { cleanDirectory } from './clean.ts';
 import { HopSet } from './hops.ts';
 import { inspectDirectory, jobOf } from './inspect.ts';
@@ -56,7 +57,8 @@ export class Agent implements AsyncDisposable {
     this.#signal = signal;
     this.#answers = {
       scan: (params) => this.#scan(params),
-      stream: async (params) => this.#stream(params),
+      stream: (params) => this.#stream(params),
+      checkBackup: (params) => checkBackup(params, this.#signal),
       release: async ({ units }) => this.#release(units),
       inspect: (params) => inspectDirectory(params, this.#workers()),
       listen: (params) => this.#listen(params),
@@ -101,8 +103,8 @@ export class Agent implements AsyncDisposable {
     return source.summary;
   }
 
-  #stream(params: RequestParams<'stream'>): RequestResult<'stream'> {
-    const source = new StreamRole(this.#workers(), params, this.#report);
+  async #stream(params: RequestParams<'stream'>): Promise<RequestResult<'stream'>> {
+    const source = await StreamRole.open(this.#workers(), params, this.#report);
     this.#source = source;
     return source.summary;
   }
@@ -160,6 +162,7 @@ export class Agent implements AsyncDisposable {
       manifestBytes: params.manifestBytes,
       verify: params.verify,
       isStream: params.isStream ?? false,
+      backup: params.backup,
       expectation: () => this.#expectation(membership),
       report: this.#report,
       signal: this.#signal,

@@ -6,9 +6,10 @@ import { freeSpace } from '@batondb/core/files/space';
 import { tryStatAt } from '@batondb/core/files/stat';
 import { toBatonError } from '@batondb/core/files/system-error';
 import { peekStaging } from '@batondb/core/transfer/staging';
-import type { StagingJob } from '@batondb/core/transfer/staging-names';
-import { peekUnpacked, type UnpackedPeek } from '@batondb/core/transfer/unpacked-staging';
+import { noteName, type StagingJob, stagingName } from '@batondb/core/transfer/staging-names';
+import { peekMoves, peekUnpacked, type UnpackedPeek } from '@batondb/core/transfer/unpacked-staging';
 import type { WorkerPool } from '@batondb/core/transfer/worker-pool';
+import { checkEmptyDataDirectory } from '@batondb/mariadb';
 import { fromBase64 } from '../bytes.ts';
 import type { RequestParams, RequestResult } from '../control/messages.ts';
 
@@ -29,7 +30,7 @@ export async function inspectDirectory(params: RequestParams<'inspect'>, pool: W
   const type = params.type ?? 'file';
   const nothing = { resumedBytes: 0, published: false, type };
   const copyPath = `${printable(directory).replace(/\/$/, '')}/${printable(job.name)}`;
-  const finalPath = job.unpacks === true ? printable(directory) : copyPath;
+  const finalPath = job.unpacks === true || params.isBackup ? printable(directory) : copyPath;
   let descriptor: number;
   try {
     descriptor = openDirectory(directory);
@@ -44,6 +45,8 @@ export async function inspectDirectory(params: RequestParams<'inspect'>, pool: W
     else if (!mayWrite(descriptor)) findings.push(mayNotWrite(directory));
     const isStream = params.isStream ?? false;
     if (occupied !== undefined) findings.push(toErrorRecord(occupied));
+    if (params.isBackup)
+      await checkBackupPlace(descriptor, params.directory, job).catch((error) => findings.push(toErrorRecord(error)));
     const { device, freeBytes, freeInodes, totalBytes } = space;
     // ramfs, and some file systems in user space, have no size to tell.
     const isKnown = totalBytes > 0;
@@ -75,6 +78,13 @@ async function peek(
   const isTaken = typeof tryStatAt(descriptor, job.name) !== 'number' && !isOurs;
   const finalPath = `${printable(directory).replace(/\/$/, '')}/${printable(job.name)}`;
   return { ...staged, occupied: isTaken ? exists(finalPath) : undefined };
+}
+
+/** A backup is unpacked into an empty directory only, and never below a running server. */
+async function checkBackupPlace(target: number, directory: string, job: StagingJob): Promise<void> {
+  const moved = peekMoves(target, job)?.moves.map(({ name }) => name) ?? [];
+  const own = [stagingName(job), noteName(job), ...moved].map((name) => Buffer.from(name).toString());
+  await checkEmptyDataDirectory(Buffer.from(fromBase64(directory)).toString(), own);
 }
 
 function missing(directory: Uint8Array, error: unknown): BatonError {

@@ -2,10 +2,17 @@ import { createReadStream, fstatSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { BatonError } from '@batondb/core/errors';
 import { spawnChild } from '@batondb/core/process/child';
-import type { StreamInput } from '../control/messages.ts';
+import type { RequestResult, StreamInput } from '../control/messages.ts';
+import type { Report } from './agent.ts';
+import { findBackup } from './backup-input.ts';
 
 /** The descriptor at which an agent of this machine finds the standard input of the command that started it. */
 export const inputDescriptor = 3;
+
+/** A stream that can be made: what is known of it beforehand, and how it is begun. */
+export type FoundInput = Pick<RequestResult<'stream'>, 'expectedBytes' | 'server'> & {
+  readonly open: (signal: AbortSignal) => Promise<OpenInput>;
+};
 
 /** A stream that is being made. */
 export type OpenInput = AsyncDisposable & {
@@ -18,9 +25,18 @@ const readBytes = 256 * 1024;
 /** Grace of a command that is ended. */
 const graceMs = 500;
 
-/** Opens a stream: from here on it is read, once. */
-export async function openInput(input: StreamInput): Promise<OpenInput> {
-  return input.kind === 'stdin' ? openStdin() : await openCommand(input.command);
+/** Looks at what makes a stream, and starts nothing that changes anything. Throws what preflight reports. */
+export async function findInput(input: StreamInput, report: Report, signal: AbortSignal): Promise<FoundInput> {
+  switch (input.kind) {
+    case 'stdin':
+      return { open: async () => openStdin() };
+    case 'command':
+      return { open: () => openCommand(input.command) };
+    case 'mariadb':
+      return await findBackup(input, report, signal);
+    default:
+      return input satisfies never;
+  }
 }
 
 function openStdin(): OpenInput {

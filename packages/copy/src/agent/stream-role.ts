@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { BatonError, toErrorRecord } from '@batondb/core/errors';
 import { limits } from '@batondb/core/limits';
 import type { FileEntry } from '@batondb/core/protocol/entry';
-import { ManifestBuilder } from '@batondb/core/protocol/manifest';
+import { type Manifest, ManifestBuilder } from '@batondb/core/protocol/manifest';
 import { treeDigest } from '@batondb/core/protocol/tree-digest';
 import { Layout } from '@batondb/core/transfer/layout';
 import { StreamSupply } from '@batondb/core/transfer/stream-supply';
@@ -11,30 +11,45 @@ import { fromBase64, toHex } from '../bytes.ts';
 import type { RequestParams, RequestResult } from '../control/messages.ts';
 import type { Compression } from '../options.ts';
 import type { Report } from './agent.ts';
-import { openInput } from './stream-input.ts';
+import { type FoundInput, findInput } from './stream-input.ts';
 
 const reportMs = 100;
 /** A stream is whatever its maker wrote, which may be a whole database: its owner alone may read it. */
 const streamMode = 0o600;
 
+type StreamContext = { readonly input: FoundInput; readonly report: Report; readonly ended: AbortController };
+
 /** An agent as the source of a stream: opened when the first target is to be fed, read once, told how much is safe. */
 export class StreamRole implements AsyncDisposable {
   readonly supply: StreamSupply;
   readonly summary: RequestResult<'stream'>;
-  readonly #input: RequestParams<'stream'>['input'];
+  readonly #input: FoundInput;
   readonly #report: Report;
-  readonly #ended = new AbortController();
+  readonly #ended: AbortController;
   #running: Promise<void> | undefined;
 
-  constructor(pool: WorkerPool, { name, input }: RequestParams<'stream'>, report: Report) {
+  private constructor(pool: WorkerPool, manifest: Manifest, { input, report, ended }: StreamContext) {
     this.#input = input;
     this.#report = report;
-    const builder = new ManifestBuilder();
-    builder.add(entryOf(fromBase64(name)));
-    const manifest = builder.finish();
+    this.#ended = ended;
     this.supply = new StreamSupply(pool, manifest, Layout.of(manifest));
     const manifestBytes = manifest.sections.reduce((bytes, section) => bytes + section.byteLength, 0);
-    this.summary = { manifestDigest: toHex(manifest.digest), manifestBytes };
+    const { expectedBytes, server } = input;
+    this.summary = {
+      manifestDigest: toHex(manifest.digest),
+      manifestBytes,
+      ...(expectedBytes === undefined ? {} : { expectedBytes }),
+      ...(server === undefined ? {} : { server }),
+    };
+  }
+
+  /** Looks at what makes the stream; it is begun later. Throws what preflight reports. */
+  static async open(pool: WorkerPool, params: RequestParams<'stream'>, report: Report): Promise<StreamRole> {
+    const ended = new AbortController();
+    const input = await findInput(params.input, report, ended.signal);
+    const builder = new ManifestBuilder();
+    builder.add(entryOf(fromBase64(params.name)));
+    return new StreamRole(pool, builder.finish(), { input, report, ended });
   }
 
   /** Opens the stream, the first time it is called, and reads it to its end. */
@@ -71,7 +86,7 @@ export class StreamRole implements AsyncDisposable {
     };
     const timer = setInterval(tell, reportMs);
     try {
-      await using input = await openInput(this.#input);
+      await using input = await this.#input.open(this.#ended.signal);
       await supply.send(input.content, compression, this.#ended.signal);
       // Not before everything that made it has ended well: a receiver takes the end for completeness.
       await input.finished();

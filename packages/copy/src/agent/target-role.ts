@@ -15,8 +15,10 @@ import { Staging } from '@batondb/core/transfer/staging';
 import type { StagingJob } from '@batondb/core/transfer/staging-names';
 import type { WorkerPool } from '@batondb/core/transfer/worker-pool';
 import { toHex } from '../bytes.ts';
+import type { BackupTask } from '../control/messages.ts';
 import type { TargetPhase } from '../events.ts';
 import type { Report } from './agent.ts';
+import { BackupTarget } from './backup-target.ts';
 import { ProgressCount } from './progress-count.ts';
 import { Unpacking } from './unpacking.ts';
 
@@ -30,6 +32,8 @@ export type TargetOptions = {
   readonly verify: 'wire' | 'disk';
   /** What is not completed of it is removed. */
   readonly isStream: boolean;
+  /** It is a backup: what becomes of it. */
+  readonly backup: BackupTask | undefined;
   readonly expectation: ReceiverOptions['expectation'];
   readonly report: Report;
   readonly signal: AbortSignal;
@@ -51,6 +55,7 @@ export class TargetRole implements Disposable {
   readonly #progress = new ProgressCount();
   #timer: NodeJS.Timeout;
   #stream: StagedTree | undefined;
+  readonly #backup: BackupTarget | undefined;
   #phase: TargetPhase = 'checking';
   #digest: Promise<Uint8Array> | undefined;
 
@@ -58,6 +63,9 @@ export class TargetRole implements Disposable {
     this.#options = options;
     this.#staging = staging;
     this.#unpacking = options.job.unpacks === true ? new Unpacking({ ...options, staging }) : undefined;
+    const { backup: task, pool, directory, job } = options;
+    const onPhase = (phase: TargetPhase) => void (this.#phase = phase);
+    this.#backup = task && new BackupTarget({ task, pool, staging, directory, job, onPhase });
     this.receiver = new Receiver({
       expectation: options.expectation,
       manifestDigest: options.manifestDigest,
@@ -77,6 +85,7 @@ export class TargetRole implements Disposable {
     const published = await role.#publishedEarlier();
     if (published === undefined) {
       try {
+        await role.#backup?.finishEarlier();
         if (options.job.unpacks !== true) await staging.checkName(options.pool);
         return role;
       } catch (error) {
@@ -153,11 +162,15 @@ export class TargetRole implements Disposable {
     this.#stream = tree;
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#tell(), streamProgressMs);
+    this.#backup?.start(tree, (error) => this.#fail(error));
   }
 
   /** Removes what there is of a stream that was not completed: nobody will ever go on with it. */
   async abandonStream(): Promise<void> {
-    if (!this.#options.isStream || this.#phase === 'done') return;
+    if (!this.#options.isStream) return;
+    await this.#backup?.[Symbol.asyncDispose]();
+    // Of a backup that is done, the stream that it came as is still there.
+    if (this.#phase === 'done' && this.#backup === undefined) return;
     this.receiver.close(new BatonError('INTERRUPTED', 'the stream was given up'));
     // What stays is removed by the next run, or by `clean`.
     await this.#staging.remove(this.#options.pool).catch(() => undefined);
@@ -189,6 +202,12 @@ export class TargetRole implements Disposable {
     }
     for (const { what, count, example, reason } of notKept) report({ type: 'not-kept', what, count, example, reason });
     await sync();
+    if (this.#backup !== undefined) {
+      const backup = await this.#backup.finish({ manifest: tree.manifest.digest, tree: digest });
+      this.#end('done');
+      report({ type: 'done', treeDigest: toHex(digest), backup });
+      return;
+    }
     await this.#staging.publish(digest, pool);
     await this.#staging.replaceByNote(pool);
     // A stream is never asked for again.

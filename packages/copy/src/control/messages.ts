@@ -1,6 +1,7 @@
 import type { ErrorRecord } from '@batondb/core/errors';
 import type { VersionRange } from '@batondb/core/protocol/versions';
-import type { NotKept, SourceChange, TargetPhase, Unpacked } from '../events.ts';
+import type { ServerVersion } from '@batondb/mariadb';
+import type { BackupResult, NotKept, SourceChange, TargetPhase, Unpacked } from '../events.ts';
 import type { Compression, CopyInput, CopyType } from '../options.ts';
 
 // What coordinator and agent say to each other: JSON in length-prefixed frames, over the agent's stdin and stdout.
@@ -61,7 +62,23 @@ export type Abandoned = {
 };
 
 /** A stream that its source can read once. */
-export type StreamInput = Exclude<CopyInput, { readonly kind: 'tree' }>;
+export type StreamInput =
+  | Exclude<CopyInput, { readonly kind: 'tree' | 'mariadb' }>
+  | {
+      readonly kind: 'mariadb';
+      readonly socketPath: string;
+      readonly defaultsFile?: string;
+      readonly loginPath?: string;
+      readonly stopReplica: boolean;
+    };
+
+/** What a target makes of a backup. */
+export type BackupTask = {
+  readonly server: ServerVersion;
+  readonly prepare: boolean;
+  readonly prepareMemoryBytes: number;
+  readonly owner?: string;
+};
 
 type Nothing = Readonly<Record<never, never>>;
 
@@ -84,7 +101,19 @@ export type Requests = {
   /** Makes the agent the source of a stream. It is opened when the first target is to be fed. */
   readonly stream: {
     readonly params: { readonly name: string; readonly input: StreamInput };
-    readonly result: { readonly manifestDigest: string; readonly manifestBytes: number };
+    readonly result: {
+      readonly manifestDigest: string;
+      readonly manifestBytes: number;
+      /** About how much will come, where that can be known. */
+      readonly expectedBytes?: number;
+      /** Of a backup: the server it is of. */
+      readonly server?: ServerVersion;
+    };
+  };
+  /** Whether a target can unpack, prepare and own a backup of a server. */
+  readonly checkBackup: {
+    readonly params: { readonly server: ServerVersion; readonly owner?: string };
+    readonly result: { readonly tool: string };
   };
   /** All units of the stream below this one are safe: its source may forget them. */
   readonly release: { readonly params: { readonly units: number }; readonly result: Nothing };
@@ -98,6 +127,8 @@ export type Requests = {
       readonly isStream?: boolean;
       /** Default: `file`. */
       readonly type?: CopyType;
+      /** It is to hold a backup: it has to be empty, and no server's. */
+      readonly isBackup?: boolean;
     };
     readonly result: {
       readonly findings: readonly ErrorRecord[];
@@ -145,6 +176,8 @@ export type Requests = {
       readonly verify: 'wire' | 'disk';
       /** What is not completed of it is of no use to another run. */
       readonly isStream?: boolean;
+      /** It is a backup: what becomes of it. */
+      readonly backup?: BackupTask;
     };
     readonly result: Nothing;
   };
@@ -217,7 +250,9 @@ export type AgentEvent =
   | ({ readonly type: 'not-kept' } & Omit<NotKept, 'target'>)
   | { readonly type: 'hop-failed'; readonly to: number; readonly epoch: number; readonly error: ErrorRecord }
   | { readonly type: 'hop-done'; readonly to: number; readonly epoch: number }
-  | { readonly type: 'done'; readonly treeDigest: string; readonly unpacked?: Unpacked }
+  | { readonly type: 'done'; readonly treeDigest: string; readonly unpacked?: Unpacked; readonly backup?: BackupResult }
+  /** What a source does to the server that it backs up. */
+  | { readonly type: 'replication'; readonly state: 'stopped' | 'started'; readonly threads: readonly string[] }
   | { readonly type: 'failed'; readonly error: ErrorRecord };
 
 /** One frame of the conversation after the greeting. */

@@ -46,7 +46,33 @@ const compression = z.discriminatedUnion('mode', [
 const streamInput = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('stdin') }),
   z.object({ kind: z.literal('command'), command: z.string() }),
+  z.object({
+    kind: z.literal('mariadb'),
+    socketPath: z.string(),
+    defaultsFile: z.exactOptional(z.string()),
+    loginPath: z.exactOptional(z.string()),
+    stopReplica: z.boolean(),
+  }),
 ]);
+const serverVersion = z.object({
+  family: z.enum(['mariadb', 'mysql', 'percona']),
+  major: count,
+  minor: count,
+  patch: count,
+  text: z.string().max(255),
+});
+const backupTask = z.object({
+  server: serverVersion,
+  prepare: z.boolean(),
+  prepareMemoryBytes: count,
+  owner: z.exactOptional(z.string()),
+});
+const backupResult = z.object({
+  position: z.string(),
+  details: z.record(z.string(), z.unknown()),
+  files: count,
+  isPrepared: z.boolean(),
+});
 
 const hopTarget = z.object({ to: count, epoch: count, addresses: z.array(address), port });
 
@@ -62,6 +88,7 @@ const abandoned = z.object({
 const params: { readonly [N in RequestName]: z.ZodType<RequestParams<N>> } = {
   scan: z.object({ path: base64, exclude: z.array(z.string()), oneFileSystem: z.boolean() }),
   stream: z.object({ name: base64, input: streamInput }),
+  checkBackup: z.object({ server: serverVersion, owner: z.exactOptional(z.string()) }),
   release: z.object({ units: count }),
   inspect: z.object({
     directory: base64,
@@ -69,6 +96,7 @@ const params: { readonly [N in RequestName]: z.ZodType<RequestParams<N>> } = {
     source: z.string(),
     isStream: z.exactOptional(z.boolean()),
     type: copyType,
+    isBackup: z.exactOptional(z.boolean()),
   }),
   listen: z.object({ port: z.number().int().min(0).max(65_535), bind: z.exactOptional(z.string()) }),
   join: z.object({
@@ -88,6 +116,7 @@ const params: { readonly [N in RequestName]: z.ZodType<RequestParams<N>> } = {
     manifestBytes: count,
     verify: z.enum(['wire', 'disk']),
     isStream: z.exactOptional(z.boolean()),
+    backup: z.exactOptional(backupTask),
   }),
   expect: z.object({ epoch: count }),
   send: z.object({
@@ -113,7 +142,13 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
     sockets: sample,
     unreadable: sample,
   }),
-  stream: z.object({ manifestDigest: hexDigest, manifestBytes: count }),
+  stream: z.object({
+    manifestDigest: hexDigest,
+    manifestBytes: count,
+    expectedBytes: z.exactOptional(count),
+    server: z.exactOptional(serverVersion),
+  }),
+  checkBackup: z.object({ tool: z.string() }),
   release: nothing,
   inspect: z.object({
     findings: z.array(errorRecord),
@@ -145,7 +180,7 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
 const agentEvent: z.ZodType<AgentEvent> = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('progress'),
-    phase: z.enum(['checking', 'receiving', 'finishing', 'verifying', 'unpacking', 'done', 'failed']),
+    phase: z.enum(['checking', 'receiving', 'finishing', 'verifying', 'unpacking', 'preparing', 'done', 'failed']),
     doneBytes: count,
     totalBytes: count,
     doneFiles: count,
@@ -176,6 +211,12 @@ const agentEvent: z.ZodType<AgentEvent> = z.discriminatedUnion('type', [
     type: z.literal('done'),
     treeDigest: hexDigest,
     unpacked: z.exactOptional(z.object({ entries: count, files: count, contentBytes: count, skipped: count })),
+    backup: z.exactOptional(backupResult),
+  }),
+  z.object({
+    type: z.literal('replication'),
+    state: z.enum(['stopped', 'started']),
+    threads: z.array(z.string()),
   }),
   z.object({ type: z.literal('failed'), error: errorRecord }),
 ]);

@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { BatonError, type ErrorRecord, toErrorRecord } from '@batondb/core/errors';
 import { chooseVersion } from '@batondb/core/protocol/versions';
 import { formatCount } from '@batondb/core/text/format';
+import type { ServerVersion } from '@batondb/mariadb';
 import { toBase64 } from '../bytes.ts';
 import { controlVersions, type RequestResult, type StreamInput } from '../control/messages.ts';
 import { formatEndpoint, formatHost } from '../endpoint.ts';
 import type { Finding } from '../events.ts';
-import type { CopyOptions } from '../options.ts';
+import type { CopyInput, CopyOptions } from '../options.ts';
 import type { ResolvedPlan } from '../plan.ts';
 import { candidateAddresses } from './addresses.ts';
 import { AgentSession } from './session.ts';
@@ -16,7 +17,12 @@ import { checkSource, checkType, spaceScan, typeAsked } from './type-check.ts';
 // Everything that can be known before a byte moves, on all hosts at once. No finding hides another.
 
 /** What is known of the source. */
-export type Scan = RequestResult<'scan'> & { readonly isStream: boolean };
+export type Scan = RequestResult<'scan'> & {
+  /** `contentBytes` is a guess then, or 0. */
+  readonly isStream: boolean;
+  /** Of a backup: the server it is of. */
+  readonly server: ServerVersion | undefined;
+};
 export type Inspection = RequestResult<'inspect'>;
 
 /** A target whose host answered. */
@@ -82,9 +88,14 @@ export class PreflightRun {
     if (scanned !== undefined) {
       // In the order of the plan, so that the same plan gives the same words.
       const inspected = [...this.#inspected].sort(([a], [b]) => a - b).map(([, target]) => target);
+      const { scan } = scanned;
       const { type } = this.#options;
-      for (const error of checkSource(type, scanned.scan, this.#plan)) this.#find(formatHost(source), error);
-      for (const { host, error } of checkSpace(spaceScan(type, scanned.scan), inspected)) this.#find(host, error);
+      for (const error of checkSource(type, scan, this.#plan)) this.#find(formatHost(source), error);
+      // A backup is there twice for a while: as the stream it comes as, and unpacked.
+      const needed =
+        scan.server === undefined ? spaceScan(type, scan) : { ...scan, contentBytes: 2 * scan.contentBytes };
+      for (const { host, error } of checkSpace(needed, inspected)) this.#find(host, error);
+      if (scan.server !== undefined) await this.#checkBackup(scan.server, present);
     }
     const { ordered, reached } = await this.#connect(scanned?.session, present);
     if (scanned === undefined || this.#hasError())
@@ -115,7 +126,7 @@ export class PreflightRun {
 
   async #scan(session: AgentSession): Promise<Scan> {
     const { exclude, oneFileSystem, input } = this.#options;
-    if (input.kind !== 'tree') return await this.#openStream(session, input);
+    if (input.kind !== 'tree') return await this.#openStream(session, streamInputOf(input, this.#plan));
     const path = toBase64(this.#plan.source.path);
     const scan = await session.request('scan', { path, exclude, oneFileSystem });
     const { unreadable } = scan;
@@ -126,14 +137,26 @@ export class PreflightRun {
         { hint: 'copy as a user who may read them, with --sudo, or leave them out with --exclude' },
       );
     }
-    return { ...scan, isStream: false };
+    return { ...scan, isStream: false, server: undefined };
   }
 
   async #openStream(session: AgentSession, input: StreamInput): Promise<Scan> {
-    const described = await session.request('stream', { name: toBase64(this.#plan.name), input });
+    const asked = { name: toBase64(this.#plan.name), input };
+    const { manifestDigest, manifestBytes, server, expectedBytes = 0 } = await session.request('stream', asked);
     const none = { first: [], total: 0 };
-    const unknown = { contentBytes: 0, units: 0, sockets: none, unreadable: none };
-    return { ...described, ...unknown, entries: 1, files: 1, isStream: true };
+    const unknown = { contentBytes: expectedBytes, units: 0, sockets: none, unreadable: none };
+    return { manifestDigest, manifestBytes, ...unknown, entries: 1, files: 1, isStream: true, server };
+  }
+
+  /** What a backup needs on the targets: a tool that fits the server, and the users that its files are to belong to. */
+  async #checkBackup(server: ServerVersion, targets: readonly ReadyTarget[]): Promise<void> {
+    const { input } = this.#options;
+    const owner = input.kind === 'mariadb' && input.owner !== undefined ? { owner: input.owner } : {};
+    await Promise.all(
+      targets.map(({ session }) =>
+        this.#onHost(formatHost(session.endpoint), () => session.request('checkBackup', { server, ...owner })),
+      ),
+    );
   }
 
   async #lookAt(
@@ -144,8 +167,9 @@ export class PreflightRun {
     const session = await this.#start(target, onSession);
     const host = formatHost(target);
     const { port, bind } = this.#options;
-    const isStream = this.#options.input.kind !== 'tree';
-    const copy = { name: toBase64(this.#plan.name), source: this.#plan.sourceText, ...(isStream ? { isStream } : {}) };
+    const { kind } = this.#options.input;
+    const what = { ...(kind === 'tree' ? {} : { isStream: true }), ...(kind === 'mariadb' ? { isBackup: true } : {}) };
+    const copy = { name: toBase64(this.#plan.name), source: this.#plan.sourceText, ...what };
     const asked = { directory: toBase64(target.path), ...copy, ...typeAsked(this.#options) };
     const [inspection, listening] = await Promise.all([
       this.#onHost(host, () => session.request('inspect', asked)),
@@ -261,4 +285,16 @@ export class PreflightRun {
   #hasError(): boolean {
     return this.#findings.some(({ severity }) => severity === 'error');
   }
+}
+
+function streamInputOf(input: Exclude<CopyInput, { kind: 'tree' }>, { source }: ResolvedPlan): StreamInput {
+  if (input.kind !== 'mariadb') return input;
+  const { kind, stopReplica, defaultsFile, loginPath } = input;
+  return {
+    kind,
+    socketPath: Buffer.from(source.path).toString(),
+    stopReplica,
+    ...(defaultsFile === undefined ? {} : { defaultsFile }),
+    ...(loginPath === undefined ? {} : { loginPath }),
+  };
 }

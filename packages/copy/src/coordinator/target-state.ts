@@ -38,7 +38,7 @@ export class TargetState {
   constructor(target: ReadyTarget, sender: number, { contentBytes: totalBytes, files: totalFiles, isStream }: Scan) {
     this.target = target;
     this.sender = sender;
-    this.sourceBytes = totalBytes;
+    this.sourceBytes = isStream ? 0 : totalBytes;
     this.#isOpenEnded = isStream;
     this.progress = {
       phase: 'checking',

@@ -1,7 +1,7 @@
 import { type BatonError, type ErrorRecord, toErrorRecord } from '@batondb/core/errors';
 import { limits } from '@batondb/core/limits';
 import { toBase64 } from '../bytes.ts';
-import type { AgentEvent } from '../control/messages.ts';
+import type { AgentEvent, RequestParams } from '../control/messages.ts';
 import { formatHost } from '../endpoint.ts';
 import type { CopyEvent, CopySummary, SourceChange, TargetResult } from '../events.ts';
 import type { CopyOptions } from '../options.ts';
@@ -9,7 +9,7 @@ import type { ResolvedPlan } from '../plan.ts';
 import { compareWithSource, conclude } from './conclusion.ts';
 import { HeadTrial } from './head-trial.ts';
 import { Orders } from './orders.ts';
-import type { Ready } from './preflight.ts';
+import type { Ready, Scan } from './preflight.ts';
 import { Routing, source } from './routing.ts';
 import type { AgentSession } from './session.ts';
 import { SourceCheck } from './source-check.ts';
@@ -50,7 +50,7 @@ export class TransferRun {
     this.#emit = emit;
     this.#sourceCheck = new SourceCheck(ready.source, options.verify);
     const { scan, targets } = ready;
-    this.#contentBytes = scan.contentBytes;
+    this.#contentBytes = scan.isStream ? 0 : scan.contentBytes;
     this.#routing = new Routing(
       targets.map(({ number }) => number),
       options.topology,
@@ -118,7 +118,7 @@ export class TransferRun {
         manifestDigest,
         manifestBytes,
         verify: this.#options.verify,
-        ...(this.#ready.scan.isStream ? { isStream: true } : {}),
+        ...streamTask(this.#ready.scan, this.#options),
       });
       if (!state.isOpen) {
         // An earlier run had finished it: it has the copy, and nothing to give on.
@@ -170,6 +170,9 @@ export class TransferRun {
       case 'produced':
         this.#contentBytes = event.bytes;
         for (const state of this.#all()) state.extend(event.bytes, event.isEnded);
+        return;
+      case 'replication':
+        this.#emit(event);
         return;
       case 'stream-failed':
         for (const state of this.#all()) this.#fail(state, event.error, this.#ready.source);
@@ -277,11 +280,12 @@ export class TransferRun {
     this.#orders.announce(state);
   }
 
-  #finish(state: TargetState, { treeDigest, unpacked }: Extract<AgentEvent, { type: 'done' }>): void {
+  #finish(state: TargetState, { treeDigest, unpacked, backup }: Extract<AgentEvent, { type: 'done' }>): void {
     if (!state.isOpen) return;
     state.treeDigest = treeDigest;
     this.#routing.finish(state.target.number);
-    this.#settle(state, { state: 'done', treeDigest, ...(unpacked === undefined ? {} : { unpacked }) });
+    const made = { ...(unpacked === undefined ? {} : { unpacked }), ...(backup === undefined ? {} : { backup }) };
+    this.#settle(state, { state: 'done', treeDigest, ...made });
   }
 
   /** `at`: on whose host it happened. */
@@ -304,7 +308,7 @@ export class TransferRun {
     for (const state of this.#all()) this.#fail(state, toErrorRecord(reason));
   }
 
-  #settle(state: TargetState, end: Pick<TargetResult, 'state' | 'error' | 'treeDigest' | 'unpacked'>): void {
+  #settle(state: TargetState, end: Pick<TargetResult, 'state' | 'error' | 'treeDigest' | 'unpacked' | 'backup'>): void {
     const { target, progress } = state;
     // What an earlier run published was not read again: its agent has counted nothing.
     const { published, finalPath } = target.inspection;
@@ -348,6 +352,17 @@ export class TransferRun {
   #memberName(member: number): string {
     return this.#states.get(member)?.target.name ?? this.#plan.sourceText;
   }
+}
+
+/** What a target is told of a stream. */
+function streamTask(
+  { isStream, server }: Scan,
+  { input }: CopyOptions,
+): Pick<RequestParams<'receive'>, 'isStream' | 'backup'> {
+  if (!isStream) return {};
+  if (server === undefined || input.kind !== 'mariadb') return { isStream };
+  const { prepare, prepareMemoryBytes, owner } = input;
+  return { isStream, backup: { server, prepare, prepareMemoryBytes, ...(owner === undefined ? {} : { owner }) } };
 }
 
 function lastWords({ lastHopError }: TargetState): string {

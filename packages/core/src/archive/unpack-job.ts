@@ -2,16 +2,16 @@ import { BatonError } from '../errors.ts';
 import { check, close, flags, openat } from '../files/libc.ts';
 import { printable } from '../files/names.ts';
 import type { NotKept } from '../files/not-kept.ts';
-import { chmodAt, listDirectory, openOwnDirectory } from '../files/open.ts';
+import { chmodAt } from '../files/open.ts';
 import { syncFileSystem } from '../files/publish.ts';
 import { removeTree } from '../files/remove.ts';
-import { statAt, statDescriptor, tryStatAt } from '../files/stat.ts';
-import { isStagingName, type StagingJob } from '../transfer/staging-names.ts';
-import { badArchive, shownPath } from './archive-error.ts';
+import { statDescriptor, tryStatAt } from '../files/stat.ts';
+import type { StagingJob } from '../transfer/staging-names.ts';
 import { archiveFormatOf, contentOf } from './decompress.ts';
 import { notEmpty, occupantOf } from './empty-target.ts';
-import { carryOut, type Move, readMoves, type UnpackedCount, unpackedName, writeMoves } from './moves.ts';
+import { carryOut, readMoves, type UnpackedCount, unpackedName, writeMoves } from './moves.ts';
 import { TarReader } from './tar-reader.ts';
+import { listTop } from './top.ts';
 import { Unpacker, type UnpackReport } from './unpacker.ts';
 
 /** What is unpacked, and where to. Descriptors belong to the process. */
@@ -103,19 +103,5 @@ async function unpackFile(task: UnpackTask, tell: (progress: UnpackProgress) => 
     return unpacker.finish();
   } finally {
     close(descriptor);
-  }
-}
-
-/** What lies at the top of what was unpacked. Throws BAD_ARCHIVE for names that are ours in a target directory. */
-function listTop(stagingDescriptor: number): Move[] {
-  const unpacked = check(openOwnDirectory(stagingDescriptor, unpackedName), 'openat', () => 'unpacked');
-  try {
-    return listDirectory(unpacked, () => 'unpacked').map((name) => {
-      if (isStagingName(name)) throw badArchive(undefined, `holds ${shownPath(name)}, a name of baton's own`);
-      const { inode, mode, kind } = statAt(unpacked, name);
-      return { name: new Uint8Array(name), inode, mode, isDirectory: kind === 'directory' };
-    });
-  } finally {
-    close(unpacked);
   }
 }

@@ -35,7 +35,8 @@ export async function peekUnpacked(
   return { ...staged, isPublished: moves !== undefined, occupied };
 }
 
-function peekMoves(target: number, job: StagingJob): Moves | undefined {
+/** What an earlier run was about to move into the target directory. */
+export function peekMoves(target: number, job: StagingJob): Moves | undefined {
   const staging = openat(target, stagingName(job), flags.O_RDONLY | flags.O_DIRECTORY | flags.O_NOFOLLOW);
   if (staging < 0) return undefined;
   try {

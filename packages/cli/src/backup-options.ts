@@ -1,0 +1,60 @@
+import { type CopyInput, defaultBackupOptions } from '@batondb/copy/options';
+import { type Command, Option } from 'commander';
+import * as values from './option-values.ts';
+
+// The options of `baton copy --type mariadb`, apart from the others: they are refused without it.
+
+/** What they are read into. */
+export type BackupFlags = {
+  readonly prepare?: true;
+  readonly prepareMemory?: number;
+  readonly owner?: string;
+  readonly stopReplica?: true;
+  readonly defaultsFile?: string;
+  readonly loginPath?: string;
+};
+
+const names = ['prepare', 'prepareMemory', 'owner', 'stopReplica', 'defaultsFile', 'loginPath'] as const;
+
+/** Adds them to the command. */
+export function addBackupOptions(command: Command): Command {
+  return command
+    .option('--prepare', 'of a backup: make it one that a server starts on')
+    .addOption(
+      new Option('--prepare-memory <size>', 'for that: 1GiB, 500MB (default: 128MiB)').argParser(values.parseMemory),
+    )
+    .addOption(
+      new Option('--owner <user[:group]>', 'of a backup: whom its files belong to on the targets').argParser(
+        values.parseOwner,
+      ),
+    )
+    .option('--stop-replica', 'of a backup: stop replication on the source meanwhile')
+    .addOption(
+      new Option('--defaults-file <path>', 'of a backup: an option file on the source, with the login').argParser(
+        values.parseAbsolute('--defaults-file'),
+      ),
+    )
+    .option('--login-path <name>', 'of a backup: a name in ~/.mylogin.cnf on the source (MySQL)');
+}
+
+/** Throws USAGE when any was given for something that is no backup. */
+export function refuseBackupFlags(flags: BackupFlags): void {
+  const given = names.find((name) => flags[name] !== undefined);
+  if (given === undefined) return;
+  const option = `--${given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw values.usage(`${option} is for backups`, 'say --type mariadb, or leave it out');
+}
+
+/** The backup that was asked for. */
+export function backupOf(flags: BackupFlags): CopyInput {
+  const { prepareMemory: prepareMemoryBytes = defaultBackupOptions.prepareMemoryBytes } = flags;
+  return {
+    kind: 'mariadb',
+    defaultsFile: flags.defaultsFile,
+    loginPath: flags.loginPath,
+    stopReplica: flags.stopReplica ?? false,
+    prepare: flags.prepare ?? false,
+    prepareMemoryBytes,
+    owner: flags.owner,
+  };
+}

@@ -1,0 +1,236 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { occupantOf } from '@batondb/core/archive/empty-target';
+import { carryOut, readMoves, type UnpackedCount, unpackedName, writeMoves } from '@batondb/core/archive/moves';
+import { listTop } from '@batondb/core/archive/top';
+import { BatonError } from '@batondb/core/errors';
+import { check, mkdirat } from '@batondb/core/files/libc';
+import { printable } from '@batondb/core/files/names';
+import { limits } from '@batondb/core/limits';
+import { childError, spawnChild } from '@batondb/core/process/child';
+import type { StagedTree } from '@batondb/core/transfer/staged-tree';
+import { type Staging, stagedTreeName } from '@batondb/core/transfer/staging';
+import type { StagingJob } from '@batondb/core/transfer/staging-names';
+import type { WorkerPool } from '@batondb/core/transfer/worker-pool';
+import {
+  type BackupTool,
+  chooseTool,
+  formatPosition,
+  positionToJson,
+  prepare,
+  readPosition,
+  startUnpack,
+  writePosition,
+} from '@batondb/mariadb';
+import { toHex } from '../bytes.ts';
+import type { BackupTask, RequestParams, RequestResult } from '../control/messages.ts';
+import type { BackupResult, TargetPhase } from '../events.ts';
+
+/** How soon units that have come are looked for. */
+const followMs = 20;
+
+/** What a backup is unpacked with. */
+export type BackupTargetOptions = {
+  readonly task: BackupTask;
+  readonly pool: WorkerPool;
+  readonly staging: Staging;
+  readonly directory: Uint8Array;
+  readonly job: StagingJob;
+  readonly onPhase: (phase: TargetPhase) => void;
+};
+
+/**
+ * What a target makes of a backup: unpacks it while it comes, prepares it, and moves it into the empty target directory when all of it
+ * is good. The stream itself stays in the staging directory for as long as others may be fed from it.
+ */
+export class BackupTarget implements AsyncDisposable {
+  readonly #options: BackupTargetOptions;
+  readonly #ended = new AbortController();
+  #files: Promise<number> | undefined;
+
+  constructor(options: BackupTargetOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Moves on what an earlier run was killed at moving, which is a whole backup: throws EXISTS then, since the directory is not empty any
+   * more.
+   */
+  async finishEarlier(): Promise<void> {
+    const { staging, directory, pool, task } = this.#options;
+    const moves = readMoves(staging.descriptor);
+    if (moves === undefined) return;
+    carryOut(staging.descriptor, staging.targetDescriptor, moves, printable(directory));
+    if (task.owner !== undefined) await changeOwner(task.owner, this.#targetPath(), { isDeep: false });
+    await staging.remove(pool);
+    throw new BatonError('EXISTS', `${printable(directory)} has the whole backup of an earlier run by now`, {
+      hint: 'use that one, or empty the directory and run the same command again',
+    });
+  }
+
+  /** Unpacks from now on what comes. Its failure is told by finish(), and by `onFailure` at once. */
+  start(tree: StagedTree, onFailure: (error: Error) => void): void {
+    this.#files = this.#unpack(tree);
+    this.#files.catch(onFailure);
+  }
+
+  /** Makes the backup what was asked for, and moves it to its place. To be called once the stream is complete. */
+  async finish(digests: { readonly manifest: Uint8Array; readonly tree: Uint8Array }): Promise<BackupResult> {
+    const { staging, directory, pool, task, job, onPhase } = this.#options;
+    onPhase('unpacking');
+    const files = (await this.#files) ?? 0;
+    const path = this.#path();
+    if (task.prepare) {
+      onPhase('preparing');
+      const tool = await this.#tool();
+      await prepare(
+        { directory: path, tool, memoryBytes: task.prepareMemoryBytes },
+        () => undefined,
+        this.#ended.signal,
+      );
+    }
+    onPhase('finishing');
+    const position = await readPosition(path);
+    await writePosition(path, position);
+    if (task.owner !== undefined) await changeOwner(task.owner, path);
+    await pool.run({ kind: 'sync', descriptor: staging.descriptor, scope: 'file-system' });
+    const { descriptor, targetDescriptor } = staging;
+    const occupant = occupantOf(targetDescriptor, job, undefined);
+    if (occupant !== undefined) throw occupied(directory, occupant);
+    const moves = listTop(descriptor);
+    const count: UnpackedCount = { entries: moves.length, files, contentBytes: 0, skipped: 0 };
+    const said = {
+      manifestDigest: toHex(digests.manifest),
+      treeDigest: toHex(digests.tree),
+      count,
+      notKept: [],
+      moves,
+    };
+    writeMoves(descriptor, said);
+    carryOut(descriptor, targetDescriptor, said, printable(directory));
+    if (task.owner !== undefined) await changeOwner(task.owner, this.#targetPath(), { isDeep: false });
+    const details = positionToJson(position);
+    return { position: formatPosition(position), details, files, isPrepared: task.prepare };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended.abort(new BatonError('INTERRUPTED', 'the copy has ended'));
+    await this.#files?.catch(() => undefined);
+  }
+
+  async #unpack(tree: StagedTree): Promise<number> {
+    const { staging } = this.#options;
+    const { signal } = this.#ended;
+    // What a killed run unpacked is of no use.
+    await this.#options.pool.run({ kind: 'remove', parentDescriptor: staging.descriptor, name: unpackedName });
+    check(mkdirat(staging.descriptor, unpackedName, 0o700), 'mkdirat', () => 'unpacked');
+    await using unpack = await startUnpack(this.#path(), await this.#tool(), signal);
+    try {
+      for await (const chunk of contentOf(tree, this.#stagedPath(), signal)) {
+        if (!unpack.stdin.write(chunk)) await drained(unpack.stdin, signal);
+      }
+      unpack.stdin.end();
+    } catch (error) {
+      // How the unpacker ended tells more than that it does not read any more.
+      await unpack.done;
+      throw error;
+    }
+    return (await unpack.done).files;
+  }
+
+  #tool(): Promise<BackupTool> {
+    return chooseTool(this.#options.task.server, this.#ended.signal);
+  }
+
+  #path(): string {
+    return `/proc/${process.pid}/fd/${this.#options.staging.descriptor}/${Buffer.from(unpackedName).toString()}`;
+  }
+
+  #stagedPath(): string {
+    return `/proc/self/fd/${this.#options.staging.descriptor}/${Buffer.from(stagedTreeName).toString()}`;
+  }
+
+  #targetPath(): string {
+    return `/proc/${process.pid}/fd/${this.#options.staging.targetDescriptor}/.`;
+  }
+}
+
+/** Whether this host can do what is asked of it. Throws what preflight reports. */
+export async function checkBackup(
+  { server, owner }: RequestParams<'checkBackup'>,
+  signal: AbortSignal,
+): Promise<RequestResult<'checkBackup'>> {
+  const tool = await chooseTool(server, signal);
+  if (owner !== undefined) await checkOwner(owner);
+  return { tool: tool.version.text };
+}
+
+/** The content of a stream as it comes: each unit once all before it are here. */
+async function* contentOf(tree: StagedTree, path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const buffer = Buffer.alloc(limits.unitBytes);
+  let file: FileHandle | undefined;
+  try {
+    for (let unit = 0; unit < tree.have.unitCount; ) {
+      signal.throwIfAborted();
+      if (unit >= tree.have.prefix) {
+        await sleep(followMs, undefined, { signal });
+        continue;
+      }
+      file ??= await open(path, 'r');
+      const { bytesRead } = await file.read(buffer, 0, limits.unitBytes, unit * limits.unitBytes);
+      // A copy: the unpacker's pipe may take it later.
+      yield Buffer.from(buffer.subarray(0, bytesRead));
+      unit++;
+    }
+  } finally {
+    await file?.close();
+  }
+}
+
+async function drained(stream: NodeJS.WritableStream, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onAbort = () => reject(signal.reason as Error);
+  stream.once('drain', resolve).once('close', resolve).once('error', reject);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await promise;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    stream.off('drain', resolve).off('close', resolve).off('error', reject);
+  }
+}
+
+async function changeOwner(owner: string, path: string, { isDeep = true } = {}): Promise<void> {
+  // Symlinks themselves, never what they point at.
+  const argv = ['chown', ...(isDeep ? ['-R', '-P'] : []), '-h', '--', owner, path];
+  await using child = await spawnChild(argv);
+  child.stdin.end();
+  const exit = await child.exited;
+  if (exit.code !== 0) throw childError(argv, exit);
+}
+
+async function checkOwner(owner: string): Promise<void> {
+  if (process.geteuid?.() !== 0) {
+    throw new BatonError('NO_PERMISSION', `only root can give files to ${owner}`, { hint: 'copy with --sudo' });
+  }
+  const [user = '', group] = owner.split(':');
+  const lookups: [string, string][] = [['passwd', user]];
+  if (group !== undefined && group !== '') lookups.push(['group', group]);
+  for (const [database, name] of lookups) {
+    await using child = await spawnChild(['getent', database, name]);
+    child.stdin.end();
+    child.stdout.resume();
+    if ((await child.exited).code === 0) continue;
+    throw new BatonError('NOT_FOUND', `there is no ${database === 'group' ? 'group' : 'user'} ${name} here`, {
+      hint: 'install the server there first, or choose another --owner',
+    });
+  }
+}
+
+function occupied(directory: Uint8Array, occupant: Uint8Array): BatonError {
+  return new BatonError(
+    'EXISTS',
+    `${printable(directory)} is not empty any more: ${printable(occupant)} has appeared, and nothing existing is ever overwritten`,
+    { hint: 'empty it, and run the same command again: it begins anew' },
+  );
+}
