@@ -27,6 +27,8 @@ test('each form of pattern', () => {
     ['\\*x', ['*x'], ['ax']],
     ['\\!x', ['!x'], ['x']],
     ['a.b', ['a.b'], ['axb']],
+    ['my-cache/', ['my-cache/', 'a/my-cache/'], ['mycache/', 'my-cache']],
+    ['[a\\-c]1', ['a1', '-1', 'c1'], ['b1']],
     ['a[', ['a['], ['a']],
     ['(a|b)+$', ['(a|b)+$'], ['a']],
   ];

@@ -8,7 +8,9 @@ export type ExcludeMatcher = (path: string, isDirectory: boolean) => boolean;
 type Rule = { readonly expression: RegExp; readonly directoriesOnly: boolean; readonly anchored: boolean };
 
 function literal(character: string): string {
-  return /[\\^$.*+?()[\]{}|/-]/.test(character) ? `\\${character}` : character;
+  // Between the brackets of a set it is a range; outside of them, a regular expression allows no backslash before it.
+  if (character === '-') return '\\x2d';
+  return /[\\^$.*+?()[\]{}|/]/.test(character) ? `\\${character}` : character;
 }
 
 // A bracket expression from its `[` on; undefined when it is never closed, and then it is an ordinary character.
