@@ -9,6 +9,7 @@ import { addBackupOptions, type BackupFlags, backupOf, refuseBackupFlags } from 
 import { copyExamples, exitCodeHelp, helpTopics, targetHelp } from './help.ts';
 import { hostsByName, readPlan, readStdinPlan } from './operands.ts';
 import * as values from './option-values.ts';
+import { makeVerify, type VerifyRequest } from './verify-command.ts';
 
 // The grammar of the command line. Pure but for the lists of targets that operands name: nothing is started here.
 
@@ -19,6 +20,7 @@ export type View = { readonly form: 'human' | 'json'; readonly volume: 'quiet' |
 export type Request =
   | { readonly kind: 'copy'; readonly plan: CopyPlan; readonly options: CopyOptions; readonly view: View }
   | { readonly kind: 'clean'; readonly directory: Endpoint; readonly options: CopyOptions; readonly view: View }
+  | VerifyRequest
   /** Help. `isAsked` false: it stands in for an error. */
   | { readonly kind: 'text'; readonly text: string; readonly isAsked: boolean };
 
@@ -57,6 +59,8 @@ function makeProgram(accept: (request: Request) => void, print: (text: string) =
     .helpCommand(false);
   const copy = makeCopy(program.command('copy'), accept);
   makeClean(copy.command('clean'), accept);
+  const shared = { add: addRemoteOptions, read: remoteOptions, view: viewOf };
+  makeVerify(program.command('verify'), shared, accept);
   program
     .command('help [topic]')
     .description(`more about a command or one of: ${Object.keys(helpTopics).join(', ')}`)
@@ -70,14 +74,14 @@ function helpText(program: Command, topic: string | undefined): string {
   if (topic === undefined) return program.helpInformation();
   const text = helpTopics[topic] ?? program.commands.find((command) => command.name() === topic)?.helpInformation();
   if (text !== undefined) return text;
-  const near = nearestName(topic, [...Object.keys(helpTopics), 'copy']);
+  const near = nearestName(topic, [...Object.keys(helpTopics), 'copy', 'verify']);
   throw values.usage(
     `there is no help on '${topic}'`,
     near === undefined ? 'see: baton --help' : `did you mean ${near}?`,
   );
 }
 
-/** The options that `copy` and `clean` share: how the hosts are reached, and how much is said. */
+/** The options that all commands share: how the hosts are reached, and how much is said. */
 function addRemoteOptions(command: Command): Command {
   return command
     .addOption(

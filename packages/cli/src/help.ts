@@ -17,6 +17,17 @@ export const copyExamples = `Examples:
   baton copy --type decompress db1:/b/x.tar.gz db2:/srv/x   unpack an archive there
   baton copy clean db2:/srv                           remove what abandoned copies left there`;
 
+export const verifyExamples = `Nothing is written, neither to the hosts nor anywhere else. Content is read from
+the disks and compared by digests; it does not leave its host.
+
+Examples:
+  baton verify db1:/srv/data db2:/srv db3:/srv        the operands of the copy that made them
+  baton verify --quick db1:/srv/data @replicas.txt    without reading the files
+  baton verify --ignore owner,times /srv/www backup:/srv --as www-old
+
+Exit codes: 0 the same, 25 different, 20 not all could be compared; the others
+are those of a copy: baton help exit-codes`;
+
 export const exitCodeHelp = 'Exit codes: baton help exit-codes';
 
 const endpoints = `A source or target is one of

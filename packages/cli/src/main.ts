@@ -28,8 +28,12 @@ async function main(words: readonly string[]): Promise<number> {
       await (request.isAsked ? stdout : stderr).write(request.text);
       return request.isAsked ? 0 : 2;
     }
-    const { runCopy, runClean } = await import('./run.ts');
     const context = { stdout, stderr, interruption, environment: process.env, words };
+    if (request.kind === 'verify') {
+      const { runVerify } = await import('./run-verify.ts');
+      return await runVerify(request, context);
+    }
+    const { runCopy, runClean } = await import('./run.ts');
     return request.kind === 'copy' ? await runCopy(request, context) : await runClean(request, context);
   } catch (error) {
     const exitCode = await reportFailure(error, stderr);

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { splitWords } from '@batondb/core/text/words';
 import { parseCommandLine } from '../src/command-line.ts';
-import { copyExamples } from '../src/help.ts';
+import { copyExamples, verifyExamples } from '../src/help.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 
@@ -38,7 +38,7 @@ function codeOf(line: string, isBlock: boolean): string[] {
 function commandIn(code: string): string[] {
   // What is quoted may hold a pipe of its own.
   const [text = ''] = /^(?:'[^']*'|[^'])*?(?= +[#|] | +#|$)/.exec(code.replace(/^# /, '')) ?? [];
-  const isWhole = /^(\.\/)?baton (copy .*(^| )[^-\s]|help|--)/.test(text) && !/…|SOURCE/.test(text);
+  const isWhole = /^(\.\/)?baton ((?:copy|verify) .*(^| )[^-\s]|help|--)/.test(text) && !/…|SOURCE/.test(text);
   return isWhole ? [text.trim()] : [];
 }
 
@@ -62,14 +62,11 @@ function enterDirectoryWithLists(t: TestContext, all: readonly Shown[]): void {
 
 test('every command line of the pages and of the help parses', (t) => {
   const pages = globSync(['*.md', 'docs/**/*.md', 'bench/*.md', 'packages/*/*.md'], { cwd: root });
-  const examples = copyExamples
+  const examples = `${copyExamples}\n${verifyExamples}`
     .split('\n')
-    .slice(1)
+    .filter((line) => line.startsWith('  baton '))
     .map((line) => line.trim().replace(/ {2,}.*/, ''));
-  const all = [
-    ...pages.flatMap(shownOn),
-    ...examples.map((text) => ({ place: 'baton copy --help', words: wordsOf(text) })),
-  ];
+  const all = [...pages.flatMap(shownOn), ...examples.map((text) => ({ place: 'the help', words: wordsOf(text) }))];
   assert.ok(all.length >= 30, `only ${all.length} command lines were found`);
   enterDirectoryWithLists(t, all);
   for (const { place, words } of all) {

@@ -52,7 +52,7 @@ export function renderTerminal(stdout: Output, stderr: Output, styles: Styles, v
 }
 
 /** On any way out, a second Ctrl-C included: a shell without a cursor is what people remember of a tool. */
-function restoreCursor(): void {
+export function restoreCursor(): void {
   try {
     writeSync(2, showCursor);
   } catch {

@@ -13,6 +13,7 @@ import { checkBackup } from './backup-target.ts';
 import { cleanDirectory } from './clean.ts';
 import { HopSet } from './hops.ts';
 import { inspectDirectory, jobOf } from './inspect.ts';
+import { Inventory } from './inventory.ts';
 import { type DataPort, openDataPort } from './listen.ts';
 import { findReachable } from './probe.ts';
 import { SourceRole } from './source-role.ts';
@@ -50,6 +51,7 @@ export class Agent implements AsyncDisposable {
   #source: SourceRole | StreamRole | undefined;
   #target: TargetRole | undefined;
   #hops: HopSet | undefined;
+  #inventory: Inventory | undefined;
 
   constructor(identity: Identity, report: Report, signal: AbortSignal) {
     this.#identity = identity;
@@ -73,6 +75,8 @@ export class Agent implements AsyncDisposable {
       clean: async ({ directory, dryRun }) => ({
         found: await cleanDirectory(fromBase64(directory), dryRun, this.#workers()),
       }),
+      inventory: (params) => this.#beginInventory(params),
+      inventoryBatch: async () => (this.#inventory ?? orThrow(early('inventory'))).next(),
     };
   }
 
@@ -91,6 +95,7 @@ export class Agent implements AsyncDisposable {
     await this.#port?.listener[Symbol.asyncDispose]();
     if (this.#source instanceof StreamRole) await this.#source[Symbol.asyncDispose]();
     await this.#target?.abandonStream();
+    await this.#inventory?.[Symbol.asyncDispose]();
     // T8: the staging directory stays locked until nobody writes into it any more.
     await this.#pool?.[Symbol.asyncDispose]();
     await this.#target?.settled();
@@ -188,6 +193,13 @@ export class Agent implements AsyncDisposable {
     return {};
   }
 
+  async #beginInventory(params: RequestParams<'inventory'>): Promise<RequestResult<'inventory'>> {
+    if (this.#inventory !== undefined) throw new BatonError('PROTOCOL', 'an inventory was begun already');
+    this.#inventory = new Inventory(params, () => this.#workers());
+    await this.#inventory.begin();
+    return {};
+  }
+
   #workers(): WorkerPool {
     this.#pool ??= new WorkerPool(Math.min(availableParallelism(), workersMax));
     return this.#pool;
@@ -207,6 +219,10 @@ export class Agent implements AsyncDisposable {
     if (this.#target === undefined) throw early('receive');
     return this.#target;
   }
+}
+
+function orThrow(error: Error): never {
+  throw error;
 }
 
 function early(missing: string): BatonError {

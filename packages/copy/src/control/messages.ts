@@ -3,6 +3,7 @@ import type { VersionRange } from '@batondb/core/protocol/versions';
 import type { ServerVersion } from '@batondb/mariadb';
 import type { BackupResult, NotKept, SourceChange, TargetPhase, Unpacked } from '../events.ts';
 import type { Compression, CopyInput, CopyType } from '../options.ts';
+import type { InventoryBatch, InventoryParams } from './inventory.ts';
 
 // What coordinator and agent say to each other: JSON in length-prefixed frames, over the agent's stdin and stdout.
 // Unknown fields are ignored, so that a newer side may say more; a required field is never added within a version.
@@ -204,6 +205,10 @@ export type Requests = {
     readonly params: { readonly directory: string; readonly dryRun: boolean };
     readonly result: { readonly found: readonly Abandoned[] };
   };
+  /** Begins to read a tree that is there, its content too when asked to, and changes nothing. */
+  readonly inventory: { readonly params: InventoryParams; readonly result: Nothing };
+  /** What comes next in the inventory; waits until there is something. */
+  readonly inventoryBatch: { readonly params: Nothing; readonly result: InventoryBatch };
 };
 
 export type RequestName = keyof Requests;

@@ -1,6 +1,7 @@
 import { BatonError, type ErrorCode, type ErrorRecord } from '@batondb/core/errors';
 import * as z from 'zod';
 import { copyTypes } from '../options.ts';
+import { inventoryBatch, inventoryParams } from './inventory-schemas.ts';
 import type { AgentEvent, Greeting, Message, RequestName, RequestParams, RequestResult } from './messages.ts';
 
 // What arrives on the control channel is checked against these before anybody reads it.
@@ -129,6 +130,8 @@ const params: { readonly [N in RequestName]: z.ZodType<RequestParams<N>> } = {
   sourceDigest: nothing,
   conclude: nothing,
   clean: z.object({ directory: base64, dryRun: z.boolean() }),
+  inventory: inventoryParams,
+  inventoryBatch: nothing,
 };
 
 const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
@@ -175,6 +178,8 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
   sourceDigest: z.object({ treeDigest: z.exactOptional(hexDigest) }),
   conclude: nothing,
   clean: z.object({ found: z.array(abandoned) }),
+  inventory: nothing,
+  inventoryBatch,
 };
 
 const agentEvent: z.ZodType<AgentEvent> = z.discriminatedUnion('type', [

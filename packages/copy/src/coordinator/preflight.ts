@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { BatonError, type ErrorRecord, toErrorRecord } from '@batondb/core/errors';
-import { chooseVersion } from '@batondb/core/protocol/versions';
 import { formatCount } from '@batondb/core/text/format';
 import type { ServerVersion } from '@batondb/mariadb';
 import { toBase64 } from '../bytes.ts';
-import { controlVersions, type RequestResult, type StreamInput } from '../control/messages.ts';
+import type { RequestResult, StreamInput } from '../control/messages.ts';
 import { formatEndpoint, formatHost } from '../endpoint.ts';
 import type { Finding } from '../events.ts';
 import type { CopyInput, CopyOptions } from '../options.ts';
 import type { ResolvedPlan } from '../plan.ts';
 import { candidateAddresses } from './addresses.ts';
+import { checkControlVersion } from './control-version.ts';
 import { AgentSession } from './session.ts';
 import { checkSpace, type Inspected } from './space-check.ts';
 import { checkSource, checkType, spaceScan, typeAsked } from './type-check.ts';
@@ -111,15 +111,7 @@ export class PreflightRun {
   ): Promise<AgentSession> {
     const session = await AgentSession.start(endpoint, this.#options, this.#signal, readsInput);
     this.#sessions.push(session);
-    const { software, control } = session.greeting;
-    if (chooseVersion(controlVersions, control) === undefined) {
-      const theirs = `${control.min} to ${control.max}`;
-      throw new BatonError(
-        'VERSION_MISMATCH',
-        `baton ${software} there speaks control versions ${theirs}, this one ${controlVersions.min} to ${controlVersions.max}`,
-        { hint: 'install releases that are at most one apart on all hosts' },
-      );
-    }
+    checkControlVersion(session.greeting);
     onSession(session);
     return session;
   }

@@ -1,5 +1,6 @@
 import type { Extent } from '../protocol/entry.ts';
 import { type PathSample, PathSampler } from './path-sample.ts';
+import type { Stat } from './stat.ts';
 
 /** What the walk saw beside the entries. Paths are full paths for people. */
 export type WalkReport = {
@@ -18,6 +19,14 @@ export type WalkReport = {
   readonly excluded: number;
   /** Directories of other file systems that were not entered. */
   readonly otherFileSystems: PathSample;
+};
+
+/** What a walk tells beside its entries, in their order. */
+export type WalkWatcher = {
+  /** Before the entry of what is neither a directory nor a hardlink. A SystemError thrown here is one of that entry. */
+  leaf(dirfd: number, name: Uint8Array, stat: Stat): void;
+  /** In the place of an entry; before it for a directory that may not be listed. `parent` is that of the entry. */
+  passed(parent: number, name: Uint8Array, why: 'unreadable' | 'vanished'): void;
 };
 
 /** Counts towards a {@link WalkReport}. */

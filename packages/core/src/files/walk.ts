@@ -8,10 +8,10 @@ import { check, close, errnos, faccessat, flags, readlinkat, SystemError } from 
 import { isSafeName, printable } from './names.ts';
 import { listDirectory, openDirectory, openForReading, splitPath } from './open.ts';
 import { type Stat, statAt, statDescriptor, tryStatAt } from './stat.ts';
-import { type WalkReport, WalkTally } from './walk-report.ts';
+import { type WalkReport, WalkTally, type WalkWatcher } from './walk-report.ts';
 import { readXattrs } from './xattrs.ts';
 
-export type { WalkReport } from './walk-report.ts';
+export type { WalkReport, WalkWatcher } from './walk-report.ts';
 
 // Reads a tree's metadata, in the order in which a manifest has it.
 
@@ -22,6 +22,10 @@ export type WalkOptions = {
   readonly exclude: readonly string[];
   /** Do not descend into directories on other devices; they stay as empty directories. */
   readonly oneFileSystem: boolean;
+  /** Told of more than the entries say. */
+  readonly watcher?: WalkWatcher;
+  /** False: every name of a file is a file of its own. Default: true. */
+  readonly hardlinks?: boolean;
 };
 
 type Level = { readonly index: number; readonly path: Uint8Array; readonly names: readonly Uint8Array[]; next: number };
@@ -114,7 +118,10 @@ class Walk {
   #loseRest(): void {
     const level = this.#levels.at(-1);
     if (level === undefined) return;
-    for (const name of level.names.slice(level.next)) this.#tally.vanished.add(this.#shown(join(level.path, name)));
+    for (const name of level.names.slice(level.next)) {
+      this.#tally.vanished.add(this.#shown(join(level.path, name)));
+      this.#options.watcher?.passed(level.index, name, 'vanished');
+    }
     level.next = level.names.length;
   }
 
@@ -122,7 +129,7 @@ class Walk {
     const dirfd = descent.fd;
     const path = (): string => this.#shown(join(level.path, name));
     const stat = tryStatAt(dirfd, name);
-    if (typeof stat === 'number') return this.#fail(-stat, 'statx', path);
+    if (typeof stat === 'number') return this.#fail(new SystemError(-stat, 'statx', path()), level, name);
     const isDirectory = stat.kind === 'directory';
     if (isDirectory && name[0] === 0x2e && stagingName.test(bytesToText(name))) return undefined;
     if (this.#excludes?.(bytesToText(join(level.path, name)), isDirectory)) {
@@ -137,17 +144,20 @@ class Walk {
       if (isDirectory) return this.#directory(descent, level, name, stat, path);
       return this.#leaf(dirfd, name, stat, level.index, name, path);
     } catch (error) {
-      if (error instanceof SystemError) return this.#fail(error.errno, error.syscall, path);
+      if (error instanceof SystemError) return this.#fail(error, level, name);
       throw error;
     }
   }
 
   // Reports what a live tree does to a walk; throws what only a broken disk or a lack of memory does.
-  #fail(errno: number, syscall: string, path: () => string): undefined {
-    if (errno === errnos.ENOENT || errno === errnos.ELOOP || errno === errnos.ENOTDIR || errno === errnos.ESTALE)
-      this.#tally.vanished.add(path());
-    else if (errno === errnos.EACCES || errno === errnos.EPERM) this.#tally.unreadable.add(path());
-    else throw new SystemError(errno, syscall, path());
+  #fail({ errno, syscall }: SystemError, level: Level, name: Uint8Array): undefined {
+    const path = this.#shown(join(level.path, name));
+    const isGone =
+      errno === errnos.ENOENT || errno === errnos.ELOOP || errno === errnos.ENOTDIR || errno === errnos.ESTALE;
+    if (!isGone && errno !== errnos.EACCES && errno !== errnos.EPERM) throw new SystemError(errno, syscall, path);
+    const why = isGone ? 'vanished' : 'unreadable';
+    this.#tally[why].add(path);
+    this.#options.watcher?.passed(level.index, name, why);
     return undefined;
   }
 
@@ -161,6 +171,7 @@ class Walk {
     const fd = openForReading(dirfd, name, flags.O_DIRECTORY);
     if (fd === -errnos.EACCES) {
       this.#tally.unreadable.add(path());
+      this.#options.watcher?.passed(level.index, name, 'unreadable');
       return this.#add({ ...base(stat, own), xattrs: readXattrs(dirfd, name), kind: 'directory' });
     }
     check(fd, 'openat', path);
@@ -198,11 +209,12 @@ class Walk {
     path: () => string,
   ): Entry | undefined {
     if (this.#checksAccess && stat.kind === 'file') check(faccessat(dirfd, name, userReads), 'faccessat', path);
-    if (stat.links > 1) {
+    if (stat.links > 1 && this.#options.hardlinks !== false) {
       const known = this.#link(stat);
       if (known !== undefined) return this.#add({ kind: 'hardlink', parent, name: entryName, link: known });
     }
     const common = { ...base(stat, { parent, name: entryName }), xattrs: readXattrs(dirfd, name) };
+    this.#options.watcher?.leaf(dirfd, name, stat);
     switch (stat.kind) {
       case 'file':
         return this.#file(dirfd, name, stat, common, path);

@@ -1,7 +1,9 @@
 import { BatonError } from '../errors.ts';
+import { digestRange } from '../files/digest-file.ts';
 import { DirectoryHandles } from '../files/directories.ts';
 import { syncDirectory, syncFileSystem } from '../files/publish.ts';
 import { removeTree } from '../files/remove.ts';
+import { Survey } from '../files/survey.ts';
 import { toBatonError } from '../files/system-error.ts';
 import { TreeReader } from '../files/tree-reader.ts';
 import { TreeWriter } from '../files/tree-writer.ts';
@@ -30,6 +32,7 @@ type OpenTree = {
 /** Runs jobs. Holds the tree that an `open` job named. */
 export class JobRunner {
   #tree: OpenTree | undefined;
+  #survey: Survey | undefined;
   /** Every unit is read into the same memory: it is hashed and encoded before the next one is. */
   readonly #scratch = new Uint8Array(limits.unitBytes);
   readonly #garbage = new GarbageLimit('major', 8 * 1024 * 1024);
@@ -88,6 +91,10 @@ export class JobRunner {
       case 'remove':
         removeTree(job.parentDescriptor, job.name);
         return done<'remove'>(undefined);
+      case 'survey':
+        return done<'survey'>({ steps: this.#surveyed(job).next(job.count) });
+      case 'digest':
+        return done<'digest'>({ results: job.ranges.map((range) => digestRange(range, this.#scratch)) });
       default:
         return job satisfies never;
     }
@@ -151,6 +158,12 @@ export class JobRunner {
       at += piece.length;
     }
     return { content, changes };
+  }
+
+  #surveyed({ begin }: JobOf<'survey'>): Survey {
+    if (begin !== undefined) this.#survey = new Survey(begin);
+    if (this.#survey === undefined) throw new Error('a survey is continued that was not begun');
+    return this.#survey;
   }
 
   #close(): void {

@@ -1,3 +1,5 @@
+import type { DigestRange, RangeDigests } from '../files/digest-file.ts';
+import type { SurveyOptions, SurveyStep } from '../files/survey.ts';
 import type { NotKept } from '../files/tree-writer.ts';
 import type { WalkReport } from '../files/walk.ts';
 import type { PieceChange } from '../protocol/changes.ts';
@@ -61,7 +63,10 @@ export type Job =
   | { readonly kind: 'finish'; readonly applyAllFiles: boolean; readonly omit: readonly number[] }
   /** One open file, or all of the file system it is on: a call that may take long. */
   | { readonly kind: 'sync'; readonly descriptor: number; readonly scope: 'file' | 'file-system' }
-  | { readonly kind: 'remove'; readonly parentDescriptor: number; readonly name: Uint8Array };
+  | { readonly kind: 'remove'; readonly parentDescriptor: number; readonly name: Uint8Array }
+  /** The next `count` steps of a survey; `begin` starts one. Only for a pool of one worker, which holds it. */
+  | { readonly kind: 'survey'; readonly begin?: SurveyOptions; readonly count: number }
+  | { readonly kind: 'digest'; readonly ranges: readonly DigestRange[] };
 
 /** The job of a kind. */
 export type JobOf<K extends Job['kind']> = Extract<Job, { readonly kind: K }>;
@@ -97,6 +102,9 @@ type Results = {
   finish: { readonly notKept: readonly NotKept[] };
   sync: undefined;
   remove: undefined;
+  /** Fewer steps than asked for: the end. */
+  survey: { readonly steps: readonly SurveyStep[] };
+  digest: { readonly results: readonly RangeDigests[] };
 };
 
 /** What a job of a kind gives. */
