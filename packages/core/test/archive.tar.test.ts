@@ -49,7 +49,7 @@ async function makeTree(root: string, things: readonly Thing[]): Promise<void> {
     const path = join(root, directory, name);
     writeFileSync(join(root, `.script-${index}`), Buffer.alloc(bytes, `${index} is the content of it.`));
     const make: Record<Thing['kind'], string> = {
-      file: `cat "$content" > "$path"; ${hole ? 'truncate -s +200000 "$path"; printf end >> "$path";' : ''} chmod ${mode.toString(8)} "$path"`,
+      file: `cat "$content" > "$path"; ${hole ? 'truncate -s +200000 "$path"; printf end >> "$path"; truncate -s +100000 "$path";' : ''} chmod ${mode.toString(8)} "$path"`,
       directory: 'mkdir -p -- "$path"; chmod 755 "$path"',
       symlink: 'ln -s -- "no/such place" "$path"',
       hardlink: 'echo one > "$path"; ln -- "$path" "$path~"',
