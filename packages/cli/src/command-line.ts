@@ -6,7 +6,10 @@ import { parseByteRate } from '@batondb/core/text/rate';
 import { nearestName } from '@batondb/core/text/suggest';
 import { Command, CommanderError, Option } from 'commander';
 import { addBackupOptions, type BackupFlags, backupOf, refuseBackupFlags } from './backup-options.ts';
-import { copyExamples, exitCodeHelp, helpTopics, targetHelp } from './help.ts';
+import { addConfigOptions, addNegations, applyConfig, type ConfigReader, noConfig } from './config/apply.ts';
+import { type ConfigRequest, makeConfig } from './config/command.ts';
+import { addTransferpyOptions, withBareCompress } from './config/transferpy.ts';
+import { copyExamples, defaultsHelp, exitCodeHelp, helpTopics, targetHelp } from './help.ts';
 import { hostsByName, readPlan, readStdinPlan } from './operands.ts';
 import * as values from './option-values.ts';
 import { makeVerify, type VerifyRequest } from './verify-command.ts';
@@ -21,19 +24,21 @@ export type Request =
   | { readonly kind: 'copy'; readonly plan: CopyPlan; readonly options: CopyOptions; readonly view: View }
   | { readonly kind: 'clean'; readonly directory: Endpoint; readonly options: CopyOptions; readonly view: View }
   | VerifyRequest
+  | ConfigRequest
   /** Help. `isAsked` false: it stands in for an error. */
   | { readonly kind: 'text'; readonly text: string; readonly isAsked: boolean };
 
-/** Reads the words after `baton`. Throws USAGE and BAD_ENDPOINT. */
-export function parseCommandLine(words: readonly string[]): Request {
+/** Reads the words after `baton`, and the configuration files they leave room for. Throws USAGE and BAD_ENDPOINT. */
+export function parseCommandLine(words: readonly string[], read: ConfigReader = noConfig): Request {
   let request: Request | undefined;
   let printed = '';
   const program = makeProgram(
     (made) => (request = made),
     (text) => (printed += text),
+    read,
   );
   try {
-    program.parse(words, { from: 'user' });
+    program.parse(withBareCompress(words, program.commands), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     const isHelp = error.code === 'commander.helpDisplayed' || error.code === 'commander.help';
@@ -49,7 +54,7 @@ function usageError(error: CommanderError): Error {
   return values.usage(message, suggestion?.replace(/^\((.*)\)$/, '$1').replace(/^D/, 'd') ?? 'see: baton copy --help');
 }
 
-function makeProgram(accept: (request: Request) => void, print: (text: string) => void): Command {
+function makeProgram(accept: (request: Request) => void, print: (text: string) => void, read: ConfigReader): Command {
   const program = new Command('baton')
     .description('Hands files and directory trees from the host that has them to the hosts that need them.')
     .option('-V, --version', 'print the version')
@@ -59,8 +64,13 @@ function makeProgram(accept: (request: Request) => void, print: (text: string) =
     .helpCommand(false);
   const copy = makeCopy(program.command('copy'), accept);
   makeClean(copy.command('clean'), accept);
-  const shared = { add: addRemoteOptions, read: remoteOptions, view: viewOf };
-  makeVerify(program.command('verify'), shared, accept);
+  const verify = program.command('verify');
+  const readShared = (flags: RemoteFlags, endpoints: readonly Endpoint[]) => remoteOptions(flags, endpoints, verify);
+  makeVerify(verify, { add: addRemoteOptions, read: readShared, view: viewOf }, accept);
+  makeConfig(program.command('config'), copy, read, accept);
+  program.hook('preAction', (_, command) => {
+    if (command === copy || command === verify || command.parent === copy) applyConfig(command, copy, read);
+  });
   program
     .command('help [topic]')
     .description(`more about a command or one of: ${Object.keys(helpTopics).join(', ')}`)
@@ -74,7 +84,7 @@ function helpText(program: Command, topic: string | undefined): string {
   if (topic === undefined) return program.helpInformation();
   const text = helpTopics[topic] ?? program.commands.find((command) => command.name() === topic)?.helpInformation();
   if (text !== undefined) return text;
-  const near = nearestName(topic, [...Object.keys(helpTopics), 'copy', 'verify']);
+  const near = nearestName(topic, [...Object.keys(helpTopics), 'copy', 'verify', 'config']);
   throw values.usage(
     `there is no help on '${topic}'`,
     near === undefined ? 'see: baton --help' : `did you mean ${near}?`,
@@ -83,7 +93,7 @@ function helpText(program: Command, topic: string | undefined): string {
 
 /** The options that all commands share: how the hosts are reached, and how much is said. */
 function addRemoteOptions(command: Command): Command {
-  return command
+  return addConfigOptions(command)
     .addOption(
       new Option('--ssh <command>', 'the remote shell, with arguments of its own')
         .argParser(values.parseSsh)
@@ -209,13 +219,14 @@ function makeCopy(command: Command, accept: (request: Request) => void): Command
         values.parseBind,
       ),
     );
-  return addRemoteOptions(addBackupOptions(command))
-    .addHelpText('after', `\n${targetHelp}\n\n${copyExamples}\n\n${exitCodeHelp}`)
+  addTransferpyOptions(command);
+  return addNegations(addRemoteOptions(addBackupOptions(command)))
+    .addHelpText('after', `\n${targetHelp}\n\n${copyExamples}\n\n${defaultsHelp}\n${exitCodeHelp}`)
     .action((first: string, others: string[], options: CopyFlags) => {
       const { stdin } = options;
       const plan = stdin === undefined ? readPlan(first, others, options.as) : readStdinPlan(stdin, [first, ...others]);
       const copyOptions = {
-        ...remoteOptions(options, [plan.source, ...plan.targets]),
+        ...remoteOptions(options, [plan.source, ...plan.targets], command),
         ...transferOptions(options),
         input: inputOf(options),
       };
@@ -241,9 +252,10 @@ function makeClean(command: Command, accept: (request: Request) => void): void {
     .description('removes what abandoned copies left in a target directory (a source named clean is written ./clean)')
     .usage('[options] [HOST:]DIR')
     .argument('<directory>', 'the target directory of the abandoned copies');
-  addRemoteOptions(command).action((directory: string, options: RemoteFlags) => {
+  addNegations(addRemoteOptions(command)).action((directory: string, options: RemoteFlags) => {
     const endpoint = parseEndpoint(directory);
-    accept({ kind: 'clean', directory: endpoint, options: remoteOptions(options, [endpoint]), view: viewOf(options) });
+    const cleanOptions = remoteOptions(options, [endpoint], command);
+    accept({ kind: 'clean', directory: endpoint, options: cleanOptions, view: viewOf(options) });
   });
 }
 
@@ -274,15 +286,17 @@ function viewOf(flags: RemoteFlags): View {
   return { form: flags.json ? 'json' : 'human', volume: flags.quiet ? 'quiet' : flags.verbose ? 'verbose' : 'normal' };
 }
 
-function remoteOptions(flags: RemoteFlags, endpoints: readonly Endpoint[]): CopyOptions {
+function remoteOptions(flags: RemoteFlags, endpoints: readonly Endpoint[], command: Command): CopyOptions {
   const { ssh, agent } = flags;
-  const sudoOn = readSudoHosts(flags.sudoOn, endpoints);
+  const known = hostsByName(endpoints);
+  // A configuration file lists hosts of other copies, too.
+  const isDefault = command.getOptionValueSource('sudoOn') === 'config';
+  const sudoOn = readSudoHosts(isDefault ? flags.sudoOn.filter((name) => known.has(name)) : flags.sudoOn, known);
   return { ...defaultOptions, ssh, agent, sudo: flags.sudo ? 'all' : sudoOn, dryRun: flags.dryRun ?? false };
 }
 
 /** The hosts of `--sudo-on`, as endpoints name them. One that is in no endpoint is a typo. */
-function readSudoHosts(names: readonly string[], endpoints: readonly Endpoint[]): string[] {
-  const known = hostsByName(endpoints);
+function readSudoHosts(names: readonly string[], known: ReadonlyMap<string, string>): string[] {
   return names.map((name) => {
     const host = known.get(name);
     if (host !== undefined) return host;

@@ -25,7 +25,7 @@ export const exitCodes = {
 /** What each exit code means, for `baton help exit-codes`. */
 export const exitCodeMeanings: readonly (readonly [number, string])[] = [
   [exitCodes.ok, 'every target is complete and verified, or compared and the same'],
-  [exitCodes.usage, 'the command line is wrong; nothing was started'],
+  [exitCodes.usage, 'the command line or a configuration file is wrong; nothing was started'],
   [exitCodes.sourceChanged, 'copied or compared, but files changed, vanished or could not be read meanwhile'],
   [exitCodes.different, 'compared, and a target is not the same as the source (baton verify)'],
   [exitCodes.refused, 'refused before a byte moved: a host, path, port, version or free space does not fit'],

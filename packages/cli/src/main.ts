@@ -23,11 +23,18 @@ async function main(words: readonly string[]): Promise<number> {
       return 0;
     }
     const { parseCommandLine } = await import('./command-line.ts');
-    const request = parseCommandLine(words);
+    const { readerFor } = await import('./config/reader.ts');
+    const reader = readerFor(process.env);
+    const request = parseCommandLine(words, reader.read);
     if (request.kind === 'text') {
       await (request.isAsked ? stdout : stderr).write(request.text);
       return request.isAsked ? 0 : 2;
     }
+    if (request.kind === 'config') {
+      const { runConfig } = await import('./run.ts');
+      return await runConfig(request, stdout);
+    }
+    if (request.view.volume === 'verbose' && request.view.form === 'human') await stderr.writeLines(reader.lines());
     const context = { stdout, stderr, interruption, environment: process.env, words };
     if (request.kind === 'verify') {
       const { runVerify } = await import('./run-verify.ts');

@@ -2,6 +2,7 @@ import { type CleanResult, clean, copy } from '@batondb/copy';
 import { BatonError, toErrorRecord } from '@batondb/core/errors';
 import { quoteWord } from '@batondb/core/text/words';
 import type { Request } from './command-line.ts';
+import { effectiveLines } from './config/show.ts';
 import { exitCodes } from './exit-codes.ts';
 import { bugLines } from './failure.ts';
 import type { Interruption } from './interruption.ts';
@@ -71,6 +72,15 @@ export async function runClean(request: Request & { kind: 'clean' }, context: Co
     await stdout.writeLines(cleanLines(printableValue(results), request.options.dryRun, nowMs, style));
   if (ended !== undefined) return ended;
   return !request.options.dryRun && results.some(isLeft) ? exitCodes.targetFailed : exitCodes.ok;
+}
+
+/** Shows the options in effect, and returns the exit code. */
+export async function runConfig(request: Request & { kind: 'config' }, stdout: Output): Promise<number> {
+  const { config, form } = request;
+  await stdout.writeLines(
+    form === 'json' ? [jsonLine({ type: 'config', ...config }, Date.now())] : effectiveLines(printableValue(config)),
+  );
+  return exitCodes.ok;
 }
 
 function isLeft(result: CleanResult): boolean {

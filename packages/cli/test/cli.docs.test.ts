@@ -38,7 +38,7 @@ function codeOf(line: string, isBlock: boolean): string[] {
 function commandIn(code: string): string[] {
   // What is quoted may hold a pipe of its own.
   const [text = ''] = /^(?:'[^']*'|[^'])*?(?= +[#|] | +#|$)/.exec(code.replace(/^# /, '')) ?? [];
-  const isWhole = /^(\.\/)?baton ((?:copy|verify) .*(^| )[^-\s]|help|--)/.test(text) && !/…|SOURCE/.test(text);
+  const isWhole = /^(\.\/)?baton ((?:copy|verify) .*(^| )[^-\s]|config|help|--)/.test(text) && !/…|SOURCE/.test(text);
   return isWhole ? [text.trim()] : [];
 }
 

@@ -3,7 +3,7 @@
 /** What each code means. A code is stable: scripts match on it. */
 export const errorCodes = {
   // The command or its input
-  USAGE: 'the command line asks for something that does not exist or cannot be combined',
+  USAGE: 'the command line or a configuration file asks for something that does not exist or cannot be combined',
   BAD_ENDPOINT: 'a source or target is not of the form [user@]host:path or a local path',
   // Before a byte moves
   UNREACHABLE: 'a host did not answer, or refused the login',

@@ -25,6 +25,9 @@ export const limits = {
   controlBytesMax: 16_777_216,
   /** What a login shell may print before the agent's first byte (banners, profile scripts) before we give up. */
   preambleBytesMax: 65_536,
+  /** A configuration file: its bytes, and its words and marks, since the time of a YAML parser grows faster than its text. */
+  configBytesMax: 1_048_576,
+  configTokensMax: 20_000,
   /** Hosts in one job: the chain's length and the members' list. */
   hostsMax: 1000,
   /** Connections of one hop. More than this gains nothing on any link measured. */
