@@ -150,6 +150,13 @@ test('clean takes what it knows of the same keys', () => {
   const request = parseCommandLine(['copy', 'clean', 'db1:/srv'], readerOf('copy: {agent: /opt/baton, bwlimit: 1MB}'));
   assert.ok(request.kind === 'clean');
   assert.deepEqual(request.options, { ...defaultOptions, agent: '/opt/baton' });
+  for (const words of [
+    ['copy', '--no-config', 'clean', 'db1:/srv'],
+    ['copy', 'clean', '--no-config', 'db1:/srv'],
+  ]) {
+    const without = parseCommandLine(words, readerOf('copy: {agent: /opt/baton}'));
+    assert.ok(without.kind === 'clean' && without.options.agent === 'baton', words.join(' '));
+  }
   assert.throws(() => parseCommandLine(['copy', 'clean', 'db1:/srv'], readerOf('copy: {bwlimt: 1MB}')), {
     message: /unknown key/,
   });

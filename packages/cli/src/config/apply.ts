@@ -63,7 +63,9 @@ export function applyConfig(command: Command, grammar: Command, read: ConfigRead
 }
 
 function choiceOf(command: Command): ConfigChoice {
-  const { config } = command.opts<{ config?: string | boolean }>();
+  // Also when it stands before the name of a subcommand: `baton copy --no-config clean`.
+  type Said = { readonly config?: string | boolean };
+  const { config } = { ...command.parent?.opts<Said>(), ...command.opts<Said>() };
   if (config === false) return { kind: 'none' };
   return typeof config === 'string' ? { kind: 'file', path: config } : { kind: 'usual' };
 }
