@@ -93,7 +93,7 @@ test('another remote shell', async () => {
   const ssh = `"${place}/into host" --in`;
   const run = async (...operands: string[]): Promise<BatonResult<CopyEvent>> =>
     await runBaton<CopyEvent>(['copy', '--ssh', ssh, ...operands], { timeoutMs: 120_000 });
-  assertAllDone(await run(`a:${tree}`, 'ops@b:b'), ['ops@b:b']);
+  assertAllDone(await run('--agent', 'baton', `a:${tree}`, 'ops@b:b'), ['ops@b:b']);
   await assertIdentical(tree, b.join('tree'));
   const calls = readFileSync(`${place}/log`, 'utf8')
     .split('\n')

@@ -1,5 +1,5 @@
 import type { CopyPlan } from '@batondb/copy';
-import { type Endpoint, parseEndpoint } from '@batondb/copy/endpoint';
+import { type Endpoint, parseEndpoint, parseHost } from '@batondb/copy/endpoint';
 import { type CopyInput, type CopyOptions, defaultOptions } from '@batondb/copy/options';
 import { limits } from '@batondb/core/limits';
 import { parseByteRate } from '@batondb/core/text/rate';
@@ -25,8 +25,11 @@ export type Request =
   | { readonly kind: 'clean'; readonly directory: Endpoint; readonly options: CopyOptions; readonly view: View }
   | VerifyRequest
   | ConfigRequest
+  | { readonly kind: 'forget'; readonly hosts: readonly Host[]; readonly options: CopyOptions; readonly view: View }
   /** Help. `isAsked` false: it stands in for an error. */
   | { readonly kind: 'text'; readonly text: string; readonly isAsked: boolean };
+
+type Host = ReturnType<typeof parseHost>;
 
 /** Reads the words after `baton`, and the configuration files they leave room for. Throws USAGE and BAD_ENDPOINT. */
 export function parseCommandLine(words: readonly string[], read: ConfigReader = noConfig): Request {
@@ -64,6 +67,7 @@ function makeProgram(accept: (request: Request) => void, print: (text: string) =
     .helpCommand(false);
   const copy = makeCopy(program.command('copy'), accept);
   makeClean(copy.command('clean'), accept);
+  makeForget(copy.command('forget'), accept);
   const verify = program.command('verify');
   const readShared = (flags: RemoteFlags, endpoints: readonly Endpoint[]) => remoteOptions(flags, endpoints, verify);
   makeVerify(verify, { add: addRemoteOptions, read: readShared, view: viewOf }, accept);
@@ -94,15 +98,11 @@ function helpText(program: Command, topic: string | undefined): string {
 /** The options that all commands share: how the hosts are reached, and how much is said. */
 function addRemoteOptions(command: Command): Command {
   return addConfigOptions(command)
+    .addOption(sshOption())
     .addOption(
-      new Option('--ssh <command>', 'the remote shell, with arguments of its own')
-        .argParser(values.parseSsh)
-        .default(defaultOptions.ssh, 'ssh'),
-    )
-    .addOption(
-      new Option('--agent <path>', 'where baton is on the hosts')
+      new Option('--agent <path>', 'where baton is on the hosts; auto: where it is not, it brings itself along')
         .argParser(values.parseAgent)
-        .default(defaultOptions.agent, 'baton'),
+        .default(defaultOptions.agent, 'auto'),
     )
     .option('--sudo', 'run the agent under sudo -n on every remote host')
     .addOption(
@@ -114,6 +114,12 @@ function addRemoteOptions(command: Command): Command {
     .option('--json', 'events as one JSON object a line, all on standard output')
     .addOption(new Option('-q, --quiet', 'say nothing but what went wrong').conflicts(['verbose', 'json']))
     .option('-v, --verbose', 'say more');
+}
+
+function sshOption(): Option {
+  return new Option('--ssh <command>', 'the remote shell, with arguments of its own')
+    .argParser(values.parseSsh)
+    .default(defaultOptions.ssh, 'ssh');
 }
 
 function append(text: string, earlier: readonly string[]): readonly string[] {
@@ -257,6 +263,20 @@ function makeClean(command: Command, accept: (request: Request) => void): void {
     const cleanOptions = remoteOptions(options, [endpoint], command);
     accept({ kind: 'clean', directory: endpoint, options: cleanOptions, view: viewOf(options) });
   });
+}
+
+function makeForget(command: Command, accept: (request: Request) => void): void {
+  command
+    .description('removes the batons that were carried to hosts (a source named forget is written ./forget)')
+    .usage('[options] [USER@]HOST…')
+    .argument('<hosts...>', 'where nothing of baton is to be left')
+    .addOption(sshOption())
+    .option('--json', 'what was removed as one JSON object a host')
+    .option('-q, --quiet', 'say nothing but what went wrong')
+    .action((hosts: string[], flags: RemoteFlags) => {
+      const options = { ...defaultOptions, ssh: flags.ssh };
+      accept({ kind: 'forget', hosts: hosts.map(parseHost), options, view: viewOf(flags) });
+    });
 }
 
 type RemoteFlags = Pick<CopyOptions, 'ssh' | 'agent'> & {

@@ -15,7 +15,8 @@ export const copyExamples = `Examples:
   baton copy --type mariadb --prepare db1:/run/mysqld/mysqld.sock db2:/var/lib/mysql     a hot backup
   baton copy --exec 'mysqldump shop' db1:shop.sql backup:/backup     what a command on db1 prints
   baton copy --type decompress db1:/b/x.tar.gz db2:/srv/x   unpack an archive there
-  baton copy clean db2:/srv                           remove what abandoned copies left there`;
+  baton copy clean db2:/srv                           remove what abandoned copies left there
+  baton copy forget db1 db2                           remove the batons that were carried there`;
 
 export const verifyExamples = `Nothing is written, neither to the hosts nor anywhere else. Content is read from
 the disks and compared by digests; it does not leave its host.
@@ -53,7 +54,7 @@ the current one.
 @FILE as a target reads a list: one [user@]host:directory a line; blank lines
 and lines that begin with # are skipped. @- reads it from standard input.
 A local directory whose name begins with @ is written ./@name, a source named
-clean ./clean.
+clean ./clean, one named forget ./forget.
 `;
 
 const exitCodesText = `The exit code is the gravest (largest) of what happened:

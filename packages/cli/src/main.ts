@@ -35,6 +35,10 @@ async function main(words: readonly string[]): Promise<number> {
       return await runConfig(request, stdout);
     }
     if (request.view.volume === 'verbose' && request.view.form === 'human') await stderr.writeLines(reader.lines());
+    if (request.kind === 'forget') {
+      const { runForget } = await import('./run-forget.ts');
+      return await runForget(request, { stdout, stderr, interruption });
+    }
     const context = { stdout, stderr, interruption, environment: process.env, words };
     if (request.kind === 'verify') {
       const { runVerify } = await import('./run-verify.ts');

@@ -21,7 +21,7 @@ export async function* copy(
   options: Partial<CopyOptions> = {},
   signal: AbortSignal = new AbortController().signal,
 ): AsyncGenerator<CopyEvent, void> {
-  const queue = new EventQueue<CopyEvent>((later, earlier) => later.type === 'progress' && earlier.type === 'progress');
+  const queue = new EventQueue<CopyEvent>(isNewer);
   const ended = new AbortController();
   const either = AbortSignal.any([signal, ended.signal]);
   const work = run(plan, { ...defaultOptions, ...options }, queue, either).then(
@@ -50,7 +50,10 @@ async function run(
   const sessions: AgentSession[] = [];
   await using _goodbye = { [Symbol.asyncDispose]: () => endAll(sessions) };
   const early: Extract<CopyEvent, { type: 'source-change' }>['change'][] = [];
-  const preflight = new PreflightRun(resolved, options, sessions, signal);
+  const preflight = new PreflightRun(resolved, options, sessions, signal, {
+    carrying: (carrying) => emit({ type: 'carrying', ...carrying }),
+    carried: (carried) => emit({ type: 'carried', ...carried }),
+  });
   const { findings, ready } = await preflight.run(
     (session) => {
       emit({ type: 'host', host: formatHost(session.endpoint), version: session.greeting.software });
@@ -76,6 +79,12 @@ async function run(
   const transfer = new TransferRun(resolved, options, ready, emit);
   for (const change of early) transfer.noteChange(change);
   emit({ type: 'summary', summary: await transfer.run(signal) });
+}
+
+/** Whether the later of two events says all that the earlier one did. */
+function isNewer(later: CopyEvent, earlier: CopyEvent): boolean {
+  if (later.type === 'carrying' && earlier.type === 'carrying') return later.host === earlier.host;
+  return later.type === 'progress' && earlier.type === 'progress';
 }
 
 /** All at once: one host that does not answer must not keep the others running. */

@@ -34,6 +34,15 @@ export function parseEndpoint(text: string): Endpoint {
   return { host, user, path: parsePath(text, split.path) };
 }
 
+/** Reads `[user@]host` or `[user@][2001:db8::1]`, a host without a path. Throws BAD_ENDPOINT. */
+export function parseHost(text: string): { readonly host: string; readonly user: string | undefined } {
+  const split = splitHost(`${text}:.`);
+  const { host, user } = parseEndpoint(`${text}:.`);
+  if (host === undefined || split?.path !== '.')
+    throw bad(text, 'a host without a path is expected', 'write [user@]host');
+  return { host, user };
+}
+
 /** The endpoint as parseEndpoint reads it; bytes that are no UTF-8 are shown as \xNN. */
 export function formatEndpoint(endpoint: Endpoint): string {
   const path = printable(endpoint.path);

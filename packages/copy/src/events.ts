@@ -121,8 +121,21 @@ export type CopySummary = {
   readonly skippedSockets: number;
 };
 
+/** An agent on its way to a host that has none: bytes handed over to the remote shell, of all. */
+export type Carrying = { readonly host: string; readonly sentBytes: number; readonly totalBytes: number };
+
+/** An agent that has arrived. `path` stays on the host until it is forgotten. */
+export type Carried = {
+  readonly host: string;
+  readonly path: string;
+  readonly bytes: number;
+  readonly durationMs: number;
+};
+
 export type CopyEvent =
   | { readonly type: 'host'; readonly host: string; readonly version: string }
+  | ({ readonly type: 'carrying' } & Carrying)
+  | ({ readonly type: 'carried' } & Carried)
   | {
       readonly type: 'scanned';
       readonly entries: number;

@@ -57,7 +57,7 @@ export type CopyOptions = {
   readonly oneFileSystem: boolean;
   /** The remote shell: program and its first arguments. Called as `SSH… [user@]host COMMAND`. */
   readonly ssh: readonly string[];
-  /** The command that starts baton on a remote host. */
+  /** Where baton is on the remote hosts: a path, or `auto`: wherever it is installed, else it is carried there. */
   readonly agent: string;
   /** Hosts whose agent runs under `sudo -n`; `all` for every remote host. */
   readonly sudo: 'all' | readonly string[];
@@ -80,13 +80,16 @@ export type CopyOptions = {
   readonly dryRun: boolean;
 };
 
+/** For `agent`: baton brings itself along where no version of it that fits is installed. */
+export const autoAgent = 'auto';
+
 export const defaultOptions: CopyOptions = {
   input: { kind: 'tree' },
   type: 'file',
   exclude: [],
   oneFileSystem: false,
   ssh: ['ssh'],
-  agent: 'baton',
+  agent: autoAgent,
   sudo: [],
   port: 0,
   bind: undefined,

@@ -93,6 +93,7 @@ function hostNames(options: BedOptions): readonly string[] {
     ...(options.unknownHostKeys ?? []),
     ...(options.changedHostKeys ?? []),
     ...(options.refuseLogin ?? []),
+    ...(options.bare ?? []),
     ...Object.entries(options.jump ?? {}).flat(),
   ]) {
     if (!names.includes(name)) throw new Error(`the options name the host ${name}, which this bed does not have`);

@@ -1,6 +1,6 @@
 // Keys, configurations and servers of OpenSSH for the hosts of a bed; everything below the bed's own directory.
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { hostPath } from './checkout.ts';
@@ -17,6 +17,8 @@ export type SshOptions = {
   readonly changedHostKeys?: readonly string[];
   /** Hosts that accept nobody's key. */
   readonly refuseLogin?: readonly string[];
+  /** Hosts whose logins find a shell, the coreutils, tar, gzip and sudo, and nothing else: no Node and no baton. */
+  readonly bare?: readonly string[];
   /** Hosts reached only through another one: name → name of the jump host. */
   readonly jump?: Readonly<Record<string, string>>;
 };
@@ -53,6 +55,8 @@ export async function prepareSsh(
   const knownHosts: string[] = [];
   const blocks: string[] = [];
   const version = await opensshVersion();
+  const barePath = join(directory, 'bare');
+  if (options.bare !== undefined) makeBarePath(barePath);
   for (const [index, host] of hosts.entries()) {
     mkdirSync(hostHome(directory, host.name), { mode: 0o700 });
     const jump = options.jump?.[host.name];
@@ -60,7 +64,16 @@ export async function prepareSsh(
     if (options.unknownHostKeys?.includes(host.name) !== true) knownHosts.push(`${host.ipv4},${host.ipv6} ${known}`);
     blocks.push(hostBlock(host.name, host.ipv4, jump), hostBlock(`${host.name}6`, host.ipv6, jump));
     const accepted = options.refuseLogin?.includes(host.name) === true ? 'authorized_keys_nobody' : 'authorized_keys';
-    writeFileSync(join(directory, `sshd_config_${host.name}`), serverConfig(directory, host.name, accepted, version));
+    writeFileSync(
+      join(directory, `sshd_config_${host.name}`),
+      serverConfig(
+        directory,
+        host.name,
+        accepted,
+        version,
+        options.bare?.includes(host.name) === true ? barePath : hostPath,
+      ),
+    );
   }
   const knownHostsPath = join(directory, 'known_hosts');
   writeFileSync(knownHostsPath, knownHosts.map((line) => `${line}\n`).join(''));
@@ -79,7 +92,18 @@ export function hostHome(sshDirectory: string, name: string): string {
   return join(sshDirectory, `home_${name}`);
 }
 
-function serverConfig(directory: string, name: string, authorizedKeys: string, version: number): string {
+/** A directory for PATH that stands for a host on which nothing was installed. */
+function makeBarePath(directory: string): void {
+  const tools =
+    'cat chmod cut dirname du echo env gzip head id ls mkdir mktemp mv rm rmdir sh sha256sum sleep stat sudo sync tail tar touch tr true uname wc';
+  mkdirSync(directory);
+  for (const name of tools.split(' ')) {
+    const found = ['/usr/bin', '/bin'].map((place) => join(place, name)).find((path) => existsSync(path));
+    if (found !== undefined) symlinkSync(found, join(directory, name));
+  }
+}
+
+function serverConfig(directory: string, name: string, authorizedKeys: string, version: number, path: string): string {
   const lines = [
     'Port 22',
     `HostKey ${join(directory, `host_key_${name}`)}`,
@@ -101,9 +125,9 @@ function serverConfig(directory: string, name: string, authorizedKeys: string, v
     // A home of its own: bash reads ~/.bashrc for commands over ssh, and this machine's may do anything, also take a lock
     // that a killed test leaves behind. The directory that a session starts in stays the one of the user's account.
     'Match User root',
-    `  SetEnv PATH=${hostPath} HOME=${hostHome(directory, name)}`,
+    `  SetEnv PATH=${path} HOME=${hostHome(directory, name)}`,
     'Match User *,!root',
-    `  SetEnv PATH=${hostPath}`,
+    `  SetEnv PATH=${path}`,
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -52,6 +52,10 @@ function newsLines(event: CopyEvent, volume: Volume, style: Style): string[] {
       return [`replica  ${event.state}: ${event.threads.length === 0 ? 'nothing ran' : event.threads.join(', ')}`];
     case 'scanned':
       return scannedLines(event, volume);
+    case 'carrying':
+      return event.sentBytes === 0 ? [`carrying ${event.host}: ${formatBytes(event.totalBytes)} of baton itself`] : [];
+    case 'carried':
+      return [`carried  ${event.host}: ${event.path} after ${formatDuration(event.durationMs)}`];
     case 'host':
       return volume === 'verbose' ? [`host     ${event.host}: baton ${event.version}`] : [];
     case 'source-change':

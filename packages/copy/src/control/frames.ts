@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { BatonError } from '@batondb/core/errors';
 import { limits } from '@batondb/core/limits';
 import { preamble } from './messages.ts';
@@ -43,10 +43,13 @@ export function decodeJsonFrames(buffered: Buffer): { values: unknown[]; rest: B
 }
 
 /** The values that arrive on a stream until it ends. With `skipPreamble`, what a login shell printed before is skipped. */
-export async function* readJsonFrames(stream: Readable, skipPreamble: boolean): AsyncGenerator<unknown, void> {
+export async function* readJsonFrames(
+  stream: AsyncIterable<Buffer>,
+  skipPreamble: boolean,
+): AsyncGenerator<unknown, void> {
   let buffered: Buffer = Buffer.alloc(0);
   let isStarted = !skipPreamble;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
+  for await (const chunk of stream) {
     buffered = buffered.byteLength === 0 ? chunk : Buffer.concat([buffered, chunk]);
     if (!isStarted) {
       const after = afterPreamble(buffered);

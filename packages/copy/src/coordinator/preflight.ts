@@ -8,6 +8,7 @@ import { formatEndpoint, formatHost } from '../endpoint.ts';
 import type { Finding } from '../events.ts';
 import type { CopyInput, CopyOptions } from '../options.ts';
 import type { ResolvedPlan } from '../plan.ts';
+import type { CarryListener } from '../remote/carry.ts';
 import { candidateAddresses } from './addresses.ts';
 import { checkControlVersion } from './control-version.ts';
 import { AgentSession } from './session.ts';
@@ -61,15 +62,23 @@ export class PreflightRun {
   readonly #options: CopyOptions;
   readonly #sessions: AgentSession[];
   readonly #signal: AbortSignal;
+  readonly #listener: CarryListener;
   readonly #findings: Finding[] = [];
   /** Target directories that could be looked at, by number. */
   readonly #inspected = new Map<number, Inspected>();
 
-  constructor(plan: ResolvedPlan, options: CopyOptions, sessions: AgentSession[], signal: AbortSignal) {
+  constructor(
+    plan: ResolvedPlan,
+    options: CopyOptions,
+    sessions: AgentSession[],
+    signal: AbortSignal,
+    listener: CarryListener,
+  ) {
     this.#plan = plan;
     this.#options = options;
     this.#sessions = sessions;
     this.#signal = signal;
+    this.#listener = listener;
   }
 
   async run(onSession: (session: AgentSession) => void, onScan: (scan: Scan) => void): Promise<Preflight> {
@@ -109,7 +118,10 @@ export class PreflightRun {
     onSession: (session: AgentSession) => void,
     readsInput: boolean = false,
   ): Promise<AgentSession> {
-    const session = await AgentSession.start(endpoint, this.#options, this.#signal, readsInput);
+    const session = await AgentSession.start(endpoint, this.#options, this.#signal, {
+      readsInput,
+      listener: this.#listener,
+    });
     this.#sessions.push(session);
     checkControlVersion(session.greeting);
     onSession(session);

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { BatonError } from '@batondb/core/errors';
 import { type Child, spawnChild } from '@batondb/core/process/child';
 import { ControlChannel } from '../control/channel.ts';
@@ -5,15 +6,28 @@ import { readJsonFrames } from '../control/frames.ts';
 import type { AgentEvent, Greeting, RequestName, RequestParams, RequestResult } from '../control/messages.ts';
 import { parseEvent, parseGreeting } from '../control/schemas.ts';
 import { type Endpoint, formatHost } from '../endpoint.ts';
-import type { CopyOptions } from '../options.ts';
-import { remoteCommand } from '../remote/ssh.ts';
+import { autoAgent, type CopyOptions } from '../options.ts';
+import { CarryConversation, type CarryListener } from '../remote/carry.ts';
+import { carryCommand } from '../remote/carry-script.ts';
+import { type RemoteRequest, remoteCommand, remoteScript } from '../remote/ssh.ts';
 import { explainSshFailure } from '../remote/ssh-failure.ts';
+import { isFitting } from './fitting.ts';
 
 /** A login may ask slow directories and run slow profiles before the agent speaks. */
 const greetingMsMax = 60_000;
 const standardInput = 0;
 /** For an agent to notice that its stdin has ended, before its process is ended. */
 const goodbyeMs = 1_500;
+
+/** What few agents have. */
+type StartOptions = {
+  /** It has our standard input, to send it. Default: false. */
+  readonly readsInput?: boolean;
+  /** Hears of an agent that is carried. Default: nobody. */
+  readonly listener?: CarryListener;
+};
+
+const silent: CarryListener = { carrying: () => undefined, carried: () => undefined };
 
 /** A running agent and the conversation with it. */
 export class AgentSession implements AsyncDisposable {
@@ -34,26 +48,48 @@ export class AgentSession implements AsyncDisposable {
   }
 
   /**
-   * Starts an agent: on this machine as a process, elsewhere over the remote shell. With `readsInput` it has our
-   * standard input, to send it. Throws what preflight reports.
+   * Starts an agent: on this machine as a process, elsewhere over the remote shell. With `agent: 'auto'` an installed one whose
+   * version fits, else one that is carried there. Throws what preflight reports.
    */
   static async start(
     endpoint: Endpoint,
     options: CopyOptions,
     signal: AbortSignal,
+    { readsInput = false, listener = silent }: StartOptions = {},
+  ): Promise<AgentSession> {
+    const { host, user } = endpoint;
+    if (host === undefined || options.agent !== autoAgent) {
+      return await AgentSession.#open(endpoint, agentLaunch(endpoint, options), signal, readsInput);
+    }
+    const request = { ssh: options.ssh, agent: autoAgent, sudo: usesSudo(host, options), endpoint: { host, user } };
+    const first = new CarryConversation(request, listener, signal);
+    const session = await AgentSession.#open(endpoint, carryLaunch(request, first, 'any'), signal).catch(
+      (error: unknown) => {
+        if (first.installed === undefined || !isOfVersion(error)) throw error;
+      },
+    );
+    if (session !== undefined && (first.installed === undefined || isFitting(session.greeting))) return session;
+    await session?.[Symbol.asyncDispose]();
+    const second = new CarryConversation(request, listener, signal);
+    return await AgentSession.#open(endpoint, carryLaunch(request, second, 'carried'), signal);
+  }
+
+  static async #open(
+    endpoint: Endpoint,
+    launch: Launch,
+    signal: AbortSignal,
     readsInput: boolean = false,
   ): Promise<AgentSession> {
-    const argv = agentArguments(endpoint, options);
     const input = readsInput ? { descriptor3: standardInput } : {};
-    const child = await spawnChild(argv, { detached: true, ...input });
+    const child = await spawnChild(launch.argv, { detached: true, ...input });
     const onAbort = () => void child.terminate(0);
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       signal.throwIfAborted();
-      const frames = readJsonFrames(child.stdout, true);
+      const frames = readJsonFrames(await launch.open(child), true);
       const first = await withTimeout(frames.next(), endpoint);
       signal.throwIfAborted();
-      if (first.done === true) throw await explainEnd(endpoint, options, child);
+      if (first.done === true) throw await launch.explain(child);
       return new AgentSession(endpoint, child, parseGreeting(first.value), frames);
     } catch (error) {
       await child.terminate(0);
@@ -89,11 +125,36 @@ export class AgentSession implements AsyncDisposable {
   }
 }
 
-function agentArguments(endpoint: Endpoint, options: CopyOptions): string[] {
+/** How one agent is started, and why it did not. */
+type Launch = {
+  readonly argv: readonly string[];
+  /** The output in which an agent speaks, when it is about to. */
+  readonly open: (child: Child) => AsyncIterable<Buffer> | Promise<AsyncIterable<Buffer>>;
+  readonly explain: (child: Child) => Promise<BatonError>;
+};
+
+function agentLaunch(endpoint: Endpoint, options: CopyOptions): Launch {
   const { host, user } = endpoint;
-  if (host === undefined) return localArguments();
   const { ssh, agent } = options;
-  return remoteCommand({ ssh, agent, sudo: usesSudo(host, options), endpoint: { host, user } });
+  const argv =
+    host === undefined
+      ? localArguments()
+      : remoteCommand({ ssh, agent, sudo: usesSudo(host, options), endpoint: { host, user } });
+  return { argv, open: ({ stdout }) => stdout, explain: (child) => explainEnd(endpoint, options, child) };
+}
+
+function carryLaunch(request: RemoteRequest, conversation: CarryConversation, how: 'any' | 'carried'): Launch {
+  const token = randomBytes(8).toString('hex');
+  return {
+    argv: remoteScript(request, carryCommand({ token, how, sudo: request.sudo })),
+    open: (child) => conversation.open(child, token),
+    explain: (child) => conversation.explain(child),
+  };
+}
+
+/** Whether an agent that is installed is too old, too new, or lacks the Node it needs: then another one is carried. */
+function isOfVersion(error: unknown): boolean {
+  return error instanceof BatonError && ['AGENT_MISSING', 'PROTOCOL', 'VERSION_MISMATCH'].includes(error.code);
 }
 
 function usesSudo(host: string, { sudo }: CopyOptions): boolean {

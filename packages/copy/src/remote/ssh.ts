@@ -35,8 +35,12 @@ const opensshOptions: readonly string[] = [
 
 /** The argument list: `SSH… [options] DESTINATION COMMAND`, COMMAND being one string for a POSIX shell. */
 export function remoteCommand(request: RemoteRequest): string[] {
-  const options = isOpenssh(request.ssh) ? opensshOptions : [];
-  return [...request.ssh, ...options, sshDestination(request.endpoint), agentCommand(request)];
+  return remoteScript(request, agentCommand(request));
+}
+
+/** The same with another command. */
+export function remoteScript({ ssh, endpoint }: Pick<RemoteRequest, 'ssh' | 'endpoint'>, script: string): string[] {
+  return [...ssh, ...(isOpenssh(ssh) ? opensshOptions : []), sshDestination(endpoint), script];
 }
 
 /** Whether the remote shell is OpenSSH's client (by its name), whose options and messages are known. */

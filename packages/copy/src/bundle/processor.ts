@@ -1,0 +1,15 @@
+import { BatonError } from '@batondb/core/errors';
+
+/** Processors an agent can be carried to, in Node's words. */
+export type Processor = 'x64' | 'arm64';
+
+/** The error of a machine that has not all pieces for a processor. */
+export function piecesMissing(processor: Processor, names: readonly string[]): BatonError {
+  return new BatonError(
+    'UNSUPPORTED',
+    `baton cannot be carried there: of an agent for linux-${processor}, ${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} not installed on this machine`,
+    {
+      hint: `install what is missing here: npm install --no-save --force ${names.join(' ')}; or install baton there, and name it with --agent`,
+    },
+  );
+}
