@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream, openSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -90,9 +90,10 @@ async function packForNow(pieces: Pieces): Promise<Packed> {
   await mkdir(directory, { mode: 0o700 });
   const path = join(directory, 'bundle');
   const digest = await write(pieces, path);
-  const file = await open(path);
+  // Never closed: the file is gone from its directory, and lives as long as this process.
+  const descriptor = openSync(path, 'r');
   await rm(directory, { recursive: true });
-  return { path: `/proc/self/fd/${file.fd}`, digest };
+  return { path: `/proc/self/fd/${descriptor}`, digest };
 }
 
 async function findKept(directory: string, pieces: Pieces): Promise<Packed | undefined> {

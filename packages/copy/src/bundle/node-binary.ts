@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { findPackage } from './packages.ts';
+import { piecesDirectory } from './local-cache.ts';
+import { findPackage, packageIn } from './packages.ts';
 import type { Processor } from './processor.ts';
 
 /** A Node that runs on other machines of its processor, and what stands for its bytes in a digest. */
@@ -11,7 +12,7 @@ export type NodeBinary = { readonly path: string; readonly identity: string };
  */
 export function findNode(from: string, processor: Processor): NodeBinary | undefined {
   const name = `node-linux-${processor}`;
-  const found = findPackage(from, name);
+  const found = findPackage(from, name) ?? packageIn(piecesDirectory() ?? from, name);
   if (found !== undefined) {
     return { path: join(found.directory, 'bin', 'node'), identity: `node ${found.version} of ${name}` };
   }

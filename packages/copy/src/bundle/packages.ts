@@ -25,14 +25,20 @@ export function readPackage(directory: string): InstalledPackage {
   return { name, version, directory, dependencies: dependencies ?? {}, optional };
 }
 
+/** A package that lies in exactly this directory's node_modules; undefined when it does not. */
+export function packageIn(directory: string, name: string): InstalledPackage | undefined {
+  try {
+    return readPackage(realpathSync(join(directory, 'node_modules', name)));
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}
+
 /** A package by its name, as Node finds it for a module in `from`; undefined when it is not installed. */
 export function findPackage(from: string, name: string): InstalledPackage | undefined {
   for (let directory = from; ; directory = dirname(directory)) {
-    try {
-      return readPackage(realpathSync(join(directory, 'node_modules', name)));
-    } catch (error) {
-      if (!['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    }
-    if (directory === dirname(directory)) return undefined;
+    const found = packageIn(directory, name);
+    if (found !== undefined || directory === dirname(directory)) return found;
   }
 }

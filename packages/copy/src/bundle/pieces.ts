@@ -3,8 +3,9 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'n
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { version } from '@batondb/core/version';
+import { piecesDirectory } from './local-cache.ts';
 import { findNode } from './node-binary.ts';
-import { findPackage, type InstalledPackage, readPackage } from './packages.ts';
+import { findPackage, type InstalledPackage, packageIn, readPackage } from './packages.ts';
 import { type Processor, piecesMissing } from './processor.ts';
 
 // What an agent is made of, for one processor: Node, this program's modules as they are running here, and what they import.
@@ -71,13 +72,20 @@ function closureOf(own: InstalledPackage, processor: Processor): { packages: Ins
     found.set(one.name, one);
     const natives = Object.entries(one.optional).filter(([name]) => isFor(name, processor));
     for (const [name, wanted] of [...Object.entries(one.dependencies), ...natives]) {
-      const dependency = findPackage(one.directory, name);
+      const dependency = findPackage(one.directory, name) ?? pieceOf(name, wanted);
       if (dependency === undefined) missing.push(`${name}@${wanted}`);
       else visit(dependency);
     }
   };
   visit(own);
   return { packages: [...found.values()], missing };
+}
+
+/** A native module for the other processor, put where a person was told to; of the very version that its package wants. */
+function pieceOf(name: string, wanted: string): InstalledPackage | undefined {
+  const directory = piecesDirectory();
+  const found = directory === undefined ? undefined : packageIn(directory, name);
+  return found?.version === wanted ? found : undefined;
 }
 
 /** By its name, as all makers of native modules form it: `…-linux-x64`, `…-linux-x64-gnu`. */

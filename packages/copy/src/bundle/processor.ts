@@ -9,7 +9,7 @@ export function piecesMissing(processor: Processor, names: readonly string[]): B
     'UNSUPPORTED',
     `baton cannot be carried there: of an agent for linux-${processor}, ${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} not installed on this machine`,
     {
-      hint: `install what is missing here: npm install --no-save --force ${names.join(' ')}; or install baton there, and name it with --agent`,
+      hint: `install what is missing here: npm install --prefix ~/.cache/baton/pieces --force ${names.join(' ')}; or install baton there, and name it with --agent`,
     },
   );
 }
