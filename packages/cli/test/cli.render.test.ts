@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import { cleanLines } from '../src/render/clean.ts';
-import { changeLines, eventLines, findingLines } from '../src/render/events.ts';
+import { carryingLines, changeLines, eventLines, findingLines } from '../src/render/events.ts';
+import { forgetLines } from '../src/render/forget.ts';
 import { jsonLine } from '../src/render/json.ts';
 import { newsOf, resultOf } from '../src/render/plain.ts';
 import { planLines } from '../src/render/plan.ts';
@@ -311,4 +312,29 @@ dry run: nothing was removed
 `,
   );
   assert.deepEqual(cleanLines([], false, 0, plain), ['nothing is left of any copy there']);
+});
+
+test('an agent on its way is told once in a log, with its bytes on a terminal, and where it stays', () => {
+  const on = { type: 'carrying', host: 'db1', sentBytes: 0, totalBytes: 47_000_000 } as const;
+  assert.deepEqual(eventLines(on, 'normal', plain), ['carrying db1: 44.8 MiB of baton itself']);
+  assert.deepEqual(eventLines({ ...on, sentBytes: 23_500_000 }, 'normal', plain), []);
+  assert.deepEqual(carryingLines([{ ...on, sentBytes: 23_500_000 }]), ['carrying db1: 22.4 MiB of 44.8 MiB']);
+  const end = { type: 'carried', host: 'db1', path: '/home/ops/x', bytes: 47_000_000, durationMs: 3100 } as const;
+  assert.deepEqual(eventLines(end, 'normal', plain), ['carried  db1: /home/ops/x after 3.1 s']);
+  assert.deepEqual(eventLines(end, 'quiet', plain), []);
+});
+
+test('what was forgotten is told by host', () => {
+  const agent = { path: '/home/ops/x', bytes: 1_048_576, removed: true };
+  assert.deepEqual(forgetLines({ host: 'db1', agents: [agent] }), ['removed  db1: /home/ops/x, 1.00 MiB']);
+  assert.deepEqual(
+    forgetLines({ host: 'db1', agents: [{ ...agent, removed: false, reason: 'an agent runs from it' }] }),
+    ['kept     db1: /home/ops/x: an agent runs from it'],
+  );
+  assert.deepEqual(forgetLines({ host: 'db1', agents: [] }), ['nothing  db1: no baton was carried there']);
+  const error = { code: 'UNREACHABLE', message: 'it did not answer', retryable: true, hint: 'look' } as const;
+  assert.deepEqual(forgetLines({ host: 'db1', agents: [], error }), [
+    'problem  db1: it did not answer',
+    '         hint: look',
+  ]);
 });

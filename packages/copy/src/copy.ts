@@ -81,9 +81,10 @@ async function run(
   emit({ type: 'summary', summary: await transfer.run(signal) });
 }
 
-/** Whether the later of two events says all that the earlier one did. */
+/** Whether nobody needs the earlier of two events. The first of a carried agent is the one that a log shows. */
 function isNewer(later: CopyEvent, earlier: CopyEvent): boolean {
-  if (later.type === 'carrying' && earlier.type === 'carrying') return later.host === earlier.host;
+  if (later.type === 'carrying' && earlier.type === 'carrying')
+    return later.host === earlier.host && earlier.sentBytes > 0;
   return later.type === 'progress' && earlier.type === 'progress';
 }
 

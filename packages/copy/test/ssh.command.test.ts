@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
+import { splitWords } from '@batondb/core/text/words';
+import { carryCommand } from '../src/remote/carry-script.ts';
+import { forgetCommand } from '../src/remote/forget-script.ts';
 import { type RemoteRequest, remoteCommand } from '../src/remote/ssh.ts';
 
 const request: RemoteRequest = {
@@ -44,4 +47,14 @@ test('a path that a shell would take apart is quoted', () => {
       ?.replace(/^exec/, `printf '%s|'`) ?? '';
   assert.equal(execFileSync('sh', ['-c', command], { encoding: 'utf8' }), `${agent}|agent|`);
   assert.equal(remoteCommand({ ...request, agent: '~/my bin/baton' }).at(-1), `exec ~/'my bin/baton' agent`);
+});
+
+test('the script that carries is one quoted word, and its arguments are plain', () => {
+  const command = carryCommand({ token: '0123abcd', how: 'carried', sudo: true });
+  const [exec, sh, flag, script = '', ...rest] = splitWords(command);
+  assert.deepEqual([exec, sh, flag, ...rest], ['exec', 'sh', '-c', 'baton', '0123abcd', 'carried', 'sudo']);
+  for (const each of [script, splitWords(forgetCommand('00'))[3] ?? '']) {
+    assert.doesNotMatch(each, /'/, 'a single quote would end the word');
+    for (const shell of ['sh', 'bash']) execFileSync(shell, ['-n', '-c', each]);
+  }
 });

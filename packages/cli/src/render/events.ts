@@ -1,4 +1,4 @@
-import type { CopyEvent, Finding, NotKept, SourceChange, TargetResult } from '@batondb/copy/events';
+import type { Carrying, CopyEvent, Finding, NotKept, SourceChange, TargetResult } from '@batondb/copy/events';
 import { formatBytes, formatCount, formatDuration } from '@batondb/core/text/format';
 import { pad, paint, type Style } from './style.ts';
 
@@ -26,6 +26,13 @@ export function eventLines(event: CopyEvent, volume: Volume, style: Style): stri
     default:
       return volume === 'quiet' ? [] : newsLines(event, volume, style);
   }
+}
+
+/** Agents on their way, a line each: what has been handed over of all. */
+export function carryingLines(carrying: Iterable<Carrying>): string[] {
+  return [...carrying].map(
+    ({ host, sentBytes, totalBytes }) => `carrying ${host}: ${formatBytes(sentBytes)} of ${formatBytes(totalBytes)}`,
+  );
 }
 
 /** What a person who did not ask for quiet wants to know while it happens. */

@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs';
-import type { TargetProgress } from '@batondb/copy/events';
+import type { Carrying, TargetProgress } from '@batondb/copy/events';
 import { failureLines } from '../failure.ts';
 import type { Output } from '../output.ts';
-import type { Volume } from './events.ts';
+import { carryingLines, type Volume } from './events.ts';
 import { newsOf, resultOf, type Styles } from './plain.ts';
 import { progressBlock } from './progress.ts';
 import type { Renderer } from './renderer.ts';
@@ -10,15 +10,18 @@ import { Screen, showCursor } from './screen.ts';
 import { printableValue } from './style.ts';
 import { rerunLines } from './summary.ts';
 
-/** A line per target, rewritten in place on stderr, below the lines of what happened; the summary on stdout. */
+/** A line per target (before that, per agent on its way), rewritten in place on stderr, below the lines of what happened; the summary on stdout. */
 export function renderTerminal(stdout: Output, stderr: Output, styles: Styles, volume: Volume): Renderer {
   const screen = new Screen();
   let targets: readonly TargetProgress[] = [];
+  const carrying = new Map<string, Carrying>();
   let isClosed = false;
   const block = (): string[] => {
     const { columns, rows } = stderr.size;
     // One row is the cursor's; a line of full width would wrap on some terminals.
-    return targets.length === 0 ? [] : progressBlock(targets, columns - 1, rows - 1, styles.stderr);
+    if (targets.length > 0) return progressBlock(targets, columns - 1, rows - 1, styles.stderr);
+    const lines = carryingLines(carrying.values()).slice(0, rows - 1);
+    return lines.map((line) => line.slice(0, columns - 1));
   };
   const say = (lines: readonly string[]): Promise<void> => stderr.write(screen.draw(lines, isClosed ? [] : block()));
   const close = async (): Promise<void> => {
@@ -32,11 +35,15 @@ export function renderTerminal(stdout: Output, stderr: Output, styles: Styles, v
     event: async (raw) => {
       const event = printableValue(raw);
       if (event.type === 'progress') ({ targets } = event);
+      if (event.type === 'carrying') carrying.set(event.host, event);
+      if (event.type === 'carried') carrying.delete(event.host);
+      // What ends preflight ends them too: a host on which it failed says nothing more.
+      if (event.type === 'findings' || event.type === 'plan') carrying.clear();
       const result = resultOf(event, volume, styles.stdout);
       // Both streams may be the same terminal: the block has to go before something else is written there.
       if (result.length > 0) await close();
       const news = newsOf(event, volume, styles.stderr);
-      if (news.length > 0 || event.type === 'progress') await say(news);
+      if (news.length > 0 || event.type === 'progress' || event.type === 'carrying') await say(news);
       await stdout.writeLines(result);
     },
     failure: async (error) => {
