@@ -191,7 +191,9 @@ async function startSlowCopy(b: Host): Promise<ReturnType<typeof startCopy>> {
 
 /** What a cache holds, apart from its mark. */
 function entriesOf(agents: string): string[] {
-  return readdirSync(agents).filter((name) => name !== '.made');
+  return readdirSync(agents)
+    .filter((name) => name !== '.made')
+    .sort();
 }
 
 function bundleBytes(agents: string): number {
@@ -201,7 +203,7 @@ function bundleBytes(agents: string): number {
 }
 
 // Proves: an upload that ends in the middle, by the death of the command or of everything on the host, leaves nothing that is run
-// and nothing that is in the way: the next copy carries anew, and sweeps what the dead one left.
+// and nothing that is in the way: the next copy carries anew, sweeps what the dead one left, and removes what nobody used for long.
 test('killed in the middle of the upload', async () => {
   const b = bed.host('b');
   {
@@ -222,8 +224,19 @@ test('killed in the middle of the upload', async () => {
     ['.new-'],
   );
   await b.setLinkMbit(undefined);
+  const [unused, used] = ['0.0.1-0123456789abcdef-x64', '0.0.2-0123456789abcdef-x64'];
+  for (const [name, days] of [
+    [unused, 31],
+    [used, 29],
+  ] as const) {
+    const path = `${b.home}/.cache/baton/agents/${name}`;
+    await mustRun(['sh', '-c', 'mkdir "$1" && touch -d "$2 days ago" "$1"', 'sh', path, String(days)]);
+  }
   assertAllDone(await copyToB(), [toB()]);
-  assert.match(entriesOf(`${b.home}/.cache/baton/agents`).join(), /^[0-9.]+-[0-9a-f]{16}-x64$/);
+  assert.match(
+    entriesOf(`${b.home}/.cache/baton/agents`).join(),
+    /^0\.0\.2-0123456789abcdef-x64,[0-9.]+-[0-9a-f]{16}-x64$/,
+  );
   assert.equal((await forget('b')).code, 0);
   assert.deepEqual(below(b.home), []);
 });

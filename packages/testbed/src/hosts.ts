@@ -9,7 +9,7 @@ import { createRecord, type RecordHandle } from './registry.ts';
 import { changeUsers, removeRecorded, sweep, userExists } from './removal.ts';
 import { requireRoot, requireTools } from './requirements.ts';
 import { makeRecordedDirectory } from './sandbox.ts';
-import { hostHome, prepareSsh, type SshFiles, type SshOptions, startSshd, waitForSshd } from './ssh.ts';
+import { barePath, hostHome, prepareSsh, type SshFiles, type SshOptions, startSshd, waitForSshd } from './ssh.ts';
 
 /** What a bed has. Every field may be left out. */
 export type BedOptions = SshOptions & {
@@ -101,7 +101,9 @@ function hostNames(options: BedOptions): readonly string[] {
   return names;
 }
 
-async function addUser(record: RecordHandle, directory: string, withSudo: boolean): Promise<string> {
+async function addUser(record: RecordHandle, directory: string, { user, bare }: BedOptions): Promise<string> {
+  const withSudo = user === 'sudo';
+  const sudoPath = bare === undefined ? hostPath : barePath(join(directory, '.bed', 'ssh'));
   const name = `${record.record.id}u`;
   const home = join(directory, '.bed', 'home');
   mkdirSync(home, { recursive: true });
@@ -113,7 +115,7 @@ async function addUser(record: RecordHandle, directory: string, withSudo: boolea
   if (withSudo) {
     const path = `/etc/sudoers.d/${name}`;
     record.add('files', path);
-    writeFileSync(path, `Defaults:${name} secure_path="${hostPath}", !requiretty\n${name} ALL=(root) NOPASSWD: ALL\n`, {
+    writeFileSync(path, `Defaults:${name} secure_path="${sudoPath}", !requiretty\n${name} ALL=(root) NOPASSWD: ALL\n`, {
       mode: 0o440,
     });
   }
@@ -155,7 +157,7 @@ export async function startHosts(options: BedOptions = {}): Promise<Bed> {
     const [files, , user] = await allEnded([
       prepareSsh(join(path, '.bed', 'ssh'), network.hosts, options),
       buildNetwork(network),
-      options.user === undefined ? undefined : addUser(record, path, options.user === 'sudo'),
+      options.user === undefined ? undefined : addUser(record, path, options),
     ]);
     const hosts = network.hosts.map((plan) => {
       const home = hostHome(files.directory, plan.name);

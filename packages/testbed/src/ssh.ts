@@ -55,8 +55,7 @@ export async function prepareSsh(
   const knownHosts: string[] = [];
   const blocks: string[] = [];
   const version = await opensshVersion();
-  const barePath = join(directory, 'bare');
-  if (options.bare !== undefined) makeBarePath(barePath);
+  if (options.bare !== undefined) makeBarePath(barePath(directory));
   for (const [index, host] of hosts.entries()) {
     mkdirSync(hostHome(directory, host.name), { mode: 0o700 });
     const jump = options.jump?.[host.name];
@@ -71,7 +70,7 @@ export async function prepareSsh(
         host.name,
         accepted,
         version,
-        options.bare?.includes(host.name) === true ? barePath : hostPath,
+        options.bare?.includes(host.name) === true ? barePath(directory) : hostPath,
       ),
     );
   }
@@ -90,6 +89,11 @@ export async function prepareSsh(
 /** Home directory of root on a host, beside the bed's ssh files. */
 export function hostHome(sshDirectory: string, name: string): string {
   return join(sshDirectory, `home_${name}`);
+}
+
+/** The only directory in the PATH of hosts without anything, in the directory of a bed's ssh. */
+export function barePath(sshDirectory: string): string {
+  return join(sshDirectory, 'bare');
 }
 
 /** A directory for PATH that stands for a host on which nothing was installed. */

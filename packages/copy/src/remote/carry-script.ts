@@ -35,7 +35,10 @@ start_carried() {
   start "$1/bin/baton"
 }
 if [ "$how" = any ]; then
-  installed=$(command -v baton) || installed=
+  installed=
+  # sudo says the whole path of what it would run: by its own search path, which is often not the login's.
+  if [ "$sudo" = sudo ]; then installed=$(sudo -n -l baton agent 2>/dev/null </dev/null); installed=\${installed% agent}; fi
+  [ -n "$installed" ] || installed=$(command -v baton) || installed=
   case $installed in /*) say INSTALLED "$installed"; start "$installed" ;; esac
 fi
 machine=$(uname -m)

@@ -29,6 +29,9 @@ export type CarryListener = {
 /** How long nothing may happen before a host counts as hanging. Unpacking 130 MB onto a busy disk is allowed more. */
 const silenceMsMax = { host: 60_000, packing: Number.POSITIVE_INFINITY, unpacking: 300_000 } as const;
 
+/** A script says at most a line for each place and five more. */
+const reportsMax = 20;
+
 /** The start of one agent by the script. */
 export class CarryConversation {
   /** Set when an agent that was installed on the host has been started. */
@@ -66,6 +69,7 @@ export class CarryConversation {
       // Answers are not waited for: what the far side says meanwhile tells why it takes no more.
       for await (const report of output.reports()) {
         this.#hear('host');
+        if (answers.length === reportsMax) throw tooMuch();
         answers.push(this.#answer(report, child).catch(fail));
       }
       await Promise.all(answers);
@@ -109,7 +113,7 @@ export class CarryConversation {
   }
 
   async #send(child: Child, pieces: Pieces | undefined): Promise<{ bytes: number; atMs: number }> {
-    if (pieces === undefined) throw new BatonError('PROTOCOL', 'the far side wants a bundle before it said what it is');
+    if (pieces === undefined || this.#sending !== undefined) throw tooMuch();
     this.#hear('packing');
     await using bundle = await openBundle(pieces);
     this.#hear('host');
@@ -148,6 +152,10 @@ export class CarryConversation {
     const host = formatHost(this.#request.endpoint);
     return new BatonError('UNREACHABLE', `it ${what} within ${seconds} s`, { host, retryable: true });
   }
+}
+
+function tooMuch(): BatonError {
+  return new BatonError('PROTOCOL', 'what starts an agent there said more than it may');
 }
 
 /** Packed and unpacked at the same time, and what a file system adds. */
