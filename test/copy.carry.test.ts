@@ -37,6 +37,8 @@ before(async () => {
   chmodSync(cache.path, 0o700);
   env = { XDG_CACHE_HOME: cache.path };
   bed = await startHosts({ count: 2, bare: ['a', 'b'], user: 'sudo' });
+  // Outside of the bed, and only of its user: a killed test must not leave it.
+  bed.record.add('directories', `/var/tmp/baton-${userId()}`);
   makeSmallFiles(bed.host('a').join('tree'), 20);
   mkdirSync(bed.host('b').join('in'));
 });
