@@ -266,7 +266,7 @@ function makeClean(command: Command, accept: (request: Request) => void): void {
 }
 
 function makeForget(command: Command, accept: (request: Request) => void): void {
-  command
+  addConfigOptions(command)
     .description('removes the batons that were carried to hosts (a source named forget is written ./forget)')
     .usage('[options] [USER@]HOST…')
     .argument('<hosts...>', 'where nothing of baton is to be left')
