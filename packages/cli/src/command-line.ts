@@ -225,6 +225,14 @@ function makeCopy(command: Command, accept: (request: Request) => void): Command
         values.parseBind,
       ),
     );
+  command.addOption(
+    choice(
+      '--firewall <which>',
+      'that targets open for their senders while the copy runs',
+      ['auto', 'nftables', 'iptables', 'none'],
+      defaultOptions.firewall,
+    ),
+  );
   addTransferpyOptions(command);
   return addNegations(addRemoteOptions(addBackupOptions(command)))
     .addHelpText('after', `\n${targetHelp}\n\n${copyExamples}\n\n${defaultsHelp}\n${exitCodeHelp}`)
@@ -292,7 +300,7 @@ type CopyFlags = RemoteFlags &
   BackupFlags &
   Pick<
     CopyOptions,
-    'as' | 'exclude' | 'priority' | 'topology' | 'order' | 'streams' | 'compress' | 'verify' | 'port'
+    'as' | 'exclude' | 'priority' | 'topology' | 'order' | 'streams' | 'compress' | 'verify' | 'port' | 'firewall'
   > & {
     readonly stdin?: string;
     readonly exec?: string;
@@ -328,12 +336,12 @@ function readSudoHosts(names: readonly string[], known: ReadonlyMap<string, stri
 }
 
 function transferOptions(flags: CopyFlags): Partial<CopyOptions> {
-  const { exclude, priority, topology, order, streams, compress, verify, port, bind } = flags;
+  const { exclude, priority, topology, order, streams, compress, verify, port, bind, firewall } = flags;
   return {
     ...(flags.as === undefined ? {} : { as: flags.as }),
     oneFileSystem: flags.oneFileSystem ?? false,
     bandwidthBytesPerSecond: flags.bwlimit,
     type: flags.type === 'decompress' ? flags.type : 'file',
-    ...{ exclude, priority, topology, order, streams, compress, verify, port, bind },
+    ...{ exclude, priority, topology, order, streams, compress, verify, port, bind, firewall },
   };
 }

@@ -1,4 +1,5 @@
 import { BatonError } from '@batondb/core/errors';
+import { FirewallAdmission } from './coordinator/admission.ts';
 import { EventQueue } from './coordinator/event-queue.ts';
 import { PreflightRun, type Ready } from './coordinator/preflight.ts';
 import type { AgentSession } from './coordinator/session.ts';
@@ -50,7 +51,8 @@ async function run(
   const sessions: AgentSession[] = [];
   await using _goodbye = { [Symbol.asyncDispose]: () => endAll(sessions) };
   const early: Extract<CopyEvent, { type: 'source-change' }>['change'][] = [];
-  const preflight = new PreflightRun(resolved, options, sessions, signal, {
+  const admission = new FirewallAdmission(options.firewall, emit);
+  const preflight = new PreflightRun(resolved, options, sessions, admission, signal, {
     carrying: (carrying) => emit({ type: 'carrying', ...carrying }),
     carried: (carried) => emit({ type: 'carried', ...carried }),
   });

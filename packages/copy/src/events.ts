@@ -144,6 +144,17 @@ export type CopyEvent =
       readonly skippedSockets: readonly string[];
       readonly skippedSocketsTotal: number;
     }
+  /** What a target did about its firewall: opened it, found nothing that filters, or could not look or open it. */
+  | {
+      readonly type: 'firewall';
+      readonly target: string;
+      readonly did: 'opened' | 'nothing' | 'unable';
+      readonly port: number;
+      /** Who may send to the port. */
+      readonly addresses: readonly string[];
+      /** The chains that were opened, or the reason. */
+      readonly where: string;
+    }
   | { readonly type: 'findings'; readonly findings: readonly Finding[] }
   | { readonly type: 'plan'; readonly plan: PlanSummary; readonly dryRun: boolean }
   | { readonly type: 'progress'; readonly targets: readonly TargetProgress[] }

@@ -65,6 +65,8 @@ export type CopyOptions = {
   readonly port: number;
   /** Address or network (CIDR) that targets listen on; undefined: all addresses. */
   readonly bind: string | undefined;
+  /** The firewall that targets open for their senders; `auto`: whichever filters; `none`: none is touched. */
+  readonly firewall: 'auto' | 'nftables' | 'iptables' | 'none';
   readonly priority: 'low' | 'normal';
   /** Bytes per second and hop; undefined: no limit. */
   readonly bandwidthBytesPerSecond: number | undefined;
@@ -93,6 +95,7 @@ export const defaultOptions: CopyOptions = {
   sudo: [],
   port: 0,
   bind: undefined,
+  firewall: 'auto',
   priority: 'low',
   bandwidthBytesPerSecond: undefined,
   topology: 'chain',

@@ -61,6 +61,10 @@ export const limits = {
   archiveExtentsMax: 1_000_000,
   /** Content that decompresses to nothing is fed at most this often: frames without content cost time and give nothing. */
   archiveFramesMax: 10_000_000,
+  /** What a firewall's tool may print of its rules, without the members of sets. 16 MiB are some 50,000 rules. */
+  rulesetBytesMax: 16_777_216,
+  /** Addresses of one sender that are let in through a firewall. */
+  senderAddressesMax: 64,
   /** Last lines of a child's stderr kept for its error message. */
   stderrBytesMax: 16_384,
 } as const;

@@ -65,11 +65,23 @@ function newsLines(event: CopyEvent, volume: Volume, style: Style): string[] {
       return [`carried  ${event.host}: ${event.path} after ${formatDuration(event.durationMs)}`];
     case 'host':
       return volume === 'verbose' ? [`host     ${event.host}: baton ${event.version}`] : [];
+    case 'firewall':
+      return volume === 'verbose' ? [firewallLine(event)] : [];
     case 'source-change':
       return volume === 'verbose' ? [changeLine(event.change, style)] : [];
     default:
       return [];
   }
+}
+
+/** What a target did about its firewall. */
+function firewallLine({ target, did, port, addresses, where }: Extract<CopyEvent, { type: 'firewall' }>): string {
+  const told = {
+    opened: `port ${port} is open for ${addresses.join(', ')} (${where})`,
+    nothing: `left as it is: ${where}`,
+    unable: `could not be opened: ${where}`,
+  };
+  return `firewall ${target}: ${told[did]}`;
 }
 
 /** All findings at once: errors first, each with its host, what it is, and the next step. */

@@ -9,6 +9,7 @@ import type { Identity } from '@batondb/core/transport/certificate';
 import type { Connection } from '@batondb/core/transport/transport';
 import { fromBase64, fromHex } from '../bytes.ts';
 import type { AgentEvent, RequestName, RequestParams, RequestResult } from '../control/messages.ts';
+import { Firewall } from '../firewall/firewall.ts';
 import { checkBackup } from './backup-target.ts';
 import { cleanDirectory } from './clean.ts';
 import { HopSet } from './hops.ts';
@@ -52,6 +53,7 @@ export class Agent implements AsyncDisposable {
   #target: TargetRole | undefined;
   #hops: HopSet | undefined;
   #inventory: Inventory | undefined;
+  readonly #firewall = new Firewall();
 
   constructor(identity: Identity, report: Report, signal: AbortSignal) {
     this.#identity = identity;
@@ -65,6 +67,7 @@ export class Agent implements AsyncDisposable {
       inspect: (params) => inspectDirectory(params, this.#workers()),
       listen: (params) => this.#listen(params),
       join: async (params) => this.#join(params),
+      admit: (params) => this.#firewall.admit(params),
       probe: (params) => this.#probe(params),
       receive: (params) => this.#receive(params),
       expect: async ({ epoch }) => this.#expect(epoch),
@@ -91,6 +94,8 @@ export class Agent implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // At the same time as the rest, and first: should we be killed meanwhile, its watchdog goes on.
+    const closing = this.#firewall.close();
     this.#hops?.[Symbol.dispose]();
     await this.#port?.listener[Symbol.asyncDispose]();
     if (this.#source instanceof StreamRole) await this.#source[Symbol.asyncDispose]();
@@ -100,6 +105,7 @@ export class Agent implements AsyncDisposable {
     await this.#pool?.[Symbol.asyncDispose]();
     await this.#target?.settled();
     this.#target?.[Symbol.dispose]();
+    await closing;
   }
 
   async #scan(params: RequestParams<'scan'>): Promise<RequestResult<'scan'>> {

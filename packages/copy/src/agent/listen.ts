@@ -51,7 +51,7 @@ function chooseAddress(bind: string, own: readonly string[]): string {
 }
 
 /** Addresses of this host; without loopback, and without link-local ones, which mean nothing elsewhere. */
-function ownAddresses(): string[] {
+export function ownAddresses(): string[] {
   const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
   return all.filter(({ internal, address }) => !internal && !/^fe80:/i.test(address)).map(({ address }) => address);
 }

@@ -2,6 +2,8 @@ import type { ErrorRecord } from '@batondb/core/errors';
 import type { VersionRange } from '@batondb/core/protocol/versions';
 import type { ServerVersion } from '@batondb/mariadb';
 import type { BackupResult, NotKept, SourceChange, TargetPhase, Unpacked } from '../events.ts';
+import type { Admitted } from '../firewall/firewall.ts';
+import type { Admission, FirewallMode } from '../firewall/gate.ts';
 import type { Compression, CopyInput, CopyType } from '../options.ts';
 import type { InventoryBatch, InventoryParams } from './inventory.ts';
 
@@ -33,6 +35,8 @@ export type Greeting = {
   /** Of SSH_CONNECTION: the address this host was reached at, and the one it was reached from. */
   readonly reachedAt?: string;
   readonly reachedFrom?: string;
+  /** Those that others may see it come from; without loopback. */
+  readonly addresses?: readonly string[];
 };
 
 /** What a target directory has left. */
@@ -160,6 +164,8 @@ export type Requests = {
     };
     readonly result: Nothing;
   };
+  /** Has this host's firewall let in exactly these addresses at its data port, and nobody admitted before. */
+  readonly admit: { readonly params: Admission & { readonly mode: FirewallMode }; readonly result: Admitted };
   /** Tries the addresses of another member in turn. */
   readonly probe: {
     readonly params: { readonly to: number; readonly addresses: readonly string[]; readonly port: number };

@@ -1,4 +1,5 @@
 import { BatonError, type ErrorCode, type ErrorRecord } from '@batondb/core/errors';
+import { limits } from '@batondb/core/limits';
 import * as z from 'zod';
 import { copyTypes } from '../options.ts';
 import { inventoryBatch, inventoryParams } from './inventory-schemas.ts';
@@ -36,6 +37,7 @@ const greeting: z.ZodType<Greeting> = z.object({
   cores: count,
   reachedAt: z.exactOptional(address),
   reachedFrom: z.exactOptional(address),
+  addresses: z.exactOptional(z.array(address)),
 });
 
 const compression = z.discriminatedUnion('mode', [
@@ -107,6 +109,15 @@ const params: { readonly [N in RequestName]: z.ZodType<RequestParams<N>> } = {
     dataVersion: count,
     priority: z.enum(['low', 'normal']),
   }),
+  admit: z.object({
+    // They become words of a firewall's commands.
+    addresses: z
+      .array(z.union([z.ipv4(), z.ipv6()]))
+      .min(1)
+      .max(limits.senderAddressesMax),
+    port,
+    mode: z.enum(['auto', 'nftables', 'iptables']),
+  }),
   probe: z.object({ to: count, addresses: z.array(address), port }),
   receive: z.object({
     directory: base64,
@@ -170,6 +181,7 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
   }),
   listen: z.object({ port, addresses: z.array(address) }),
   join: nothing,
+  admit: z.object({ did: z.enum(['opened', 'nothing', 'unable']), where: z.string() }),
   probe: z.object({ address }),
   receive: nothing,
   expect: nothing,

@@ -30,7 +30,10 @@ export class Orders {
   }
 
   /** Tells a target whom to admit as its sender. Rejects when its conversation ends. */
-  async tellReceiver({ target: { number, session } }: TargetState): Promise<void> {
+  async tellReceiver({ target }: TargetState): Promise<void> {
+    const { number, session } = target;
+    // Its firewall knows the sender before the sender comes. What could not be opened shows as a hop that fails.
+    await this.#ready.admission.admit(this.#sender(number), target).catch(() => undefined);
     await session.request('expect', { epoch: this.#routing.epoch(number) });
   }
 
@@ -60,6 +63,10 @@ export class Orders {
       () => undefined,
     );
     for (const member of [source, ...this.#states.keys()]) if (member !== upstream) this.tellSender(member);
+  }
+
+  #sender(target: number): AgentSession {
+    return this.#states.get(this.#routing.upstream(target))?.target.session ?? this.#ready.source;
   }
 
   #reach(from: AgentSession, to: number): { addresses: string[]; port: number } {

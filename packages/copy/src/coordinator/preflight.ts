@@ -10,6 +10,7 @@ import type { CopyInput, CopyOptions } from '../options.ts';
 import type { ResolvedPlan } from '../plan.ts';
 import type { CarryListener } from '../remote/carry.ts';
 import { candidateAddresses } from './addresses.ts';
+import type { FirewallAdmission } from './admission.ts';
 import { checkControlVersion } from './control-version.ts';
 import { AgentSession } from './session.ts';
 import { checkSpace, type Inspected } from './space-check.ts';
@@ -45,6 +46,7 @@ export type Ready = {
   readonly targets: readonly ReadyTarget[];
   /** Hops of the plan: the address at which the sender reached each target, by target number. */
   readonly reached: ReadonlyMap<number, string>;
+  readonly admission: FirewallAdmission;
 };
 
 export type Preflight = {
@@ -61,6 +63,7 @@ export class PreflightRun {
   readonly #plan: ResolvedPlan;
   readonly #options: CopyOptions;
   readonly #sessions: AgentSession[];
+  readonly #admission: FirewallAdmission;
   readonly #signal: AbortSignal;
   readonly #listener: CarryListener;
   readonly #findings: Finding[] = [];
@@ -71,12 +74,14 @@ export class PreflightRun {
     plan: ResolvedPlan,
     options: CopyOptions,
     sessions: AgentSession[],
+    admission: FirewallAdmission,
     signal: AbortSignal,
     listener: CarryListener,
   ) {
     this.#plan = plan;
     this.#options = options;
     this.#sessions = sessions;
+    this.#admission = admission;
     this.#signal = signal;
     this.#listener = listener;
   }
@@ -110,7 +115,11 @@ export class PreflightRun {
     if (scanned === undefined || this.#hasError())
       return { findings: this.#findings, ready: undefined, scan: scanned?.scan };
     const { session, scan } = scanned;
-    return { findings: this.#findings, ready: { source: session, scan, targets: ordered, reached }, scan };
+    return {
+      findings: this.#findings,
+      ready: { source: session, scan, targets: ordered, reached, admission: this.#admission },
+      scan,
+    };
   }
 
   async #start(
@@ -241,6 +250,7 @@ export class PreflightRun {
   async #nearestFirst(source: AgentSession, targets: readonly ReadyTarget[]): Promise<readonly ReadyTarget[]> {
     const timed = await Promise.all(
       targets.map(async (target) => {
+        if (!(await this.#admit(source, target))) return { target, tookMs: Number.POSITIVE_INFINITY };
         const startMs = performance.now();
         const address = await this.#tryProbe(source, target).catch(() => undefined);
         return { target, tookMs: address === undefined ? Number.POSITIVE_INFINITY : performance.now() - startMs };
@@ -252,6 +262,7 @@ export class PreflightRun {
   async #probe(from: AgentSession, target: ReadyTarget): Promise<string | undefined> {
     const sender = formatHost(from.endpoint);
     const receiver = formatHost(target.session.endpoint);
+    if (!(await this.#admit(from, target))) return undefined;
     try {
       return await this.#tryProbe(from, target);
     } catch (error) {
@@ -263,6 +274,12 @@ export class PreflightRun {
       });
       return undefined;
     }
+  }
+
+  /** Has the target's firewall let the sender in. A firewall that was named and cannot be opened is a finding. */
+  async #admit(from: AgentSession, target: ReadyTarget): Promise<boolean> {
+    const host = formatHost(target.session.endpoint);
+    return (await this.#onHost(host, async () => (await this.#admission.admit(from, target), true))) ?? false;
   }
 
   async #tryProbe(from: AgentSession, target: ReadyTarget): Promise<string> {

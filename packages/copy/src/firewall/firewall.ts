@@ -1,0 +1,155 @@
+import { randomBytes } from 'node:crypto';
+import { BatonError, toErrorRecord } from '@batondb/core/errors';
+import { type Admission, type FirewallMode, formatGate, type Gate, type IptablesGate, type NftGate } from './gate.ts';
+import { iptablesRemoval, lockSeconds, replaceCommands, restoreProgram, ruleSpecs } from './iptables.ts';
+import { nftRemoval, openCommands, renewCommands } from './nftables.ts';
+import { surveyFirewall } from './survey.ts';
+import { mayChangeFirewall, runTool } from './tools.ts';
+import { runRemoval, Watchdog } from './watchdog.ts';
+
+/** What was done about the firewall, and where or why. */
+export type Admitted = { readonly did: 'opened' | 'nothing' | 'unable'; readonly where: string };
+
+const renewMs = 10_000;
+
+/**
+ * This agent's rules. They let in whom admit() named last, and are gone after close(), after the agent's death (watchdog), and
+ * let nobody in half a minute after the death of both (kernel).
+ */
+export class Firewall {
+  readonly #id = randomBytes(8).toString('hex');
+  #gates: readonly Gate[] = [];
+  /** The rules of iptables as they stand, by program. */
+  #specs: ReadonlyMap<string, readonly string[]> = new Map();
+  /** Not every kernel has the match on time. */
+  #isTimed = true;
+  #wanted: (Admission & { readonly mode: FirewallMode }) | undefined;
+  #watchdog: Watchdog | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** One after another: what is done here changes the same rules. */
+  #work: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Lets exactly these addresses in from now on. In the mode `auto` what cannot be done is said; in another it is thrown:
+   * NO_PERMISSION, or what the tool said.
+   */
+  async admit(wanted: Admission & { readonly mode: FirewallMode }): Promise<Admitted> {
+    return await this.#inTurn(async () => {
+      this.#wanted = wanted;
+      try {
+        return await this.#admit(wanted);
+      } catch (error) {
+        if (wanted.mode !== 'auto') throw error;
+        return { did: 'unable', where: toErrorRecord(error).message };
+      }
+    });
+  }
+
+  /** Removes the rules; returns when they are gone. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#inTurn(() => this.#remove());
+  }
+
+  async #admit({ mode, ...admission }: Admission & { readonly mode: FirewallMode }): Promise<Admitted> {
+    if (!mayChangeFirewall()) {
+      throw new BatonError('NO_PERMISSION', 'only root may look at the firewall and change it', {
+        hint: 'use --sudo, or open the data port yourself and use --firewall none',
+      });
+    }
+    if (this.#gates.length === 0 || !(await this.#renew(admission))) {
+      const nothing = await this.#open(mode, admission);
+      if (nothing !== undefined) return { did: 'nothing', where: nothing };
+    }
+    this.#timer ??= setInterval(() => void this.#inTurn(() => this.#keep()), renewMs);
+    return { did: 'opened', where: this.#gates.map(formatGate).join(', ') };
+  }
+
+  /** What is ours from before goes first. Returns why nothing was to be done. */
+  async #open(mode: FirewallMode, admission: Admission): Promise<string | undefined> {
+    await this.#remove();
+    const { gates, sweep, asked } = await surveyFirewall(mode);
+    if (sweep.length > 0) await runRemoval(sweep.join('\n'));
+    if (gates.length === 0) {
+      return asked.length === 0
+        ? 'there is no tool for a firewall'
+        : `nothing filters what comes in (${asked.join(', ')})`;
+    }
+    this.#gates = gates;
+    // It is there before the first rule, so that there is no moment in which nobody would remove it.
+    this.#watchdog = await Watchdog.start(this.#removal());
+    try {
+      const nft = gates.filter((gate): gate is NftGate => gate.kind === 'nftables');
+      if (nft.length > 0) await runTool(['nft', '-f', '-'], openCommands(nft, this.#id, admission));
+      await this.#openIptables(admission);
+    } catch (error) {
+      await this.#remove();
+      throw error;
+    }
+    return undefined;
+  }
+
+  async #openIptables(admission: Admission): Promise<void> {
+    try {
+      await this.#replace(admission);
+    } catch (error) {
+      if (!this.#isTimed) throw error;
+      this.#isTimed = false;
+      await this.#replace(admission);
+    }
+  }
+
+  /** False when somebody removed rules of ours, as who loads the firewall anew does. */
+  async #renew(admission: Admission): Promise<boolean> {
+    try {
+      const nft = this.#gates.filter((gate): gate is NftGate => gate.kind === 'nftables');
+      if (nft.length > 0) await runTool(['nft', '-f', '-'], renewCommands(nft, this.#id, admission));
+      await this.#replace(admission);
+    } catch {
+      return false;
+    }
+    if (this.#watchdog?.isAlive !== true) this.#watchdog = await Watchdog.start(this.#removal());
+    return true;
+  }
+
+  /** New rules of iptables in place of those that stand. */
+  async #replace(admission: Admission): Promise<void> {
+    for (const gate of this.#gates) {
+      if (gate.kind !== 'iptables') continue;
+      const removed = this.#specs.get(gate.program) ?? [];
+      const added = ruleSpecs(gate, this.#id, admission, { nowMs: Date.now(), isTimed: this.#isTimed });
+      if (added.length + removed.length === 0) continue;
+      const argv = [restoreProgram(gate.program), '-w', `${lockSeconds}`, '--noflush'];
+      await runTool(argv, replaceCommands(added, removed));
+      this.#specs = new Map([...this.#specs, [gate.program, added]]);
+    }
+  }
+
+  async #keep(): Promise<void> {
+    if (this.#wanted === undefined) return;
+    const { mode, ...admission } = this.#wanted;
+    if (this.#gates.length > 0 && (await this.#renew(admission))) return;
+    // Who loads a firewall anew may be in the middle of it: the next turn tries again, and the hop's sender does too.
+    await this.#open(mode, admission).catch(() => undefined);
+  }
+
+  async #remove(): Promise<void> {
+    const watchdog = this.#watchdog;
+    this.#watchdog = undefined;
+    this.#gates = [];
+    this.#specs = new Map();
+    await watchdog?.end();
+  }
+
+  #removal(): string {
+    const nft = this.#gates.filter((gate): gate is NftGate => gate.kind === 'nftables');
+    const iptables = this.#gates.filter((gate): gate is IptablesGate => gate.kind === 'iptables');
+    return [...nftRemoval(nft, this.#id), ...iptables.flatMap((gate) => iptablesRemoval(gate, this.#id))].join('\n');
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#work.then(work);
+    this.#work = result.catch(() => undefined);
+    return result;
+  }
+}
