@@ -47,8 +47,12 @@ export class Firewall {
 
   /** Removes the rules; returns when they are gone. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#inTurn(() => this.#remove());
+    await this.#inTurn(async () => {
+      // Only now: the turn before ours may have started it.
+      clearInterval(this.#timer);
+      this.#wanted = undefined;
+      await this.#remove();
+    });
   }
 
   async #admit({ mode, ...admission }: Admission & { readonly mode: FirewallMode }): Promise<Admitted> {
