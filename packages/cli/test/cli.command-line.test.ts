@@ -34,7 +34,7 @@ test('without options a copy has the defaults', () => {
 
 test('every option reaches the copy', () => {
   const words =
-    `--type decompress --as copy --exclude *.log --exclude=/cache --one-file-system --agent /opt/baton --sudo --port 5000 --bind 10.0.0.0/8 ` +
+    `--type decompress --as copy --exclude *.log --exclude=/cache --one-file-system --agent /opt/baton --sudo --port 5000 --bind 10.0.0.0/8 --firewall iptables ` +
     `--priority normal --bwlimit 800Mbit --topology star --order near --streams 2 --compress zstd:7 --verify disk --dry-run`;
   const request = parseCopy('db1:/a', 'db2:/b', ...words.split(' '), '--ssh', `ssh -F 'my conf'`, '--json');
   assert.deepEqual(request.options, {
@@ -48,6 +48,7 @@ test('every option reaches the copy', () => {
     sudo: 'all',
     port: 5000,
     bind: '10.0.0.0/8',
+    firewall: 'iptables',
     priority: 'normal',
     bandwidthBytesPerSecond: 100_000_000,
     topology: 'star',
