@@ -110,7 +110,7 @@ test('beside a copy at work', async () => {
   const { directory, fingerprint } = await prepare(bed);
   await abandon(bed, 'other', directory);
   const tree = bed.host('a').join('tree');
-  await using run = startCopy(bed, ['--bwlimit', '4MB', `a:${tree}`, `b:${directory}`]);
+  await using run = startCopy(bed, ['--bwlimit', '1MB', `a:${tree}`, `b:${directory}`]);
   await run.untilProgress(0.1);
   assert.equal(stagings(directory).length, 2);
   const cleaned = await clean(bed, `b:${directory}`);

@@ -270,11 +270,11 @@ export class TargetRole implements Disposable {
     const missing = this.#progress.totalBytes - this.#progress.doneBytes;
     const inodes = freeInodes === undefined ? '' : ` and ${freeInodes} inodes`;
     const { isStream } = this.#options;
-    const stillToCome = isStream ? 'more of the stream' : formatBytes(missing);
+    const stillToCome = isStream ? 'more of the stream is' : `${formatBytes(missing)} are`;
     const hint = `make space and run the same command again: it ${isStream ? 'begins anew' : 'continues'}`;
     return new BatonError(
       'NO_SPACE',
-      `${printable(this.#options.directory)} has ${formatBytes(freeBytes)}${inodes} left, and ${stillToCome} is still to come`,
+      `${printable(this.#options.directory)} has ${formatBytes(freeBytes)}${inodes} left, and ${stillToCome} still to come`,
       { hint, cause: known },
     );
   }
