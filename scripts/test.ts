@@ -9,8 +9,9 @@ import { parseArgs } from 'node:util';
 import { ensureDebianPackages } from './debian-packages.ts';
 import { type RunnerEvent, Totals } from './test-totals.ts';
 
-// npm test: everything that runs. First the packages' own tests, then the black-box tests in test/, two files at a time; at the end, one
-// at a time, those that judge what a link carried or how soon something ended, and would disturb one another.
+// npm test: everything that runs. First the packages' own tests, then the black-box tests in test/, three files at a time, since they
+// wait for processes more than they compute; at the end, one at a time, those that judge what a link carried or how soon something
+// ended, and would disturb one another.
 
 const help = `Usage: npm test [-- --only PART] [-- --soak]
 
@@ -40,7 +41,7 @@ function findGroups(parts: readonly string[]): Group[] {
   const blackBox = find('test/**/*.test.ts');
   return [
     { files: find('packages/*/test/**/*.test.ts'), concurrency: 2 },
-    { files: blackBox.filter((path) => !alone.test(path)), concurrency: 2 },
+    { files: blackBox.filter((path) => !alone.test(path)), concurrency: 3 },
     { files: blackBox.filter((path) => alone.test(path)), concurrency: 1 },
   ].filter(({ files }) => files.length > 0);
 }

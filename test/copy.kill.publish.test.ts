@@ -130,7 +130,9 @@ for (const [kind, make] of sources) {
     await using sandbox = makeSandbox();
     const source = sandbox.join('source');
     make(source);
-    for (let step = 0; step < 6; step++) {
+    // Every other one is tried with the other kind of source.
+    const steps = [0, 1, 2, 3, 4, 5].filter((step) => isSoak || step % 2 === (kind === 'tree' ? 0 : 1));
+    for (const step of steps) {
       const choose = (target: TargetDirectory): Kill => publishingSteps(target.path, source)[step] as Kill;
       assert.ok(await tryKill(sandbox, source, choose), `step ${step} was never reached`);
     }
@@ -161,7 +163,7 @@ test('the source changes after a copy was published', async () => {
   makeTree(source);
   const expected = sandbox.join('expected');
   await mustRun(['cp', '-a', source, expected]);
-  for (const step of [2, 3, 4, 5]) {
+  for (const step of isSoak ? [2, 3, 4, 5] : [2, 5]) {
     const target = sandbox.join(`target-${step}`);
     mkdirSync(target);
     const kill = publishingSteps(target, source)[step];
