@@ -36,7 +36,7 @@ start_carried() {
 }
 if [ "$how" = any ]; then
   installed=
-  # sudo says the whole path of what it would run: by its own search path, which is often not the login's.
+  # sudo says the whole path of what it would run: by its own search path, which is often not that of the login.
   if [ "$sudo" = sudo ]; then installed=$(sudo -n -l baton agent 2>/dev/null </dev/null); installed=\${installed% agent}; fi
   [ -n "$installed" ] || installed=$(command -v baton) || installed=
   case $installed in /*) say INSTALLED "$installed"; start "$installed" ;; esac
