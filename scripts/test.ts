@@ -9,9 +9,8 @@ import { parseArgs } from 'node:util';
 import { ensureDebianPackages } from './debian-packages.ts';
 import { type RunnerEvent, Totals } from './test-totals.ts';
 
-// npm test: everything that runs. First the packages' own tests, then the black-box tests in test/, three files at a time, since they
-// wait for processes more than they compute; at the end, one at a time, those that judge what a link carried or how soon something
-// ended, and would disturb one another.
+// npm test: everything that runs. First the packages' own tests, then the black-box tests in test/, several files at a time; at the end, two
+// at a time, those that mostly wait for links and silences, and judge how soon something ended.
 
 const help = `Usage: npm test [-- --only PART] [-- --soak]
 
@@ -23,7 +22,7 @@ The tests in test/ and of the testbed need root: they make network namespaces an
 
 const root = resolve(import.meta.dirname, '..');
 
-const alone = /\/(copy\.(chain|healing|kill|kill\.resume|lifetime|security)|demo)\.test\.ts$/;
+const apart = /\/(copy\.(chain|healing|kill|kill\.resume|lifetime|security)|demo)\.test\.ts$/;
 
 type Group = { readonly files: readonly string[]; readonly concurrency: number };
 
@@ -41,8 +40,8 @@ function findGroups(parts: readonly string[]): Group[] {
   const blackBox = find('test/**/*.test.ts');
   return [
     { files: find('packages/*/test/**/*.test.ts'), concurrency: 2 },
-    { files: blackBox.filter((path) => !alone.test(path)), concurrency: 3 },
-    { files: blackBox.filter((path) => alone.test(path)), concurrency: 1 },
+    { files: blackBox.filter((path) => !apart.test(path)), concurrency: 3 },
+    { files: blackBox.filter((path) => apart.test(path)), concurrency: 2 },
   ].filter(({ files }) => files.length > 0);
 }
 
@@ -87,7 +86,9 @@ async function main(): Promise<number> {
   }
   const soak = values.soak || process.env['BATON_SOAK'] === '1';
   const seed = process.env['BATON_SEED'] || String(randomInt(2 ** 31));
-  Object.assign(process.env, { BATON_SEED: seed, ...(soak ? { BATON_SOAK: '1' } : {}) });
+  // Thousands of programs are started, with homes of their own in which no compiled code is.
+  const NODE_COMPILE_CACHE = process.env['NODE_COMPILE_CACHE'] ?? resolve(root, 'node_modules/.cache/compiled');
+  Object.assign(process.env, { NODE_COMPILE_CACHE, BATON_SEED: seed, ...(soak ? { BATON_SOAK: '1' } : {}) });
   console.log(`BATON_SEED=${seed}${soak ? ' BATON_SOAK=1' : ''}`);
   const totals = new Totals();
   const events = Readable.from(runGroups(groups, totals, soak ? soakBounds : usualBounds));

@@ -191,8 +191,8 @@ test('a note that lies', async () => {
 test('the same copy at work', async () => {
   const target = sandbox.join('busy');
   mkdirSync(target);
-  await using run = startBaton<CopyEvent>(['copy', '--bwlimit', '4MB', source, target]);
-  await run.untilProgress(0.1);
+  await using run = startBaton<CopyEvent>(['copy', '--bwlimit', '2MB', source, target]);
+  await run.untilProgress(0.05);
   const second = await copyTo(target);
   assertExit(second, 30);
   assert.deepEqual(

@@ -129,11 +129,17 @@ function serverConfig(directory: string, name: string, authorizedKeys: string, v
     // A home of its own: bash reads ~/.bashrc for commands over ssh, and this machine's may do anything, also take a lock
     // that a killed test leaves behind. The directory that a session starts in stays the one of the user's account.
     'Match User root',
-    `  SetEnv PATH=${path} HOME=${hostHome(directory, name)}`,
+    `  SetEnv PATH=${path} HOME=${hostHome(directory, name)}${compiledCode()}`,
     'Match User *,!root',
     `  SetEnv PATH=${path}`,
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Where this run keeps compiled code: a home that is made anew has none, and compiling is most of what starting a program takes. */
+function compiledCode(): string {
+  const directory = process.env['NODE_COMPILE_CACHE'];
+  return directory === undefined ? '' : ` NODE_COMPILE_CACHE=${directory}`;
 }
 
 async function opensshVersion(): Promise<number> {

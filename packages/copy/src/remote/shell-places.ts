@@ -72,7 +72,8 @@ sweep() {
     case $left in
       "$1"/.new-"$(uname -n)"-*)
         pid=\${left#"$1"/.new-"$(uname -n)"-}
-        kill -0 "\${pid%%-*}" 2>/dev/null || rm -rf -- "$left" ;;
+        # A process that has ended and was not waited for has a number, but stands nowhere.
+        [ -e "/proc/\${pid%%-*}/cwd" ] || rm -rf -- "$left" ;;
       "$1"/.gone-*) rm -rf -- "$left" ;;
     esac
   done
