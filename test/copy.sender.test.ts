@@ -34,6 +34,7 @@ function unitOf(unit: number, content: Uint8Array, changes: Partial<UnitHeader> 
   const honest = {
     unit,
     encoding: 'raw',
+    isPatch: false,
     rawLength: content.byteLength,
     digest: unitDigest(content),
     changes: [],

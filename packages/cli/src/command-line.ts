@@ -1,6 +1,6 @@
 import type { CopyPlan } from '@batondb/copy';
 import { type Endpoint, parseEndpoint, parseHost } from '@batondb/copy/endpoint';
-import { type CopyInput, type CopyOptions, defaultOptions } from '@batondb/copy/options';
+import { type CopyInput, type CopyOptions, type CopyType, defaultOptions } from '@batondb/copy/options';
 import { limits } from '@batondb/core/limits';
 import { parseByteRate } from '@batondb/core/text/rate';
 import { nearestName } from '@batondb/core/text/suggest';
@@ -170,6 +170,12 @@ function makeCopy(command: Command, accept: (request: Request) => void): Command
         .conflicts(['exclude', 'oneFileSystem']),
     )
     .addOption(
+      new Option('--update', 'bring a copy that is there up to date: send what differs, then exchange it').conflicts([
+        'stdin',
+        'exec',
+      ]),
+    )
+    .addOption(
       new Option('--exclude <pattern>', 'leave out what matches, as in .gitignore; repeatable')
         .argParser((text: string, earlier: readonly string[]) => append(values.parsePattern(text), earlier))
         .default([], 'nothing'),
@@ -305,6 +311,7 @@ type CopyFlags = RemoteFlags &
     readonly stdin?: string;
     readonly exec?: string;
     readonly type: 'file' | 'decompress' | 'mariadb' | 'xtrabackup';
+    readonly update?: true;
     readonly oneFileSystem?: true;
     readonly bind?: string;
     readonly bwlimit?: number;
@@ -335,13 +342,24 @@ function readSudoHosts(names: readonly string[], known: ReadonlyMap<string, stri
   });
 }
 
+function typeOf({ type, update }: CopyFlags): CopyType {
+  if (update === undefined) return type === 'decompress' ? type : 'file';
+  if (type !== 'file') {
+    throw values.usage(
+      `--update cannot be combined with --type ${type}`,
+      'it brings copies of files and trees up to date',
+    );
+  }
+  return 'update';
+}
+
 function transferOptions(flags: CopyFlags): Partial<CopyOptions> {
   const { exclude, priority, topology, order, streams, compress, verify, port, bind, firewall } = flags;
   return {
     ...(flags.as === undefined ? {} : { as: flags.as }),
     oneFileSystem: flags.oneFileSystem ?? false,
     bandwidthBytesPerSecond: flags.bwlimit,
-    type: flags.type === 'decompress' ? flags.type : 'file',
+    type: typeOf(flags),
     ...{ exclude, priority, topology, order, streams, compress, verify, port, bind, firewall },
   };
 }

@@ -122,6 +122,7 @@ function summarise(plan: ResolvedPlan, options: CopyOptions, { scan, targets, re
       name,
       finalPath: inspection.finalPath,
       resumedBytes: inspection.resumedBytes,
+      ...(inspection.existing === undefined ? {} : { updates: true as const }),
     })),
     hops,
     entries,

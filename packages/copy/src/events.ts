@@ -13,9 +13,18 @@ export type Finding = {
 export type Hop = { readonly from: string; readonly to: string; readonly address: string; readonly port: number };
 
 /** What will be done, known before a byte moves. */
+export type PlannedTarget = {
+  readonly name: string;
+  readonly finalPath: string;
+  /** What an earlier run of the same copy left. */
+  readonly resumedBytes: number;
+  /** There is an older copy there, which is brought up to date. */
+  readonly updates?: true;
+};
+
 export type PlanSummary = {
   readonly source: string;
-  readonly targets: readonly { readonly name: string; readonly finalPath: string; readonly resumedBytes: number }[];
+  readonly targets: readonly PlannedTarget[];
   readonly hops: readonly Hop[];
   readonly entries: number;
   readonly files: number;

@@ -42,12 +42,15 @@ export const defaultBackupOptions: BackupOptions = {
 };
 
 /** What is made of the source on the targets. */
-export const copyTypes = ['file', 'decompress'] as const;
+export const copyTypes = ['file', 'update', 'decompress'] as const;
 export type CopyType = (typeof copyTypes)[number];
 
 export type CopyOptions = {
   readonly input: CopyInput;
-  /** `file`: a copy of the file or tree; `decompress`: what an archive (.tar, .tar.gz, .tgz, .tar.zst) holds, in an empty directory. */
+  /**
+   * `file`: a copy of the file or tree; `update`: one that takes the place of an older copy, of which what is the same is not sent;
+   * `decompress`: what an archive (.tar, .tar.gz, .tgz, .tar.zst) holds, in an empty directory.
+   */
   readonly type: CopyType;
   /** Name of the copy in the target directory. Default: the source's base name. */
   readonly as?: string;

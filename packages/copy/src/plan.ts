@@ -43,8 +43,13 @@ export function resolvePlan(plan: CopyPlan, { as, input }: Pick<CopyOptions, 'as
 
 /** Refuses options that cannot be combined with the type. */
 export function checkOptions({ type, as, exclude, input }: CopyOptions): void {
-  if (type !== 'decompress') return;
   const stream = input.kind === 'tree' ? undefined : 'a stream (--stdin, --exec)';
+  if (type === 'update' && stream !== undefined) {
+    throw new BatonError('USAGE', `${stream} cannot be combined with --update`, {
+      hint: 'what can be read once only is sent whole',
+    });
+  }
+  if (type !== 'decompress') return;
   const other = as !== undefined ? '--as' : exclude.length > 0 ? '--exclude' : stream;
   if (other === undefined) return;
   throw new BatonError('USAGE', `${other} cannot be combined with --type decompress`, {

@@ -22,7 +22,7 @@ export const errorCodes = {
   BUSY: 'another copy is at work on the same staging directory',
   UNSUPPORTED: 'this machine or file system lacks something the copy needs',
   ACCESS_DENIED: 'a database server refused a user, a password, or something that a user may not do',
-  IN_USE: 'a running database server uses a directory',
+  IN_USE: 'a running program uses a directory that is to be filled or replaced',
   // On the way
   BAD_ARCHIVE: 'an archive is damaged, or holds what is never unpacked',
   PROTOCOL: 'bytes arrived that the protocol does not allow',

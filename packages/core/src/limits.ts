@@ -43,6 +43,8 @@ export const limits = {
   /** A peer with nothing to say sends a ping this often, and one that is silent for silenceMsMax is taken for dead. */
   pingMs: 2000,
   silenceMsMax: 8000,
+  /** Claims of units that are not answered yet: enough to keep a fast link busy, 256 KiB with all their digests. */
+  claimsMax: 256,
   /** Sent but not taken units that a hop holds in memory; what does not fit is read again from disk later. */
   hopBufferBytes: 12_097_152,
   /** A stream whose length nobody knows beforehand: a bit and a digest for each of its units, in memory on every host. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc, { type Arbitrary } from 'fast-check';
 import { BatonError } from '../src/errors.ts';
+import { decodeClaim, encodeClaim } from '../src/protocol/claim.ts';
 import { decodeFrames, encodeFrame } from '../src/protocol/frame.ts';
 import { FrameAssembler } from '../src/protocol/frame-assembler.ts';
 import { checkHello } from '../src/protocol/handshake.ts';
@@ -10,7 +11,16 @@ import { decodeJournal, encodeJournalHeader, encodeJournalRecord } from '../src/
 import { Manifest, ManifestBuilder } from '../src/protocol/manifest.ts';
 import * as messages from '../src/protocol/messages.ts';
 import { decodeUnit, encodeUnitHeader } from '../src/protocol/unit.ts';
-import { digests, entryLists, frameTypeNumbers, haves, hellos, journalRecords, units } from './protocol.arbitraries.ts';
+import {
+  claims,
+  digests,
+  entryLists,
+  frameTypeNumbers,
+  haves,
+  hellos,
+  journalRecords,
+  units,
+} from './protocol.arbitraries.ts';
 
 // Proves (P4, P5): whatever bytes arrive, a decoder returns or throws a BatonError that names the message and the field; it never crashes
 // and never takes memory out of proportion to its input. BATON_FUZZ_RUNS sets how many inputs each decoder gets.
@@ -81,7 +91,9 @@ fuzz('frame assembler', frameBytes, (bytes) => {
 fuzz('hello', hellos.map(encodeHello), decodeHello);
 fuzz(
   'hello ack',
-  fc.boolean().map((manifestWanted) => encodeHelloAck({ version: 1, manifestWanted })),
+  fc
+    .tuple(fc.boolean(), fc.boolean())
+    .map(([manifestWanted, claims]) => encodeHelloAck({ version: 1, manifestWanted, claims })),
   decodeHelloAck,
 );
 fuzz(
@@ -95,6 +107,7 @@ fuzz(
   messages.decodeManifestEnd,
 );
 fuzz('have', haves.map(messages.encodeHave), messages.decodeHave);
+fuzz('claim', claims.map(encodeClaim), decodeClaim);
 fuzz(
   'unit',
   units.map((unit) => new Uint8Array(Buffer.concat([encodeUnitHeader(unit), unit.content]))),

@@ -1,5 +1,6 @@
 import fc, { type Arbitrary } from 'fast-check';
 import { type ChangeKind, changeCodes, type PieceChange } from '../src/protocol/changes.ts';
+import type { Claim } from '../src/protocol/claim.ts';
 import type { Entry, EntryBase, Extent } from '../src/protocol/entry.ts';
 import { type FrameType, frameTypes } from '../src/protocol/frame.ts';
 import type { Hello } from '../src/protocol/hello.ts';
@@ -51,11 +52,17 @@ export const hellos: Arbitrary<Hello> = record({
 export const units: Arbitrary<Unit> = record({
   unit: u32,
   encoding: fc.constantFrom('raw', 'zstd'),
+  isPatch: fc.boolean(),
   digest: digests,
   changes: changeLists,
   content: fc.uint8Array({ maxLength: 300 }),
   rawLength: fc.integer({ min: 0, max: 2 ** 20 }),
 }).map((unit) => (unit.encoding === 'raw' ? { ...unit, rawLength: unit.content.length } : unit));
+
+export const claims: Arbitrary<Claim> = record({
+  unit: u32,
+  digests: fc.integer({ min: 0, max: 64 }).chain((blocks) => bytesOf(blocks * 16)),
+});
 
 export const haves: Arbitrary<Have> = record({
   firstUnit: fc.integer({ min: 0, max: 0xffff_0000 }),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { encodeClaim } from '../src/protocol/claim.ts';
 import { encodeFrame, frameTypes } from '../src/protocol/frame.ts';
 import { chooseVersion, dataVersions } from '../src/protocol/handshake.ts';
 import { encodeHello, encodeHelloAck } from '../src/protocol/hello.ts';
@@ -42,7 +43,7 @@ test('messages', () => {
     hex(encodeHello(hello)),
     '4241544e' + '0100' + digestHex.slice(0, 32) + '0100' + '0200' + '03000000' + '04' + '05' + '01' + digestHex,
   );
-  assert.equal(hex(encodeHelloAck({ version: 1, manifestWanted: true })), '0100' + '01');
+  assert.equal(hex(encodeHelloAck({ version: 1, manifestWanted: true, claims: false })), '0100' + '01' + '00');
   assert.equal(
     hex(messages.encodeError({ code: 'BUSY', message: 'no', retryable: true })),
     '01' + '0442555359' + '026e6f',
@@ -57,9 +58,14 @@ test('messages', () => {
     '08000000' + '020004' + digestHex,
   );
   assert.equal(
-    hex(encodeUnitHeader({ unit: 7, encoding: 'zstd', rawLength: 1024, digest, changes })),
+    hex(encodeUnitHeader({ unit: 7, encoding: 'zstd', isPatch: false, rawLength: 1024, digest, changes })),
     '07000000' + '01' + '00040000' + digestHex + changesHex,
   );
+  assert.equal(
+    hex(encodeUnitHeader({ unit: 7, encoding: 'zstd', isPatch: true, rawLength: 1024, digest, changes })),
+    '07000000' + '03' + '00040000' + digestHex + changesHex,
+  );
+  assert.equal(hex(encodeClaim({ unit: 258, digests: digest })), '02010000' + digestHex);
   assert.equal(hex(messages.encodeComplete({ treeDigest: digest })), digestHex);
 });
 

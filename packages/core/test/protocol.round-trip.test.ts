@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { ByteReader, ByteWriter } from '../src/protocol/bytes.ts';
+import { decodeClaim, encodeClaim } from '../src/protocol/claim.ts';
 import { decodeFrames, encodeFrame } from '../src/protocol/frame.ts';
 import { FrameAssembler } from '../src/protocol/frame-assembler.ts';
 import { decodeHello, decodeHelloAck, encodeHello, encodeHelloAck } from '../src/protocol/hello.ts';
@@ -16,6 +17,7 @@ import * as messages from '../src/protocol/messages.ts';
 import { decodeUnit, encodeUnitHeader } from '../src/protocol/unit.ts';
 import {
   changeLists,
+  claims as claimMessages,
   digests,
   frameTypeNumbers,
   haves,
@@ -86,8 +88,14 @@ test('frames cut at any byte', () => {
 test('messages', () => {
   fc.assert(fc.property(hellos, (hello) => assert.deepEqual(decodeHello(encodeHello(hello)), hello)));
   fc.assert(
-    fc.property(fc.boolean(), (manifestWanted) => {
-      assert.deepEqual(decodeHelloAck(encodeHelloAck({ version: 1, manifestWanted })), { version: 1, manifestWanted });
+    fc.property(fc.boolean(), fc.boolean(), (manifestWanted, claims) => {
+      const ack = { version: 1, manifestWanted, claims };
+      assert.deepEqual(decodeHelloAck(encodeHelloAck(ack)), ack);
+    }),
+  );
+  fc.assert(
+    fc.property(claimMessages, (claim) => {
+      assert.deepEqual(decodeClaim(encodeClaim(claim)), claim);
     }),
   );
   fc.assert(

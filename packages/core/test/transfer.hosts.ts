@@ -86,17 +86,18 @@ export async function openTarget(
     readonly member?: number;
     readonly digest?: Uint8Array;
     readonly name?: string;
+    /** It takes the place of what has the name. */
+    readonly updates?: boolean;
   },
 ): Promise<TargetHost> {
   mkdirSync(directory, { recursive: true });
   const pool = new WorkerPool(2);
   const name = Buffer.from(options.name ?? 'source');
-  const staging = await Staging.open(Buffer.from(directory), { source: 'here', name }, pool).catch(
-    async (error: unknown) => {
-      await pool[Symbol.asyncDispose]();
-      throw error;
-    },
-  );
+  const job = { source: 'here', name, ...(options.updates === true ? { updates: true as const } : {}) };
+  const staging = await Staging.open(Buffer.from(directory), job, pool).catch(async (error: unknown) => {
+    await pool[Symbol.asyncDispose]();
+    throw error;
+  });
   const expected = { epoch: 1 };
   const failures: Error[] = [];
   const damaged: number[] = [];
@@ -121,6 +122,7 @@ export async function openTarget(
     prepare,
     complete: async (tree) => digestOf(tree),
     onFailure: (error) => failures.push(error),
+    claims: options.updates ?? false,
     writesMax: 4,
   });
   return {

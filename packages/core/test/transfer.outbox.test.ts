@@ -120,7 +120,7 @@ test('every unit once, and never more than the bound', async () => {
           if (unit !== undefined) supply.arrive(unit);
         };
         for (let early = choose(unitCount + 1); early > 0; early--) arrive();
-        using outbox = new Outbox(supply, new CompressionChoice({ mode: 'none' }), readsMax);
+        using outbox = new Outbox(supply, new CompressionChoice({ mode: 'none' }), { readsMax, claims: false });
         const has = new Set<number>();
         for (let late = choose(4); late > 0; late--) arrive();
         for (let count = choose(unitCount); count > 0; count--) has.add(choose(unitCount));
@@ -169,7 +169,7 @@ test('every unit once, and never more than the bound', async () => {
 // Proves: a unit that arrived here while the receiver was telling that it has it is not sent.
 test('what is settled late leaves the queue', async () => {
   const supply = new SimulatedSupply(3, 100);
-  using outbox = new Outbox(supply, new CompressionChoice({ mode: 'none' }), readsMax);
+  using outbox = new Outbox(supply, new CompressionChoice({ mode: 'none' }), { readsMax, claims: false });
   for (const unit of [0, 1, 2]) supply.arrive(unit);
   outbox.settle(1);
   assert.equal((await outbox.take(never)).unit, 0);
@@ -180,7 +180,7 @@ test('what is settled late leaves the queue', async () => {
 test('a failed read ends the outbox', async () => {
   const supply = new SimulatedSupply(4, 100);
   for (const unit of [0, 1]) supply.there.add(unit);
-  using outbox = new Outbox(supply, new CompressionChoice({ mode: 'none' }), readsMax);
+  using outbox = new Outbox(supply, new CompressionChoice({ mode: 'none' }), { readsMax, claims: false });
   const waiting = [outbox.take(never), outbox.take(never)];
   const failure = new Error('for this test');
   supply.reads[0]?.end(failure);
@@ -190,7 +190,7 @@ test('a failed read ends the outbox', async () => {
 // Proves: whoever waits is woken by an abort and by the end, and nobody is left listening.
 test('an outbox can be left', async () => {
   const supply = new SimulatedSupply(4, 100);
-  const outbox = new Outbox(supply, new CompressionChoice({ mode: 'none' }), readsMax);
+  const outbox = new Outbox(supply, new CompressionChoice({ mode: 'none' }), { readsMax, claims: false });
   const controller = new AbortController();
   const waiting = outbox.take(controller.signal);
   const reason = new Error('for this test');

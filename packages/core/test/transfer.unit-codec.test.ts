@@ -34,7 +34,7 @@ function hasCode(code: ErrorCode): (error: unknown) => boolean {
 test('units survive the way', () => {
   fc.assert(
     fc.property(fc.nat(), contents, changeLists, compressions, (unit, content, changes, compression) => {
-      const { payload, digest } = encode(unit, content, changes, compression);
+      const { payload, digest } = encode({ unit, content, changes, claim: undefined }, compression);
       assert.ok(payload.byteLength <= content.byteLength + 64 + 3 * changes.length);
       const opened = openUnit(payload);
       assert.equal(opened.unit, unit);
@@ -52,7 +52,7 @@ test('a message goes into a lent buffer when it fits', () => {
   const content = new Uint8Array(1000).map((_, index) => index);
   for (const bytes of [0, 1, 500, 1000, 1042, 1043, 2000, 1_200_000]) {
     const into = new Uint8Array(bytes).fill(0xee);
-    const { payload } = encodeUnit(7, content, [], { mode: 'none' }, into);
+    const { payload } = encodeUnit({ unit: 7, content, changes: [], claim: undefined }, { mode: 'none' }, into);
     assert.equal(Buffer.compare(openUnit(payload).content, content), 0, `into ${bytes} bytes`);
   }
 });
@@ -64,7 +64,10 @@ test('a damaged unit is refused', () => {
   for (const compression of [{ mode: 'none' }, { mode: 'zstd', level: 1 }] as const) {
     fc.assert(
       fc.property(fc.nat(), fc.integer({ min: 0, max: 7 }), (place, bit) => {
-        const { payload } = encode(3, content, [{ piece: 1, change: 'grew' }], compression);
+        const { payload } = encode(
+          { unit: 3, content, changes: [{ piece: 1, change: 'grew' }], claim: undefined },
+          compression,
+        );
         const at = 5 + (place % (payload.byteLength - 5));
         payload[at] = (payload[at] ?? 0) ^ (1 << bit);
         const changesAt = 41;
@@ -91,7 +94,7 @@ function tryOpen(payload: Uint8Array): Uint8Array | BatonError {
 test('a bomb does not go off', () => {
   const bomb = zstdCompressSync(Buffer.alloc(512 * 1024 * 1024));
   const digest = unitDigest(Buffer.alloc(1024));
-  const header = encodeUnitHeader({ unit: 0, encoding: 'zstd', rawLength: 1024, digest, changes: [] });
+  const header = encodeUnitHeader({ unit: 0, encoding: 'zstd', isPatch: false, rawLength: 1024, digest, changes: [] });
   const before = process.memoryUsage().arrayBuffers;
   assert.throws(() => openUnit(Buffer.concat([header, bomb])), hasCode('PROTOCOL'));
   assert.ok(process.memoryUsage().arrayBuffers - before < 16 * 1024 * 1024);
@@ -102,6 +105,7 @@ test('a unit whose content is shorter than it says is refused', () => {
   const header = encodeUnitHeader({
     unit: 0,
     encoding: 'zstd',
+    isPatch: false,
     rawLength: 1001,
     digest: unitDigest(content),
     changes: [],
@@ -119,7 +123,11 @@ test('noise is not compressed', () => {
     noise[index] = state >>> 24;
   }
   for (const compression of [{ mode: 'auto' }, { mode: 'zstd', level: 3 }] as const) {
-    assert.equal(decodeUnit(encode(0, noise, [], compression).payload).encoding, 'raw');
+    assert.equal(
+      decodeUnit(encode({ unit: 0, content: noise, changes: [], claim: undefined }, compression).payload).encoding,
+      'raw',
+    );
   }
-  assert.equal(decodeUnit(encode(0, new Uint8Array(9999), [], { mode: 'auto' }).payload).encoding, 'zstd');
+  const zeros = { unit: 0, content: new Uint8Array(9999), changes: [], claim: undefined };
+  assert.equal(decodeUnit(encode(zeros, { mode: 'auto' }).payload).encoding, 'zstd');
 });

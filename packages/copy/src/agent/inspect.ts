@@ -5,6 +5,8 @@ import { openDirectory } from '@batondb/core/files/open';
 import { freeSpace } from '@batondb/core/files/space';
 import { tryStatAt } from '@batondb/core/files/stat';
 import { toBatonError } from '@batondb/core/files/system-error';
+import type { EntryKind } from '@batondb/core/protocol/entry';
+import { findBasis } from '@batondb/core/transfer/basis';
 import { peekStaging } from '@batondb/core/transfer/staging';
 import { noteName, type StagingJob, stagingName } from '@batondb/core/transfer/staging-names';
 import { peekMoves, peekUnpacked, type UnpackedPeek } from '@batondb/core/transfer/unpacked-staging';
@@ -19,7 +21,12 @@ const mayWriteAndSearch = 3;
 
 /** The job that a request names. */
 export function jobOf({ source, name, type }: RequestParams<'inspect'>): StagingJob {
-  return { source, name: fromBase64(name), ...(type === 'decompress' ? { unpacks: true as const } : {}) };
+  return {
+    source,
+    name: fromBase64(name),
+    ...(type === 'decompress' ? { unpacks: true as const } : {}),
+    ...(type === 'update' ? { updates: true as const } : {}),
+  };
 }
 
 /** Looks at a target directory, changes nothing, and collects every finding rather than stopping at the first. */
@@ -38,7 +45,7 @@ export async function inspectDirectory(params: RequestParams<'inspect'>, pool: W
     return { findings: [toErrorRecord(missing(directory, error))], finalPath, ...nothing };
   }
   try {
-    const { occupied, ...staged } = await peek(descriptor, params, job, pool);
+    const { occupied, existing, ...staged } = await peek(descriptor, params, job, pool);
     if (staged.error !== undefined) findings.push(toErrorRecord(staged.error));
     const space = freeSpace(directory);
     if (space.readOnly) findings.push(readOnly(directory));
@@ -57,6 +64,7 @@ export async function inspectDirectory(params: RequestParams<'inspect'>, pool: W
       resumedBytes: isStream ? 0 : staged.claimedBytes,
       published: staged.isPublished,
       type,
+      ...(existing === undefined ? {} : { existing }),
       ...(isKnown ? { space: { device: String(device), freeBytes, mount: printable(directory), ...inodes } } : {}),
     };
   } finally {
@@ -64,20 +72,33 @@ export async function inspectDirectory(params: RequestParams<'inspect'>, pool: W
   }
 }
 
+/** `existing`: what is there to be brought up to date. */
+type Peek = UnpackedPeek & { readonly existing?: EntryKind };
+
 /** What an earlier run left, and what stands where the copy goes. */
 async function peek(
   descriptor: number,
   params: RequestParams<'inspect'>,
   job: StagingJob,
   pool: WorkerPool,
-): Promise<UnpackedPeek> {
+): Promise<Peek> {
   const directory = fromBase64(params.directory);
   if (job.unpacks === true) return await peekUnpacked(descriptor, printable(directory), job, pool);
   const staged = await peekStaging(descriptor, job, pool);
+  if (job.updates === true) return { ...staged, ...basisOf(descriptor, job) };
   const isOurs = staged.isPublished && params.isStream !== true;
   const isTaken = typeof tryStatAt(descriptor, job.name) !== 'number' && !isOurs;
   const finalPath = `${printable(directory).replace(/\/$/, '')}/${printable(job.name)}`;
   return { ...staged, occupied: isTaken ? exists(finalPath) : undefined };
+}
+
+function basisOf(descriptor: number, job: StagingJob): Pick<Peek, 'occupied' | 'existing'> {
+  try {
+    const basis = findBasis(descriptor, job.name);
+    return basis === undefined ? { occupied: undefined } : { occupied: undefined, existing: basis.kind };
+  } catch (error) {
+    return { occupied: error instanceof Error ? error : new Error(String(error)) };
+  }
 }
 
 /** A backup is unpacked into an empty directory only, and never below a running server. */

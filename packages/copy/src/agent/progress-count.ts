@@ -28,9 +28,10 @@ export class ProgressCount {
   }
 
   /** A unit has come. */
-  add(unit: number, { payload }: SharedUnit): void {
+  add(unit: number, message: SharedUnit | undefined): void {
     // Only of a stream does the layout not know how long a unit is.
-    const bytes = this.#layout?.isStream ? decodeUnit(payload).rawLength : this.#layout?.unitBytes(unit);
+    const isOpenEnded = this.#layout?.isStream && message !== undefined;
+    const bytes = isOpenEnded ? decodeUnit(message.payload).rawLength : this.#layout?.unitBytes(unit);
     this.#count(unit, bytes ?? 0);
   }
 

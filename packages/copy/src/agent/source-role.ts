@@ -48,6 +48,7 @@ export class SourceRole {
       files: layout.fileCount,
       contentBytes: layout.contentBytes,
       units: layout.unitCount,
+      kind: manifest.kindOf(0),
       sockets: walked.report.sockets,
       unreadable: walked.report.unreadable,
     });

@@ -71,6 +71,7 @@ export class TargetRole implements Disposable {
       manifestDigest: options.manifestDigest,
       manifestBytesMax: options.manifestBytes,
       prepare: (sections) => this.#prepare(sections),
+      claims: options.job.updates === true,
       complete: (tree) => this.#complete(tree),
       onFailure: (error) => this.#fail(error),
       writesMax: options.pool.size * 2,
@@ -96,6 +97,8 @@ export class TargetRole implements Disposable {
     if (Buffer.compare(published.manifestDigest, options.manifestDigest) !== 0) {
       staging.conclude();
       role[Symbol.dispose]();
+      // What was brought up to date then is what is brought up to date now.
+      if (options.job.updates === true) return await TargetRole.open(options);
       throw outdated(options);
     }
     role.#end('done');
@@ -139,6 +142,7 @@ export class TargetRole implements Disposable {
     const checked = await pool.run({ kind: 'manifest', sections, digest: this.#options.manifestDigest });
     const manifest = Manifest.fromShare(checked.manifest);
     const layout = Layout.fromShare(checked.layout);
+    this.#staging.checkKind(manifest.kindOf(0));
     this.#progress.start(layout);
     const { have, report: resumed } = await prepareStaging({
       pool,

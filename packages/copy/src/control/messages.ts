@@ -1,4 +1,5 @@
 import type { ErrorRecord } from '@batondb/core/errors';
+import type { EntryKind } from '@batondb/core/protocol/entry';
 import type { VersionRange } from '@batondb/core/protocol/versions';
 import type { ServerVersion } from '@batondb/mariadb';
 import type { BackupResult, NotKept, SourceChange, TargetPhase, Unpacked } from '../events.ts';
@@ -99,6 +100,8 @@ export type Requests = {
       readonly files: number;
       readonly contentBytes: number;
       readonly units: number;
+      /** What the source itself is. */
+      readonly kind?: EntryKind;
       readonly sockets: Sample;
       readonly unreadable: Sample;
     };
@@ -143,6 +146,8 @@ export type Requests = {
       /** An earlier run of the same job has published the copy. */
       readonly published: boolean;
       readonly space?: Space;
+      /** What has the final name, and will be brought up to date. */
+      readonly existing?: EntryKind;
       /** The type it was asked about, from an agent that knows types. */
       readonly type?: string;
     };

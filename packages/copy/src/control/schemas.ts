@@ -14,6 +14,7 @@ const versionRange = z.object({ min: count, max: count });
 const address = z.string().max(255);
 const port = z.number().int().min(1).max(65_535);
 const nothing = z.object({});
+const entryKind = z.exactOptional(z.enum(['file', 'directory', 'symlink', 'fifo', 'character', 'block', 'hardlink']));
 const copyType = z.exactOptional(z.enum(copyTypes));
 const sample = z.object({ first: z.array(z.string()), total: count });
 // A newer peer may know codes that we do not: fromErrorRecord makes them SYSTEM.
@@ -153,6 +154,7 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
     files: count,
     contentBytes: count,
     units: count,
+    kind: entryKind,
     sockets: sample,
     unreadable: sample,
   }),
@@ -169,6 +171,7 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
     finalPath: z.string(),
     resumedBytes: count,
     published: z.boolean(),
+    existing: entryKind,
     type: z.exactOptional(z.string().max(64)),
     space: z.exactOptional(
       z.object({

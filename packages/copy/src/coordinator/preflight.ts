@@ -14,7 +14,7 @@ import type { FirewallAdmission } from './admission.ts';
 import { checkControlVersion } from './control-version.ts';
 import { AgentSession } from './session.ts';
 import { checkSpace, type Inspected } from './space-check.ts';
-import { checkSource, checkType, spaceScan, typeAsked } from './type-check.ts';
+import { checkExisting, checkSource, checkType, spaceScan, typeAsked } from './type-check.ts';
 
 // Everything that can be known before a byte moves, on all hosts at once. No finding hides another.
 
@@ -108,6 +108,8 @@ export class PreflightRun {
       // A backup is there twice for a while: as the stream it comes as, and unpacked.
       const needed =
         scan.server === undefined ? spaceScan(type, scan) : { ...scan, contentBytes: 2 * scan.contentBytes };
+      for (const { host, inspection } of inspected)
+        for (const error of checkExisting(scan, inspection)) this.#find(host, error);
       for (const { host, error } of checkSpace(needed, inspected)) this.#find(host, error);
       if (scan.server !== undefined) await this.#checkBackup(scan.server, present);
     }

@@ -24,9 +24,23 @@ export function checkType(
   return [
     {
       code: 'VERSION_MISMATCH',
-      message: `baton ${host.software} there knows nothing of --type ${type}`,
+      message: `baton ${host.software} there knows nothing of ${type === 'update' ? '--update' : `--type ${type}`}`,
       retryable: false,
       hint: 'install a newer release there',
+    },
+  ];
+}
+
+/** Whether what is at a target is of the source's kind: a file takes no directory's place. */
+export function checkExisting({ kind }: Scan, inspection: RequestResult<'inspect'>): ErrorRecord[] {
+  const { existing, finalPath } = inspection;
+  if (existing === undefined || kind === undefined || existing === kind) return [];
+  return [
+    {
+      code: 'EXISTS',
+      message: `${finalPath} is a ${existing}, and the source is a ${kind}`,
+      retryable: false,
+      hint: 'move it away, or choose another name with --as',
     },
   ];
 }

@@ -50,6 +50,20 @@ export function renameWithPlaceholder(
   check(unlinkat(fromDirfd, fromName), 'unlinkat', () => printable(fromName));
 }
 
+/**
+ * Two names change places, in one step: what had either is whole under the other. Throws SystemError (ENOENT), or UNSUPPORTED on a
+ * file system that has no such rename. The caller syncs both directories.
+ */
+export function exchangeNames(oneDirfd: number, oneName: Uint8Array, otherDirfd: number, otherName: Uint8Array): void {
+  const result = renameat2(oneDirfd, oneName, otherDirfd, otherName, flags.RENAME_EXCHANGE);
+  if (result === -errnos.EINVAL || result === -errnos.ENOSYS) {
+    throw new BatonError('UNSUPPORTED', 'this file system cannot exchange two names in one step (RENAME_EXCHANGE)', {
+      hint: 'copy to another name, and put the copy in place by hand',
+    });
+  }
+  check(result, 'renameat2', () => printable(otherName));
+}
+
 // A crash between link and unlink leaves both names: the rerun finishes the rename.
 function isSame(fromDirfd: number, fromName: Uint8Array, toDirfd: number, toName: Uint8Array): boolean {
   const from = statAt(fromDirfd, fromName);

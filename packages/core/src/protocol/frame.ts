@@ -19,6 +19,7 @@ export const frameTypes = {
   complete: 9,
   ping: 10,
   streamEnd: 11,
+  claim: 12,
 } as const;
 
 export type FrameType = (typeof frameTypes)[keyof typeof frameTypes];

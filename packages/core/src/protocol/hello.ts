@@ -76,14 +76,18 @@ export function decodeHello(payload: Uint8Array): Hello {
   return { version, jobId, from, to, epoch, stream, streams, purpose, binding };
 }
 
-/** The answer to a HELLO that was accepted. `manifestWanted`: this receiver does not hold the manifest yet. */
-export type HelloAck = { readonly version: number; readonly manifestWanted: boolean };
+/**
+ * The answer to a HELLO that was accepted. `manifestWanted`: this receiver does not hold the manifest yet. `claims`: it says of each
+ * unit what it has in its place, and is sent none before that.
+ */
+export type HelloAck = { readonly version: number; readonly manifestWanted: boolean; readonly claims: boolean };
 
-/** Layout: u16 version, u8 manifest wanted. */
+/** Layout: u16 version, u8 manifest wanted, u8 claims. */
 export function encodeHelloAck(ack: HelloAck): Uint8Array<ArrayBuffer> {
   return new ByteWriter(4)
     .u16(ack.version)
     .u8(ack.manifestWanted ? 1 : 0)
+    .u8(ack.claims ? 1 : 0)
     .toBytes();
 }
 
@@ -91,6 +95,7 @@ export function decodeHelloAck(payload: Uint8Array): HelloAck {
   const reader = new ByteReader(payload, 'hello ack');
   const version = reader.u16('version');
   const manifestWanted = reader.bool('manifest wanted');
+  const claims = reader.bool('claims');
   reader.finish();
-  return { version, manifestWanted };
+  return { version, manifestWanted, claims };
 }

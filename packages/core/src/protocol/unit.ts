@@ -7,14 +7,18 @@ import { type PieceChange, readChanges, writeChanges } from './changes.ts';
 export type UnitEncoding = 'raw' | 'zstd';
 
 const encodingCodes = { raw: 0, zstd: 1 } as const;
+/** Added to the code of the encoding. */
+const patchCode = 2;
 
 export type UnitHeader = {
   /** Number of the unit in the plan that the manifest stands for. */
   readonly unit: number;
   readonly encoding: UnitEncoding;
-  /** Length of the content before compression. Bytes. */
+  /** The content is what is different from what the receiver claimed (transfer/patch.ts), and good for it alone. */
+  readonly isPatch: boolean;
+  /** Length of the unit's content, before compression and patched. Bytes. */
   readonly rawLength: number;
-  /** BLAKE3 of the content before compression. 32 bytes. */
+  /** BLAKE3 of that content. 32 bytes. */
   readonly digest: Uint8Array;
   /** Pieces that were not, at the time of reading, what the manifest says; ascending. */
   readonly changes: readonly PieceChange[];
@@ -31,7 +35,7 @@ export function encodeUnitHeader(header: UnitHeader): Uint8Array<ArrayBuffer> {
     throw new RangeError(`a digest has ${digestBytes} bytes, not ${header.digest.length}`);
   const writer = new ByteWriter(48)
     .u32(header.unit)
-    .u8(encodingCodes[header.encoding])
+    .u8(encodingCodes[header.encoding] + (header.isPatch ? patchCode : 0))
     .u32(header.rawLength)
     .bytes(header.digest);
   writeChanges(writer, header.changes);
@@ -43,14 +47,17 @@ export function decodeUnit(payload: Uint8Array): Unit {
   const reader = new ByteReader(payload, 'unit');
   const unit = reader.u32('unit');
   const encodingCode = reader.u8('encoding');
-  if (encodingCode > 1) throw reader.protocolError('encoding', encodingCode, 'only 0 (raw) and 1 (zstd) are known');
-  const encoding = encodingCode === encodingCodes.raw ? 'raw' : 'zstd';
+  if (encodingCode > 3) {
+    throw reader.protocolError('encoding', encodingCode, 'only 0 (raw), 1 (zstd) and these with 2 (a patch) are known');
+  }
+  const isPatch = encodingCode >= patchCode;
+  const encoding = encodingCode % patchCode === encodingCodes.raw ? 'raw' : 'zstd';
   const rawLength = reader.u32('raw length');
   if (rawLength > limits.unitBytes) throw reader.limitError('raw length', rawLength, limits.unitBytes);
   const digest = reader.bytes(digestBytes, 'digest');
   const changes = readChanges(reader);
-  if (encoding === 'raw' && reader.remaining !== rawLength) {
+  if (encoding === 'raw' && !isPatch && reader.remaining !== rawLength) {
     throw reader.protocolError('content', `${reader.remaining} bytes long`, `the raw length is ${rawLength}`);
   }
-  return { unit, encoding, rawLength, digest, changes, content: reader.view(reader.remaining, 'content') };
+  return { unit, encoding, isPatch, rawLength, digest, changes, content: reader.view(reader.remaining, 'content') };
 }

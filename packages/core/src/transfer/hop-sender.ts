@@ -1,6 +1,7 @@
 import { BatonError, type ErrorCode, fromErrorRecord } from '../errors.ts';
+import { decodeClaim } from '../protocol/claim.ts';
 import { frameTypes } from '../protocol/frame.ts';
-import { decodeHelloAck, encodeHello, type Hello } from '../protocol/hello.ts';
+import { decodeHelloAck, encodeHello, type Hello, type HelloAck } from '../protocol/hello.ts';
 import {
   decodeComplete,
   decodeError,
@@ -49,8 +50,8 @@ export async function sendToHop(supply: UnitSupply, options: HopOptions, signal:
     if (connections.disposed) await link[Symbol.asyncDispose]();
     either.throwIfAborted();
     connections.use(link);
-    const wanted = await greet(link, options, { stream, purpose: 'data' });
-    return { link, wanted };
+    const { manifestWanted, claims } = await greet(link, options, { stream, purpose: 'data' });
+    return { link, manifestWanted, claims };
   };
   const first = await open(0);
   const work = [first.link.keepAlive(either)];
@@ -65,7 +66,7 @@ export async function sendToHop(supply: UnitSupply, options: HopOptions, signal:
 }
 
 type Feed = {
-  readonly first: { readonly link: Link; readonly wanted: boolean };
+  readonly first: { readonly link: Link } & Pick<HelloAck, 'manifestWanted' | 'claims'>;
   readonly open: (stream: number) => Promise<{ readonly link: Link }>;
   readonly either: AbortSignal;
   /** What runs beside; a rejection of any of it ends the hop. */
@@ -73,16 +74,16 @@ type Feed = {
 };
 
 async function feed(supply: UnitSupply, options: HopOptions, { first, open, either, work }: Feed): Promise<Uint8Array> {
-  await sendManifest(supply, first.link, first.wanted);
+  await sendManifest(supply, first.link, first.manifestWanted);
   const choice = new CompressionChoice(options.compression);
-  using outbox = new Outbox(supply, choice, options.readsMax);
+  using outbox = new Outbox(supply, choice, { readsMax: options.readsMax, claims: first.claims });
   await receiveHave(supply, outbox, first.link);
   const others = await Promise.all(Array.from({ length: options.streams - 1 }, (_, index) => open(index + 1)));
   for (const { link } of others) work.push(link.keepAlive(either), readUntilRefused(link));
   if (supply.layout.isStream) work.push(announceEnd(supply, first.link, either));
   for (const { link } of [first, ...others])
     work.push(pump({ outbox, choice, rateLimit: options.rateLimit }, link, either));
-  return await Promise.race([readUntilComplete(first.link), failureOf(work)]);
+  return await Promise.race([readUntilComplete(first.link, outbox), failureOf(work)]);
 }
 
 /** Connects once, to learn whether the receiver can be reached and trusts us. */
@@ -96,13 +97,13 @@ async function greet(
   link: Link,
   options: HopOptions,
   opening: { stream: number; purpose: Hello['purpose'] },
-): Promise<boolean> {
+): Promise<HelloAck> {
   const hello = { ...options.hello, ...opening, streams: options.streams, binding: link.connection.binding };
   await link.write(frameTypes.hello, encodeHello(hello));
   const frame = await link.read();
   if (frame.type === frameTypes.error) throw refusal(frame.payload);
   if (frame.type !== frameTypes.helloAck) throw unexpected(frame.type, 'HELLO_ACK');
-  return decodeHelloAck(frame.payload).manifestWanted;
+  return decodeHelloAck(frame.payload);
 }
 
 async function sendManifest(supply: UnitSupply, link: Link, isWanted: boolean): Promise<void> {
@@ -149,9 +150,13 @@ async function announceEnd(supply: UnitSupply, link: Link, signal: AbortSignal):
   return await aborted;
 }
 
-async function readUntilComplete(link: Link): Promise<Uint8Array> {
+async function readUntilComplete(link: Link, outbox: Outbox): Promise<Uint8Array> {
   for (;;) {
     const frame = await link.read();
+    if (frame.type === frameTypes.claim) {
+      outbox.claim(decodeClaim(frame.payload));
+      continue;
+    }
     if (frame.type === frameTypes.complete) return decodeComplete(frame.payload).treeDigest;
     if (frame.type === frameTypes.error) throw refusal(frame.payload);
     if (frame.type !== frameTypes.ping) throw unexpected(frame.type, 'COMPLETE');

@@ -12,9 +12,10 @@ import { limits } from '../limits.ts';
 import type { PieceChange } from '../protocol/changes.ts';
 import { Manifest, ManifestBuilder } from '../protocol/manifest.ts';
 import { GarbageLimit } from './garbage-limit.ts';
-import type { Job, JobOf, JobResult, TreeDescription } from './jobs.ts';
+import type { Job, JobOf, JobResult, Place, TreeDescription } from './jobs.ts';
 import { readJournal, shareEarlier } from './journal-file.ts';
 import { Layout, type Piece } from './layout.ts';
+import { claimOf } from './patch.ts';
 import { encodeUnit, openUnit, unitDigest } from './unit-codec.ts';
 
 // What a worker thread does, as plain synchronous code: one job at a time, on a tree opened before.
@@ -27,7 +28,11 @@ type OpenTree = {
   readonly reader: TreeReader;
   readonly writer: TreeWriter | undefined;
   readonly handles: DirectoryHandles;
+  readonly basis: Basis | undefined;
 };
+
+/** An older copy, by the entries of the new one. */
+type Basis = { readonly reader: TreeReader; readonly handles: DirectoryHandles };
 
 /** Runs jobs. Holds the tree that an `open` job named. */
 export class JobRunner {
@@ -35,6 +40,7 @@ export class JobRunner {
   #survey: Survey | undefined;
   /** Every unit is read into the same memory: it is hashed and encoded before the next one is. */
   readonly #scratch = new Uint8Array(limits.unitBytes);
+  #basisScratch: Uint8Array | undefined;
   readonly #garbage = new GarbageLimit('major', 8 * 1024 * 1024);
 
   /** Does one job. Throws BatonErrors for the world's failures. */
@@ -69,6 +75,8 @@ export class JobRunner {
         return this.#encode(job);
       case 'write':
         return this.#write(job.payload);
+      case 'claim':
+        return done<'claim'>({ digests: this.#claim(job.unit) });
       case 'hash':
         return done<'hash'>(this.#hash(job.unit, job.fromDisk));
       case 'directories':
@@ -100,25 +108,28 @@ export class JobRunner {
     }
   }
 
-  #read({ unit, compression, changes: known, into }: JobOf<'read'>): Outcome {
+  #read({ unit, compression, changes: known, claim, into }: JobOf<'read'>): Outcome {
     const { content, changes: seen } = this.#content(unit);
     const changes = known ?? seen;
-    const { payload, digest } = encodeUnit(unit, content, changes, compression, into);
+    const { payload, digest } = encodeUnit({ unit, content, changes, claim }, compression, into);
     if (compression.mode !== 'none') this.#garbage.add(content.byteLength);
     return { result: { payload, digest, changes } satisfies JobResult<'read'>, transfer: [payload.buffer] };
   }
 
   #encode({ unit, content, compression, into }: JobOf<'encode'>): Outcome {
-    const { payload, digest } = encodeUnit(unit, content, [], compression, into);
+    const { payload, digest } = encodeUnit({ unit, content, changes: [], claim: undefined }, compression, into);
     if (compression.mode !== 'none') this.#garbage.add(content.byteLength);
     const result = { payload, digest, content } satisfies JobResult<'encode'>;
     return { result, transfer: [payload.buffer, content.buffer] };
   }
 
   #write(payload: Uint8Array<ArrayBuffer>): Outcome {
-    const { layout, manifest } = this.#opened();
+    const { layout, manifest, basis } = this.#opened();
     const writer = this.#writer();
-    const { unit, digest, changes, content } = openUnit(payload);
+    const { unit, digest, changes, content } = openUnit(
+      payload,
+      basis && ((patched) => this.#basisContent(patched, basis)),
+    );
     layout.checkUnit(unit, content.byteLength);
     if (content.buffer !== payload.buffer) this.#garbage.add(content.byteLength);
     const pieces = layout.pieces(unit);
@@ -134,6 +145,24 @@ export class JobRunner {
     }
     const result = { unit, digest: new Uint8Array(digest), changes, payload } satisfies JobResult<'write'>;
     return { result, transfer: [payload.buffer] };
+  }
+
+  #claim(unit: number): Uint8Array {
+    const { basis } = this.#opened();
+    return basis === undefined ? new Uint8Array(0) : claimOf(this.#basisContent(unit, basis));
+  }
+
+  /** What an older copy has in the place of a unit; where it has nothing, zeros. */
+  #basisContent(unit: number, basis: Basis): Uint8Array {
+    const { layout } = this.#opened();
+    this.#basisScratch ??= new Uint8Array(limits.unitBytes);
+    const content = this.#basisScratch.subarray(0, layout.unitBytes(unit));
+    let at = 0;
+    for (const piece of layout.pieces(unit)) {
+      basis.reader.readPiece(piece.entry, piece.offset, content.subarray(at, at + piece.length));
+      at += piece.length;
+    }
+    return content;
   }
 
   #hash(unit: number, fromDisk: boolean): JobResult<'hash'> {
@@ -170,6 +199,8 @@ export class JobRunner {
     this.#tree?.reader.close();
     this.#tree?.writer?.close();
     this.#tree?.handles.close();
+    this.#tree?.basis?.reader.close();
+    this.#tree?.basis?.handles.close();
   }
 
   #opened(): OpenTree {
@@ -217,7 +248,13 @@ function openTree(tree: TreeDescription): OpenTree {
     handles,
     reader: new TreeReader(manifest, handles, { checkIdentity: tree.role === 'source' }),
     writer: tree.role === 'staging' ? new TreeWriter(manifest, handles) : undefined,
+    basis: tree.basis === undefined ? undefined : openBasis(manifest, tree.basis),
   };
+}
+
+function openBasis(manifest: Manifest, { parentDescriptor, rootName }: Place): Basis {
+  const handles = new DirectoryHandles(manifest, parentDescriptor, rootName);
+  return { handles, reader: new TreeReader(manifest, handles, { checkIdentity: false }) };
 }
 
 function shareWithLayout(manifest: Manifest): JobResult<'manifest'> {

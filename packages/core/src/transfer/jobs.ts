@@ -22,7 +22,12 @@ export type TreeDescription = {
   readonly layout: LayoutShare;
   /** `source`: files are compared with the manifest when read. `staging`: they are written, and read as they are. */
   readonly role: 'source' | 'staging';
+  /** Where an older copy is that this one takes the place of: what is the same in both is not sent. */
+  readonly basis?: Place;
 };
+
+/** A name in an open directory. */
+export type Place = { readonly parentDescriptor: number; readonly rootName: Uint8Array };
 
 export type Job =
   | {
@@ -43,6 +48,8 @@ export type Job =
       readonly compression: UnitCompression;
       /** What a relay says of the unit: what its source said. */
       readonly changes?: readonly PieceChange[];
+      /** What the receiver claims to have. */
+      readonly claim?: Uint8Array;
       /** A buffer to be used for the result. */
       readonly into: Uint8Array<ArrayBuffer>;
     }
@@ -55,6 +62,8 @@ export type Job =
       readonly into: Uint8Array<ArrayBuffer>;
     }
   | { readonly kind: 'write'; readonly payload: Uint8Array<ArrayBuffer> }
+  /** What the basis has in the place of a unit; nothing where there is no basis. */
+  | { readonly kind: 'claim'; readonly unit: number }
   | { readonly kind: 'hash'; readonly unit: number; readonly fromDisk: boolean }
   | { readonly kind: 'directories' }
   /** Closes what a worker has open for writing: nobody can execute such a file, and some errors show only then. */
@@ -95,6 +104,7 @@ type Results = {
     readonly changes: readonly PieceChange[];
     readonly payload: Uint8Array<ArrayBuffer>;
   };
+  claim: { readonly digests: Uint8Array };
   hash: { readonly digest: Uint8Array; readonly changes: readonly PieceChange[] };
   directories: undefined;
   close: undefined;

@@ -1,4 +1,6 @@
+import { BatonError } from '../errors.ts';
 import { limits } from '../limits.ts';
+import type { Claim } from '../protocol/claim.ts';
 import { SharedUnit } from '../transport/unit-buffers.ts';
 import type { CompressionChoice } from './compression-choice.ts';
 import type { UnitSupply } from './supply.ts';
@@ -6,11 +8,15 @@ import type { UnitSupply } from './supply.ts';
 /** A UNIT message is never longer: content that does not shrink goes as it is, and a header has at most some bytes a piece. */
 const readBytesMax = limits.unitBytes + 64 + 3 * limits.unitPiecesMax;
 
+/** How a receiver is served. */
+export type OutboxOptions = { readonly readsMax: number; readonly claims: boolean };
+
 /** A unit ready to be written to a connection, and released after that. */
 export type ReadyUnit = { readonly unit: number; readonly message: SharedUnit };
 
 /**
- * The units one receiver still needs, in the order in which they can be had, a bounded number of them in memory.
+ * The units one receiver still needs, in the order in which they can be had, a bounded number of them in memory. A receiver that
+ * claims gets each unit after its claim, and made for it.
  *
  * A slow receiver never slows its sender down: what does not fit here is dropped and read again from disk when its
  * turn comes (T5).
@@ -26,17 +32,20 @@ export class Outbox implements Disposable {
   #readyBytes = 0;
   #reading = 0;
   #cursor = 0;
+  /** What the receiver has in place of units that it waits for; undefined: it does not claim. */
+  readonly #claims: Map<number, Uint8Array> | undefined;
   /** Units below the cursor that became available after it had passed. */
   readonly #late: number[] = [];
   #lateNext = 0;
   #wake: (() => void)[] = [];
   #failure: Error | undefined;
 
-  /** `readsMax`: how many units may be read from disk at the same time. */
-  constructor(supply: UnitSupply, choice: CompressionChoice, readsMax: number) {
+  /** `readsMax`: how many units may be read from disk at the same time. `claims`: the receiver claims. */
+  constructor(supply: UnitSupply, choice: CompressionChoice, { readsMax, claims }: OutboxOptions) {
     this.#supply = supply;
     this.#choice = choice;
     this.#readsMax = readsMax;
+    this.#claims = claims ? new Map() : undefined;
     this.#settled = new Uint8Array(supply.layout.unitCount);
     this.#watch = supply.watch((unit, message) => this.#available(unit, message));
   }
@@ -51,6 +60,21 @@ export class Outbox implements Disposable {
       this.#readyBytes -= message.payload.byteLength;
       message.release();
     }
+  }
+
+  /** The receiver waits for a unit, and says what it has in its place. Throws PROTOCOL and LIMIT for what it may not say. */
+  claim({ unit, digests }: Claim): void {
+    if (this.#claims === undefined)
+      throw new BatonError('PROTOCOL', `unit ${unit} is claimed by one that does not claim`);
+    if (unit >= this.#supply.layout.unitCount) {
+      throw new BatonError('PROTOCOL', `claim: unit is ${unit}, but there are ${this.#supply.layout.unitCount}`);
+    }
+    if (this.#settled[unit] === 1) return;
+    if (this.#claims.size >= limits.claimsMax) {
+      throw new BatonError('LIMIT', `${limits.claimsMax} units are claimed and not answered, which is the limit`);
+    }
+    this.#claims.set(unit, digests);
+    this.#signalChange();
   }
 
   /** The next unit to send; waits until there is one. Rejects when a unit cannot be read or `signal` aborts. */
@@ -77,9 +101,13 @@ export class Outbox implements Disposable {
     this.#signalChange();
   }
 
-  #available(unit: number, message: SharedUnit): void {
+  #available(unit: number, message: SharedUnit | undefined): void {
     if (this.#settled[unit] === 1) return;
-    const fits = this.#heldBytes() + message.payload.byteLength <= limits.hopBufferBytes;
+    if (this.#claims !== undefined) {
+      this.#signalChange();
+      return;
+    }
+    const fits = message !== undefined && this.#heldBytes() + message.payload.byteLength <= limits.hopBufferBytes;
     if (fits) this.#push({ unit, message: message.retain() });
     else if (unit < this.#cursor) this.#late.push(unit);
     this.#signalChange();
@@ -104,9 +132,11 @@ export class Outbox implements Disposable {
     ) {
       const unit = this.#next();
       if (unit === undefined) return;
+      const claim = this.#claims?.get(unit);
+      this.#claims?.delete(unit);
       this.#settled[unit] = 1;
       this.#reading++;
-      this.#supply.read(unit, this.#choice.current()).then(
+      this.#supply.read(unit, this.#choice.current(), claim).then(
         (payload) => {
           this.#reading--;
           this.#push({ unit, message: new SharedUnit(payload) });
@@ -123,6 +153,7 @@ export class Outbox implements Disposable {
   }
 
   #next(): number | undefined {
+    if (this.#claims !== undefined) return this.#nextClaimed(this.#claims);
     while (this.#lateNext < this.#late.length) {
       const unit = this.#late[this.#lateNext++] ?? 0;
       if (this.#settled[unit] === 0) return unit;
@@ -135,6 +166,11 @@ export class Outbox implements Disposable {
       // What a stream's source has no more is asked for, too: that says so.
       if (!isSettled && (this.#supply.has(unit) || unit < this.#supply.oldest)) return unit;
     }
+    return undefined;
+  }
+
+  #nextClaimed(claims: ReadonlyMap<number, Uint8Array>): number | undefined {
+    for (const unit of claims.keys()) if (this.#supply.has(unit)) return unit;
     return undefined;
   }
 

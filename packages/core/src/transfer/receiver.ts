@@ -13,6 +13,7 @@ import {
   haveUnitsMax,
 } from '../protocol/messages.ts';
 import type { Connection } from '../transport/transport.ts';
+import { claimUnits } from './claims.ts';
 import { GarbageLimit } from './garbage-limit.ts';
 import { Link } from './link.ts';
 import { Permits } from './permits.ts';
@@ -30,6 +31,8 @@ export type ReceiverOptions = {
   readonly manifestBytesMax: number;
   /** Makes the tree of a manifest ready to be received into: called once. */
   readonly prepare: (sections: readonly Uint8Array[]) => Promise<StagedTree>;
+  /** There may be an older copy in the place of the tree: what is the same is not asked for. */
+  readonly claims: boolean;
   /** The tree digest, once every unit is there. */
   readonly complete: (tree: StagedTree) => Promise<Uint8Array>;
   /** Told of what ends this receiver for good: a full disk, a broken invariant. */
@@ -97,8 +100,8 @@ export class Receiver {
       if (this.#sessions.size >= limits.sessionsMax) throw tooMany();
       session = { link, epoch: hello.epoch };
       this.#sessions.add(session);
-      const alive = link.keepAlive(AbortSignal.any([signal, ended.signal]));
-      await Promise.race([this.#receive(link, hello), alive]);
+      const either = AbortSignal.any([signal, ended.signal]);
+      await Promise.race([this.#receive(link, hello, either), link.keepAlive(either)]);
     } catch (error) {
       await refuse(link, error);
     } finally {
@@ -110,15 +113,20 @@ export class Receiver {
     }
   }
 
-  async #receive(link: Link, hello: Hello): Promise<void> {
+  async #receive(link: Link, hello: Hello, signal: AbortSignal): Promise<void> {
     const manifestWanted = this.#tree === undefined;
-    await link.write(frameTypes.helloAck, encodeHelloAck({ version: hello.version, manifestWanted }));
+    await link.write(
+      frameTypes.helloAck,
+      encodeHelloAck({ version: hello.version, manifestWanted, claims: this.#options.claims }),
+    );
     if (hello.stream > 0) return await this.#receiveUnits(link, await this.#treeLater);
     const sections = await this.#receiveManifest(link);
     const tree = await this.#prepared(sections);
     await sendHave(link, tree);
     const units = this.#receiveUnits(link, tree);
-    await Promise.race([units, this.#sayComplete(link, tree)]);
+    // Once all is claimed, units are what is waited for.
+    const claimed = this.#options.claims ? claimUnits(tree, link, signal).then(() => units) : units;
+    await Promise.race([units, claimed, this.#sayComplete(link, tree)]);
     // The sender closes when it has read COMPLETE. Closing first, with its pings unread, could take that from it again.
     await units.catch(() => undefined);
   }
@@ -215,7 +223,7 @@ export async function answerProbe(connection: Connection, expectation: Expectati
 }
 
 async function acknowledgeProbe(link: Link, { version }: Hello): Promise<void> {
-  await link.write(frameTypes.helloAck, encodeHelloAck({ version, manifestWanted: false }));
+  await link.write(frameTypes.helloAck, encodeHelloAck({ version, manifestWanted: false, claims: false }));
   await link.connection.end();
 }
 

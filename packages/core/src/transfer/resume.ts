@@ -35,9 +35,9 @@ export async function prepareStaging(context: ResumeContext): Promise<{ have: Ha
   const { earlier } = staging;
   const none = { keptUnits: 0, keptBytes: 0, discardedFiles: 0 };
   // A stream is made anew each time: nothing of an earlier one belongs to this one.
-  if (earlier === undefined || layout.isStream || earlier.layout.isStream) {
+  if (earlier === undefined || layout.isStream || earlier.layout.isStream || !staging.isEarlierStaged) {
     const have = new HaveSet(layout.unitCount);
-    // T9: without a journal nobody knows what is in there, and it would end up in the copy.
+    // T9: what no journal speaks of would end up in the copy.
     await pool.run({ kind: 'remove', parentDescriptor: staging.descriptor, name: stagedTreeName });
     staging.begin({ manifest, layout, have });
     await openStaged(pool, staging, { manifest, layout });
@@ -116,6 +116,7 @@ async function openStaged(
     manifest: manifest.share(),
     layout: layout.share(),
     role: 'staging',
+    ...(staging.basis === undefined ? {} : { basis: staging.basis }),
   } as const;
   await pool.runOnAll({ kind: 'open', tree });
   await pool.run({ kind: 'directories' });

@@ -50,9 +50,10 @@ export class SourceTree implements UnitSupply {
     if (!this.known.has(unit)) this.known.add(unit, digest);
   }
 
-  async read(unit: number, compression: UnitCompression): Promise<Uint8Array<ArrayBuffer>> {
+  async read(unit: number, compression: UnitCompression, claim?: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
     const into = takeUnitBuffer();
-    const { payload, digest, changes } = await this.#pool.run({ kind: 'read', unit, compression, into }, [into.buffer]);
+    const job = { kind: 'read', unit, compression, into, ...(claim === undefined ? {} : { claim }) } as const;
+    const { payload, digest, changes } = await this.#pool.run(job, [into.buffer]);
     this.known.add(unit, digest, changes);
     if (changes.length > 0) {
       const pieces = this.layout.pieces(unit);

@@ -38,6 +38,11 @@ export class StagedTree implements UnitSupply {
     if (this.have.isFull) this.#resolveFull();
   }
 
+  /** Threads that work for it. */
+  get workers(): number {
+    return this.#pool.size;
+  }
+
   get reach(): number {
     return this.have.reach;
   }
@@ -68,7 +73,7 @@ export class StagedTree implements UnitSupply {
 
   /** Verifies and writes one UNIT message, records it, and passes it on to those that wait for it. */
   async write(payload: Uint8Array<ArrayBuffer>): Promise<void> {
-    const number = decodeUnit(payload).unit;
+    const { unit: number, isPatch } = decodeUnit(payload);
     // Healing can bring a unit twice: over the old hop and over the new one.
     if (this.has(number) || this.#writing.has(number)) return;
     this.#writing.add(number);
@@ -77,7 +82,7 @@ export class StagedTree implements UnitSupply {
       this.#staging.record(written.unit, written.digest, written.changes);
       this.have.add(written.unit, written.digest, written.changes);
       const shared = new SharedUnit(written.payload);
-      for (const listener of this.#listeners) listener(written.unit, shared);
+      for (const listener of this.#listeners) listener(written.unit, isPatch ? undefined : shared);
       shared.release();
     } finally {
       this.#writing.delete(number);
@@ -85,12 +90,18 @@ export class StagedTree implements UnitSupply {
     if (this.have.isFull) this.#resolveFull();
   }
 
-  async read(unit: number, compression: UnitCompression): Promise<Uint8Array<ArrayBuffer>> {
+  /** What there is in the place of a unit in the copy that is brought up to date, as a CLAIM says it. */
+  async claim(unit: number): Promise<Uint8Array> {
+    return (await this.#pool.run({ kind: 'claim', unit })).digests;
+  }
+
+  async read(unit: number, compression: UnitCompression, claim?: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
     const changes = this.have.changes(unit);
     // The first look may fall into the moment in which the copy gets its final name.
     for (let looks = 1; looks <= 2; looks++) {
       const into = takeUnitBuffer();
-      const job = { kind: 'read', unit, compression, changes, into } as const;
+      const claimed = claim === undefined ? {} : { claim };
+      const job = { kind: 'read', unit, compression, changes, into, ...claimed } as const;
       const { payload, digest } = await this.#pool.run(job, [into.buffer]);
       if (Buffer.compare(digest, this.have.digest(unit)) === 0) return payload;
       giveUnitBuffer(payload);

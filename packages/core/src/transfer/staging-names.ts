@@ -10,6 +10,8 @@ export type StagingJob = {
   readonly name: Uint8Array;
   /** It is an archive, unpacked at the target: another copy than that of the file itself. */
   readonly unpacks?: true;
+  /** It takes the place of what has the name. The same copy otherwise: what a run of one kind left, the other goes on with. */
+  readonly updates?: true;
 };
 
 type Ending = 'partial' | 'published';

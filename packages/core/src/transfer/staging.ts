@@ -6,8 +6,11 @@ import { openDirectory } from '../files/open.ts';
 import { renameNoReplace } from '../files/publish.ts';
 import { type Stat, statAt, statDescriptor, tryStatAt } from '../files/stat.ts';
 import type { PieceChange } from '../protocol/changes.ts';
+import type { EntryKind } from '../protocol/entry.ts';
 import type { Manifest } from '../protocol/manifest.ts';
+import { type Basis, checkExchange, exchangeWith, findBasis } from './basis.ts';
 import type { HaveSet } from './have.ts';
+import type { Place } from './jobs.ts';
 import { type EarlierCopy, fromEarlierShare, JournalFile } from './journal-file.ts';
 import type { Layout } from './layout.ts';
 import { type PublishedCopy, readNote, removeNote, writeNote } from './published-note.ts';
@@ -19,7 +22,7 @@ import type { WorkerPool } from './worker-pool.ts';
 //   tree      the copy itself
 // and, once that is published and until all of the job is done, `.baton-KEY.published` beside it (published-note.ts).
 // KEY follows from source and final name, so that the same command finds its own again. It is locked while a copy is at
-// work (T8). The copy takes its final name as the last step, and only if that name is free (T6).
+// work (T8). The copy takes its final name as the last step, and only if that name is free, or what has it is to be replaced (T6).
 
 /** The name of the copy inside of its staging directory. */
 export const stagedTreeName: Uint8Array = Buffer.from('tree');
@@ -35,6 +38,8 @@ export class Staging implements Disposable {
   readonly descriptor: number;
   /** What an earlier run left; undefined when there is nothing of use. */
   readonly earlier: EarlierCopy | undefined;
+  /** What has the final name, in a copy that brings it up to date. */
+  readonly #basis: Basis | undefined;
   readonly #directory: string;
   readonly #job: StagingJob;
   readonly #journal: JournalFile;
@@ -43,6 +48,8 @@ export class Staging implements Disposable {
   #published: PublishedCopy | undefined;
 
   private constructor(held: Held, targetDescriptor: number, directory: string, job: StagingJob) {
+    this.#basis = job.updates === true ? findBasis(targetDescriptor, job.name) : undefined;
+    if (this.#basis !== undefined) checkExchange(held.descriptor);
     this.targetDescriptor = targetDescriptor;
     this.#directory = directory;
     this.descriptor = held.descriptor;
@@ -73,12 +80,27 @@ export class Staging implements Disposable {
     }
   }
 
+  /** Where the copy is that this one takes the place of. */
+  get basis(): Place | undefined {
+    if (this.#basis === undefined) return undefined;
+    return { parentDescriptor: this.targetDescriptor, rootName: this.#job.name };
+  }
+
+  /** Throws EXISTS when a copy of this kind cannot take the place of what is there. */
+  checkKind(kind: EntryKind): void {
+    if (this.#basis === undefined || this.#basis.kind === kind) return;
+    const path = `${this.#directory.replace(/\/$/, '')}/${printable(this.#job.name)}`;
+    throw new BatonError('EXISTS', `${path} is a ${this.#basis.kind}, and the source is a ${kind}`, {
+      hint: 'move it away, or choose another name with --as',
+    });
+  }
+
   /**
    * Throws EXISTS when the final name is taken: by the same copy that another command has just finished, or by something else. Then
    * what was only made for this run goes again.
    */
   async checkName(pool: WorkerPool): Promise<void> {
-    if (tryStatAt(this.targetDescriptor, this.#job.name) === -errnos.ENOENT) return;
+    if (this.#basis !== undefined || tryStatAt(this.targetDescriptor, this.#job.name) === -errnos.ENOENT) return;
     if (this.earlier === undefined) {
       await pool.run({ kind: 'remove', parentDescriptor: this.targetDescriptor, name: stagingName(this.#job) });
     }
@@ -104,7 +126,8 @@ export class Staging implements Disposable {
 
   /**
    * Gives the copy its final name; EXISTS when something has taken that name meanwhile. The copy must be complete,
-   * verified and synced. A crash at any point leaves either the staged copy or the final one, whole.
+   * verified and synced. A crash at any point leaves either the staged copy or the final one, whole; what it takes the place of is
+   * staged then, and removed with the rest.
    */
   async publish(treeDigest: Uint8Array, pool: WorkerPool): Promise<void> {
     const staged = tryStatAt(this.descriptor, stagedTreeName);
@@ -115,16 +138,26 @@ export class Staging implements Disposable {
     this.#journal.append({ type: 'commit', device, inode, treeDigest });
     await pool.run({ kind: 'sync', descriptor: this.#journal.descriptor, scope: 'file' });
     const { targetDescriptor: parentDescriptor } = this;
-    try {
-      renameNoReplace(this.descriptor, stagedTreeName, parentDescriptor, this.#job.name);
-    } catch (error) {
-      throw error instanceof SystemError && error.errno === errnos.EEXIST ? this.#taken(error) : error;
-    }
+    this.#takeName();
     this.#published = { device, inode, treeDigest, manifestDigest };
     // At once: others may still be fed from it.
     await pool.runOnAll({ kind: 'relocate', parentDescriptor, rootName: this.#job.name });
     for (const descriptor of [this.descriptor, this.targetDescriptor]) {
       await pool.run({ kind: 'sync', descriptor, scope: 'file' });
+    }
+  }
+
+  #takeName(): void {
+    const { descriptor: staging, targetDescriptor: target } = this;
+    const { name } = this.#job;
+    if (this.#basis !== undefined && tryStatAt(target, name) !== -errnos.ENOENT) {
+      if (exchangeWith(this.#basis, { staging, stagedName: stagedTreeName, target, name })) return;
+      throw this.#taken();
+    }
+    try {
+      renameNoReplace(staging, stagedTreeName, target, name);
+    } catch (error) {
+      throw error instanceof SystemError && error.errno === errnos.EEXIST ? this.#taken(error) : error;
     }
   }
 
@@ -137,6 +170,12 @@ export class Staging implements Disposable {
           ? 'move it away, choose another directory, or another name with --as'
           : 'move it away, and run the same command again: the copy is complete but for its name',
     });
+  }
+
+  /** Whether what is staged is what `earlier` speaks of, and not what a copy took the place of that was published and moved away. */
+  get isEarlierStaged(): boolean {
+    const commit = this.earlier?.commit;
+    return commit === undefined || isSame(tryStatAt(this.descriptor, stagedTreeName), commit);
   }
 
   /** The copy, if an earlier run had published it and was not concluded. */

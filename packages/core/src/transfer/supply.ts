@@ -5,8 +5,11 @@ import type { Layout } from './layout.ts';
 
 // Where a hop takes its units from: the source's files, or what a relay has received so far.
 
-/** Told of a unit that has become available, with its message. Who keeps that retains it, and releases it later. */
-export type SupplyListener = (unit: number, message: SharedUnit) => void;
+/**
+ * Told of a unit that has become available, with its message, if it came as one that others can use. Who keeps that retains it, and
+ * releases it later.
+ */
+export type SupplyListener = (unit: number, message: SharedUnit | undefined) => void;
 
 /**
  * A manifest and those of its units that can be had here now. Units become available and stay so, but for those of a stream at its
@@ -25,10 +28,10 @@ export interface UnitSupply {
   /** Takes note of the digest (32 bytes) a receiver has for a unit from an earlier run. */
   learn(unit: number, digest: Uint8Array): void;
   /**
-   * Reads a unit again as a UNIT message. Throws DIGEST_MISMATCH when a relay's copy is not what it was, HISTORY_LOST when a unit of
+   * Reads a unit again as a UNIT message; as a patch of what a receiver claims to have, where that is of use. Throws DIGEST_MISMATCH when a relay's copy is not what it was, HISTORY_LOST when a unit of
    * a stream can be had no more.
    */
-  read(unit: number, compression: UnitCompression): Promise<Uint8Array<ArrayBuffer>>;
+  read(unit: number, compression: UnitCompression, claim?: Uint8Array): Promise<Uint8Array<ArrayBuffer>>;
   /** Calls `listener` for every unit that becomes available from now on. */
   watch(listener: SupplyListener): Disposable;
 }

@@ -2,8 +2,9 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { blake3 } from '@napi-rs/blake-hash';
 import { BatonError } from '../errors.ts';
 import type { PieceChange } from '../protocol/changes.ts';
-import { decodeUnit, encodeUnitHeader } from '../protocol/unit.ts';
+import { decodeUnit, encodeUnitHeader, type Unit } from '../protocol/unit.ts';
 import type { UnitCompression } from './jobs.ts';
+import { applyPatch, makePatch, patchBytesMax } from './patch.ts';
 
 // A unit's content to its message and back: digest and compression. Runs in workers; nothing here does I/O.
 
@@ -17,24 +18,34 @@ export function unitDigest(content: Uint8Array): Uint8Array {
   return blake3(Buffer.from(content.buffer, content.byteOffset, content.byteLength));
 }
 
+/** A unit that is to be sent. */
+export type UnitToSend = {
+  readonly unit: number;
+  readonly content: Uint8Array;
+  readonly changes: readonly PieceChange[];
+  /** What the receiver claims to have in its place. */
+  readonly claim: Uint8Array | undefined;
+};
+
 /** A whole UNIT message, in `into` if it fits there. */
 export function encodeUnit(
-  unit: number,
-  content: Uint8Array,
-  changes: readonly PieceChange[],
+  { unit, content, changes, claim }: UnitToSend,
   compression: UnitCompression,
   into: Uint8Array<ArrayBuffer>,
 ): { payload: Uint8Array<ArrayBuffer>; digest: Uint8Array } {
   const digest = unitDigest(content);
-  const compressed = compress(content, compression);
+  const patch = claim === undefined ? undefined : makePatch(content, claim);
+  const plain = patch ?? content;
+  const compressed = compress(plain, compression);
   const header = encodeUnitHeader({
     unit,
     encoding: compressed === undefined ? 'raw' : 'zstd',
+    isPatch: patch !== undefined,
     rawLength: content.byteLength,
     digest,
     changes,
   });
-  const body = compressed ?? content;
+  const body = compressed ?? plain;
   const bytes = header.byteLength + body.byteLength;
   const payload = bytes <= into.byteLength ? into.subarray(0, bytes) : new Uint8Array(bytes);
   payload.set(header);
@@ -42,16 +53,21 @@ export function encodeUnit(
   return { payload, digest };
 }
 
-/** A UNIT message's content, decompressed and compared with its digest (T3: nothing is written before that). */
-export function openUnit(payload: Uint8Array): {
+/**
+ * A UNIT message's content, decompressed, patched and compared with its digest (T3: nothing is written before that). `claimed` gives
+ * what was claimed of a unit, to be overwritten.
+ */
+export function openUnit(
+  payload: Uint8Array,
+  claimed: (unit: number) => Uint8Array = nothingClaimed,
+): {
   unit: number;
   digest: Uint8Array;
   changes: readonly PieceChange[];
   content: Uint8Array;
 } {
   const message = decodeUnit(payload);
-  const content =
-    message.encoding === 'raw' ? message.content : decompress(message.unit, message.content, message.rawLength);
+  const content = contentOf(message, claimed);
   if (content.byteLength !== message.rawLength) {
     throw new BatonError(
       'PROTOCOL',
@@ -67,6 +83,20 @@ export function openUnit(payload: Uint8Array): {
     );
   }
   return { unit: message.unit, digest, changes: message.changes, content };
+}
+
+function nothingClaimed(unit: number): never {
+  throw new BatonError('PROTOCOL', `unit ${unit} came as a patch, and nothing was claimed`);
+}
+
+function contentOf(message: Unit, claimed: (unit: number) => Uint8Array): Uint8Array {
+  const { unit, encoding, isPatch, rawLength } = message;
+  const bytesMax = isPatch ? patchBytesMax(rawLength) : rawLength;
+  const plain = encoding === 'raw' ? message.content : decompress(unit, message.content, bytesMax);
+  if (!isPatch) return plain;
+  const content = claimed(unit);
+  applyPatch(unit, plain, content);
+  return content;
 }
 
 function compress(content: Uint8Array, compression: UnitCompression): Uint8Array | undefined {
@@ -87,14 +117,14 @@ function zstd(content: Uint8Array, level: number): Uint8Array {
   return zstdCompressSync(content, { chunkSize, params: { [constants.ZSTD_c_compressionLevel]: level } });
 }
 
-function decompress(unit: number, content: Uint8Array, rawLength: number): Uint8Array {
+function decompress(unit: number, content: Uint8Array, bytesMax: number): Uint8Array {
   try {
     return zstdDecompressSync(content, {
-      chunkSize: Math.max(rawLength, 1024),
-      maxOutputLength: Math.max(rawLength, 1),
+      chunkSize: Math.max(bytesMax, 1024),
+      maxOutputLength: Math.max(bytesMax, 1),
     });
   } catch (cause) {
-    throw new BatonError('PROTOCOL', `the content of unit ${unit} cannot be decompressed to its ${rawLength} bytes`, {
+    throw new BatonError('PROTOCOL', `the content of unit ${unit} cannot be decompressed to its ${bytesMax} bytes`, {
       cause,
       retryable: true,
     });
