@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { CopyEvent } from '@batondb/copy/events';
 import { stagingName } from '@batondb/core/transfer/staging-names';
-import { hostPath } from '@batondb/testbed/checkout';
 import { mustRun } from '@batondb/testbed/processes';
 import { Random, seedOfRun } from '@batondb/testbed/random';
 import { type BatonResult, runBaton } from '@batondb/testbed/run-baton';
@@ -13,29 +12,9 @@ import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
 import { makeLargeFiles } from '@batondb/testbed/trees';
 import { assertExit, assertIdentical, isSoak } from './copy-on-bed.ts';
 import { TargetDirectory } from './copy-remains.ts';
+import { type Kill, makeRemoteShell, writingCalls } from './killing-shell.ts';
 
-// A target's agent is killed at one system call after the other. `--ssh` names a script that runs it under strace, on this
-// machine: between two calls that write nothing changes on the disk. strace counts the calls of each thread by itself, so
-// the first thread that makes a call for the n-th time ends the agent; where that would hide a step, the path names it.
-
-/** The end of an agent: the n-th call, of those that name the path. */
-type Kill = { readonly call: string; readonly nth: number; readonly path?: string };
-
-/** The calls by which a target changes something. */
-const writingCalls: readonly string[] = [
-  'mkdirat',
-  'ftruncate',
-  'pwrite64',
-  'symlinkat',
-  'fchmod',
-  'fchown',
-  'utimensat',
-  'syncfs',
-  'fsync',
-  'renameat',
-  'renameat2',
-  'unlinkat',
-];
+// A target's agent is killed at the steps by which a copy gets its final name (killing-shell.ts).
 
 /** From the commit record to the end of the staging directory. */
 function publishingSteps(target: string, source: string): Kill[] {
@@ -71,18 +50,6 @@ function makeTree(path: string): void {
 
 function makeFile(path: string): void {
   writeFileSync(path, Buffer.alloc(mib + 1, 'content'));
-}
-
-/** A remote shell whose agents end as told; undefined: they live. */
-function makeRemoteShell(sandbox: Sandbox, kill: Kill | undefined): string {
-  const path = sandbox.join(`shell-${randomUUID()}`);
-  const only = kill?.path === undefined ? '' : `-P '${kill.path}'`;
-  const strace =
-    kill === undefined
-      ? ''
-      : `strace -f -q -o /dev/null -e trace=${kill.call} ${only} -e inject=${kill.call}:signal=KILL:when=${kill.nth}`;
-  writeFileSync(path, `#!/bin/sh\nPATH='${hostPath}' exec ${strace} sh -c "$2"\n`, { mode: 0o755 });
-  return path;
 }
 
 /** Runs a copy that is killed, and then the same command. False when the copy was over before. */

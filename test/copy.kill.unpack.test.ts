@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { CopyEvent } from '@batondb/copy/events';
 import { stagingName } from '@batondb/core/transfer/staging-names';
-import { hostPath } from '@batondb/testbed/checkout';
 import { compareTrees } from '@batondb/testbed/compare';
 import { mustRun } from '@batondb/testbed/processes';
 import { Random, seedOfRun } from '@batondb/testbed/random';
@@ -13,11 +12,9 @@ import { type BatonResult, runBaton } from '@batondb/testbed/run-baton';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
 import { makeLargeFiles } from '@batondb/testbed/trees';
 import { assertExit, isSoak } from './copy-on-bed.ts';
+import { type Kill, makeRemoteShell, writingCalls } from './killing-shell.ts';
 
-// A target's agent that unpacks an archive is killed at one system call after the other, as in copy.kill.publish.test.ts.
-
-/** The end of an agent: the n-th call of a thread, of those that name the path. */
-type Kill = { readonly call: string; readonly nth: number; readonly path?: string };
+// A target's agent that unpacks an archive is killed at one system call after the other, (killing-shell.ts).
 
 /** An archive and what is in it. */
 type Packed = { readonly archive: string; readonly tree: string; readonly names: readonly string[] };
@@ -53,18 +50,6 @@ function stepsOf(target: string, archive: string): Kill[] {
     { call: 'unlinkat', nth: 1, path: 'tree' },
     { call: 'unlinkat', nth: 1, path: staging },
   ];
-}
-
-/** A remote shell whose agents end as told; undefined: they live. */
-function makeRemoteShell(sandbox: Sandbox, kill: Kill | undefined): string {
-  const path = sandbox.join(`shell-${randomUUID()}`);
-  const only = kill?.path === undefined ? '' : `-P '${kill.path}'`;
-  const strace =
-    kill === undefined
-      ? ''
-      : `strace -f -q -o /dev/null -e trace=${kill.call} ${only} -e inject=${kill.call}:signal=KILL:when=${kill.nth}`;
-  writeFileSync(path, `#!/bin/sh\nPATH='${hostPath}' exec ${strace} sh -c "$2"\n`, { mode: 0o755 });
-  return path;
 }
 
 function stagingIn(directory: string): string[] {
@@ -124,22 +109,6 @@ test('killed at each step of unpacking', async () => {
     assert.ok(await tryKill(sandbox, packed, choose), `step ${step} was never reached`);
   }
 });
-
-/** The calls by which a target changes something. */
-const writingCalls: readonly string[] = [
-  'mkdirat',
-  'pwrite64',
-  'symlinkat',
-  'linkat',
-  'fchmod',
-  'fchown',
-  'utimensat',
-  'syncfs',
-  'fsync',
-  'renameat',
-  'renameat2',
-  'unlinkat',
-];
 
 // Proves: the same for whichever call that writes.
 test('killed at each call that writes while an archive is unpacked', async (t) => {
