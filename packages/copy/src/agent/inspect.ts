@@ -147,6 +147,6 @@ function mayNotWrite(directory: Uint8Array): ErrorRecord {
 
 function exists(finalPath: string): BatonError {
   return new BatonError('EXISTS', `${finalPath} exists already, and nothing existing is ever overwritten`, {
-    hint: 'move it away, choose another directory, or another name with --as',
+    hint: 'move it away, choose another name with --as, or bring it up to date with --update',
   });
 }
