@@ -1,9 +1,9 @@
 import { BatonError } from '../errors.ts';
 import { mountAtOrBelow, pathOfDescriptor, writerAtOrBelow } from '../files/in-use.ts';
-import { check, errnos, flags, mkdirat, unlinkat } from '../files/libc.ts';
+import { check, close, errnos, flags, mkdirat, openat, unlinkat } from '../files/libc.ts';
 import { printable } from '../files/names.ts';
 import { exchangeNames } from '../files/publish.ts';
-import { statAt, tryStatAt } from '../files/stat.ts';
+import { statAt, statDescriptor, tryStatAt } from '../files/stat.ts';
 
 // An older copy that a new one takes the place of. It is read for what is the same in both, and stays as it is until the new one
 // is complete; then both change places in one step, and the older one is removed.
@@ -38,6 +38,28 @@ export function findBasis(target: number, name: Uint8Array): Basis | undefined {
     });
   }
   return { kind, device, inode };
+}
+
+/** A basis that stays what it is: while it is open, nothing that comes in its place can have its inode. */
+export type HeldBasis = Basis & Disposable;
+
+/** What has the final name, held. Undefined and throws as findBasis. */
+export function holdBasis(target: number, name: Uint8Array): HeldBasis | undefined {
+  const held = openat(target, name, flags.O_PATH | flags.O_NOFOLLOW);
+  if (held === -errnos.ENOENT) return undefined;
+  check(held, 'openat', () => printable(name));
+  try {
+    const basis = findBasis(target, name);
+    if (basis === undefined || !isSame(basis, statDescriptor(held))) {
+      throw new BatonError('EXISTS', `${printable(name)} became something else while it was looked at`, {
+        retryable: true,
+      });
+    }
+    return { ...basis, [Symbol.dispose]: () => void close(held) };
+  } catch (error) {
+    close(held);
+    throw error;
+  }
 }
 
 /** Throws UNSUPPORTED when the file system of an open directory of ours cannot exchange two names. */

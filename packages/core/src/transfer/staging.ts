@@ -8,7 +8,7 @@ import { type Stat, statAt, statDescriptor, tryStatAt } from '../files/stat.ts';
 import type { PieceChange } from '../protocol/changes.ts';
 import type { EntryKind } from '../protocol/entry.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import { type Basis, checkExchange, exchangeWith, findBasis } from './basis.ts';
+import { checkExchange, exchangeWith, type HeldBasis, holdBasis } from './basis.ts';
 import type { HaveSet } from './have.ts';
 import type { Place } from './jobs.ts';
 import { type EarlierCopy, fromEarlierShare, JournalFile } from './journal-file.ts';
@@ -39,7 +39,7 @@ export class Staging implements Disposable {
   /** What an earlier run left; undefined when there is nothing of use. */
   readonly earlier: EarlierCopy | undefined;
   /** What has the final name, in a copy that brings it up to date. */
-  readonly #basis: Basis | undefined;
+  readonly #basis: HeldBasis | undefined;
   readonly #directory: string;
   readonly #job: StagingJob;
   readonly #journal: JournalFile;
@@ -48,8 +48,7 @@ export class Staging implements Disposable {
   #published: PublishedCopy | undefined;
 
   private constructor(held: Held, targetDescriptor: number, directory: string, job: StagingJob) {
-    this.#basis = job.updates === true ? findBasis(targetDescriptor, job.name) : undefined;
-    if (this.#basis !== undefined) checkExchange(held.descriptor);
+    this.#basis = job.updates === true ? holdBasis(targetDescriptor, job.name) : undefined;
     this.targetDescriptor = targetDescriptor;
     this.#directory = directory;
     this.descriptor = held.descriptor;
@@ -69,6 +68,7 @@ export class Staging implements Disposable {
       const held = await holdStaging(target, name, printable(directory), pool);
       try {
         checkVersion(held.earlier);
+        if (job.updates === true) checkExchange(held.descriptor);
         return new Staging(held, target, printable(directory), job);
       } catch (error) {
         held[Symbol.dispose]();
@@ -204,6 +204,7 @@ export class Staging implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#basis?.[Symbol.dispose]();
     this.#journal[Symbol.dispose]();
     this.#lock[Symbol.dispose]();
     close(this.targetDescriptor);
