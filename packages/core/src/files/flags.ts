@@ -24,6 +24,7 @@ export const flags = {
   O_NOATIME: 0o1000000,
   O_CLOEXEC: 0o2000000,
   O_PATH: 0o10000000,
+  SEEK_SET: 0,
   SEEK_DATA: 3,
   SEEK_HOLE: 4,
   RENAME_NOREPLACE: 1,

@@ -1,4 +1,4 @@
-import { check, chmod, close, errnos, flags, getdents64, openat, SystemError } from './libc.ts';
+import { check, chmod, close, errnos, flags, getdents64, lseek, openat, SystemError } from './libc.ts';
 import { printable } from './names.ts';
 
 // Ways to open things that never follow a symlink below the path a user gave.
@@ -63,6 +63,8 @@ export function openForReading(dirfd: number, name: Uint8Array, moreFlags: numbe
 /** The names in an open directory (not an O_PATH one), sorted bytewise, without `.` and `..`. Throws SystemError. */
 export function listDirectory(fd: number, path: () => string): Uint8Array[] {
   const names: Buffer[] = [];
+  // Where an earlier listing of the same descriptor ended, there is nothing: the directory would look empty.
+  check(lseek(fd, 0, flags.SEEK_SET), 'lseek', path);
   for (;;) {
     const buffer = Buffer.allocUnsafeSlow(32 * 1024);
     const bytes = check(getdents64(fd, buffer), 'getdents64', path);
