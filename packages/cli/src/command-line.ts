@@ -9,7 +9,7 @@ import { addBackupOptions, type BackupFlags, backupOf, refuseBackupFlags } from 
 import { addConfigOptions, addNegations, applyConfig, type ConfigReader, noConfig } from './config/apply.ts';
 import { type ConfigRequest, makeConfig } from './config/command.ts';
 import { addTransferpyOptions, withBareCompress } from './config/transferpy.ts';
-import { copyExamples, defaultsHelp, exitCodeHelp, helpTopics, targetHelp } from './help.ts';
+import { copyExamples, defaultsHelp, exitCodeHelp, helpTopics, targetHelp, typeHelp } from './help.ts';
 import { hostsByName, readPlan, readStdinPlan } from './operands.ts';
 import * as values from './option-values.ts';
 import { makeVerify, type VerifyRequest } from './verify-command.ts';
@@ -63,6 +63,8 @@ function makeProgram(accept: (request: Request) => void, print: (text: string) =
     .option('-V, --version', 'print the version')
     .exitOverride()
     .configureOutput({ writeOut: print, writeErr: print, outputError: () => {} })
+    // Beside long terms, too: by default what is narrower than 40 columns is not wrapped.
+    .configureHelp({ minWidthToWrap: 30 })
     .enablePositionalOptions()
     .helpCommand(false);
   const copy = makeCopy(program.command('copy'), accept);
@@ -149,7 +151,7 @@ function makeCopy(command: Command, accept: (request: Request) => void): Command
     .addOption(
       choice(
         '--type <what>',
-        'a file or tree; decompress: what a .tar, .tar.gz, .tgz or .tar.zst holds, into an empty directory; mariadb: a hot backup of the server whose socket SOURCE is',
+        'what is copied, see below',
         ['file', 'decompress', 'mariadb', 'xtrabackup'],
         'file',
       ).conflicts(['stdin', 'exec']),
@@ -241,7 +243,7 @@ function makeCopy(command: Command, accept: (request: Request) => void): Command
   );
   addTransferpyOptions(command);
   return addNegations(addRemoteOptions(addBackupOptions(command)))
-    .addHelpText('after', `\n${targetHelp}\n\n${copyExamples}\n\n${defaultsHelp}\n${exitCodeHelp}`)
+    .addHelpText('after', `\n${typeHelp}\n\n${targetHelp}\n\n${copyExamples}\n\n${defaultsHelp}\n${exitCodeHelp}`)
     .action((first: string, others: string[], options: CopyFlags) => {
       const { stdin } = options;
       const plan = stdin === undefined ? readPlan(first, others, options.as) : readStdinPlan(stdin, [first, ...others]);

@@ -7,13 +7,19 @@ with --as. A trailing slash changes nothing, nothing existing is ever
 overwritten, and the same command given again continues a copy that was broken
 off.`;
 
+export const typeHelp = `Types:
+  file         a file or a directory tree
+  decompress   what a .tar, .tar.gz, .tgz or .tar.zst holds, into an empty directory
+  mariadb      a hot backup of the server whose socket SOURCE is, into an empty
+               directory; xtrabackup is the same`;
+
 export const copyExamples = `Examples:
-  baton copy db1:/srv/dump.sql db2:/srv db3:/srv      one file to two hosts, each byte sent once by db1
+  baton copy db1:/srv/dump.sql db2:/srv db3:/srv      a file to two hosts, sent once by db1
   baton copy /srv/www backup@[2001:db8::7]:/backup    a local tree to a host by its IPv6 address
   baton copy db1:/srv/data @replicas.txt --dry-run    the plan for a list of targets
   baton copy --update db1:/srv/data db2:/srv          send what differs, then exchange the older copy
   baton copy --sudo --bwlimit 800Mbit --verify disk db1:/srv/data db2:/srv
-  baton copy --type mariadb --prepare db1:/run/mysqld/mysqld.sock db2:/var/lib/mysql     a hot backup
+  baton copy --type mariadb --prepare db1:/run/mysqld/mysqld.sock db2:/var/lib/mysql
   baton copy --exec 'mysqldump shop' db1:shop.sql backup:/backup     what a command on db1 prints
   baton copy --type decompress db1:/b/x.tar.gz db2:/srv/x   unpack an archive there
   baton copy clean db2:/srv                           remove what abandoned copies left there

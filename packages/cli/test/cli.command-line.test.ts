@@ -165,6 +165,18 @@ test('help is a text, asked for or not', () => {
   assert.ok(request.kind === 'text' && !request.isAsked);
 });
 
+test('the help of commands fits into 100 columns', () => {
+  for (const words of [['--help'], ['copy', '--help'], ['copy', 'clean', '--help'], ['verify', '--help']]) {
+    const request = parseCommandLine(words);
+    const lines = request.kind === 'text' ? request.text.split('\n') : [];
+    assert.deepEqual(
+      lines.filter((line) => line.length > 100),
+      [],
+      words.join(' '),
+    );
+  }
+});
+
 test('the help of copy names every option of CopyOptions', () => {
   const request = parseCommandLine(['copy', '--help']);
   const text = request.kind === 'text' ? request.text : '';
