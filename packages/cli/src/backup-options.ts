@@ -37,6 +37,27 @@ export function addBackupOptions(command: Command): Command {
     .option('--login-path <name>', 'of a backup: a name in ~/.mylogin.cnf on the source (MySQL)');
 }
 
+/** What only trees have. */
+const namesOfTrees = ['exclude', 'oneFileSystem'] as const;
+
+/**
+ * Takes back what configuration files say for the other kind of copies: they say how backups are made and what is left out of trees,
+ * not that every copy is both.
+ */
+export function dropOfOtherKind(copy: Command): void {
+  const others: readonly string[] = isBackup(copy.opts<{ type?: string }>().type) ? namesOfTrees : names;
+  for (const option of copy.options) {
+    const name = option.attributeName();
+    if (option.negate || !others.includes(name) || copy.getOptionValueSource(name) !== 'config') continue;
+    copy.setOptionValueWithSource(name, option.defaultValue as unknown, 'default');
+  }
+}
+
+/** Whether a `--type` is that of a backup. */
+export function isBackup(type: string | undefined): boolean {
+  return type === 'mariadb' || type === 'xtrabackup';
+}
+
 /** Throws USAGE when any was given for something that is no backup. */
 export function refuseBackupFlags(flags: BackupFlags): void {
   const given = names.find((name) => flags[name] !== undefined);

@@ -5,7 +5,14 @@ import { limits } from '@batondb/core/limits';
 import { parseByteRate } from '@batondb/core/text/rate';
 import { nearestName } from '@batondb/core/text/suggest';
 import { Command, CommanderError, Option } from 'commander';
-import { addBackupOptions, type BackupFlags, backupOf, refuseBackupFlags } from './backup-options.ts';
+import {
+  addBackupOptions,
+  type BackupFlags,
+  backupOf,
+  dropOfOtherKind,
+  isBackup,
+  refuseBackupFlags,
+} from './backup-options.ts';
 import { addConfigOptions, addNegations, applyConfig, type ConfigReader, noConfig } from './config/apply.ts';
 import { type ConfigRequest, makeConfig } from './config/command.ts';
 import { addTransferpyOptions, withBareCompress } from './config/transferpy.ts';
@@ -76,6 +83,7 @@ function makeProgram(accept: (request: Request) => void, print: (text: string) =
   makeConfig(program.command('config'), copy, read, accept);
   program.hook('preAction', (_, command) => {
     if (command === copy || command === verify || command.parent === copy) applyConfig(command, copy, read);
+    if (command === copy) dropOfOtherKind(copy);
   });
   program
     .command('help [topic]')
@@ -258,7 +266,7 @@ function makeCopy(command: Command, accept: (request: Request) => void): Command
 
 function inputOf(flags: CopyFlags): CopyInput {
   const { stdin, exec, type } = flags;
-  if (type === 'mariadb' || type === 'xtrabackup') {
+  if (isBackup(type)) {
     if (flags.as !== undefined || flags.exclude.length > 0 || flags.oneFileSystem) {
       throw values.usage('a backup has no --as, --exclude and --one-file-system', 'it fills an empty target directory');
     }

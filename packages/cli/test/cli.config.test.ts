@@ -131,6 +131,18 @@ test('what a file leaves out of trees does not stand in the way of a stream', ()
   assert.deepEqual([exclude, oneFileSystem, bandwidthBytesPerSecond], [[], false, 1_000_000]);
 });
 
+test('what a file says of backups does not stand in the way of trees, nor what it leaves out of trees in that of backups', () => {
+  const read = readerOf("copy: {prepare: true, owner: 'mysql:mysql', stop-replica: true, exclude: ['*.log']}");
+  const tree = parseCopy(read).options;
+  assert.deepEqual([tree.input, tree.exclude], [{ kind: 'tree' }, ['*.log']]);
+  const backup = parseCopy(read, '--type', 'mariadb').options;
+  assert.ok(backup.input.kind === 'mariadb');
+  const { prepare, owner, stopReplica } = backup.input;
+  assert.deepEqual([prepare, owner, stopReplica, backup.exclude], [true, 'mysql:mysql', true, []]);
+  assert.throws(() => parseCopy(read, '--prepare'), { message: /--prepare is for backups/ });
+  assert.throws(() => parseCopy(read, '--type', 'mariadb', '--exclude', 'x'), { message: /a backup has no/ });
+});
+
 test('sudo is one matter: who answers for a part of it answers for all', () => {
   const sudoOf = (texts: readonly string[], ...words: string[]): CopyOptions['sudo'] =>
     parseCopy(readerOf(...texts), ...words).options.sudo;
