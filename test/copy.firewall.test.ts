@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CopyEvent } from '@batondb/copy/events';
@@ -241,6 +242,30 @@ describe('firewalls', { concurrency: 3 }, () => {
     );
   });
 
+  // Proves: where nft is there and fails, `auto` opens what else filters and says what it could not look at; a named firewall is refused.
+  test('a tool that fails', async () => {
+    await using bed = await startHosts({ count: 2 });
+    const b = bed.host('b');
+    await raise(legacy, [b]);
+    const before = await rulesOf(b);
+    const [target = ''] = await makeTargets([b]);
+    const program = (name: string, script: string): void =>
+      writeFileSync(b.join('bin', name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    mkdirSync(b.join('bin'));
+    for (const name of ['nft', 'iptables-nft', 'ip6tables-nft']) program(name, 'echo no such kernel >&2; exit 1');
+    program('baton-here', `PATH=${b.join('bin')}:$PATH exec baton "$@"`);
+    const args = ['--agent', b.join('bin/baton-here'), 'a:/etc/hostname', target];
+    const refused = await runCopy(bed, ['--dry-run', '--firewall', 'nftables', ...args]);
+    assertExit(refused, 30);
+    assert.match(JSON.stringify(eventsOf(refused.events, 'findings')), /no such kernel/);
+    const result = await runCopy(bed, args);
+    assertAllDone(result, [target]);
+    const [event] = eventsOf(result.events, 'firewall');
+    assert.equal(event?.did, 'opened');
+    assert.match(event.where, /^iptables-legacy INPUT, ip6tables-legacy INPUT, but not all: nft .*no such kernel/s);
+    await waitForRules(b, before, 'after the copy');
+  });
+
   // Proves: a host that dies in the middle of a chain is passed by although the next one's firewall has admitted only the dead one.
   test('healing behind firewalls', async () => {
     await using bed = await startHosts({ count: 3, linkMbit: 40 });
@@ -297,7 +322,8 @@ describe('firewalls', { concurrency: 3 }, () => {
     }
   });
 
-  // Proves: where watchdogs and agents were both killed, the rules that stay let nobody in after half a minute, and the next copy removes them.
+  // Proves: where watchdogs and agents were both killed, the rules that stay let nobody in after half a minute, and the next copy removes them,
+  // also from chains that filter no more, and whichever firewall it is told to open.
   test('kill -9 of watchdogs and agents', async () => {
     const { bed, targets, assertRules } = await startWalled();
     await using _bed = bed;
@@ -312,7 +338,21 @@ describe('firewalls', { concurrency: 3 }, () => {
       'nothing stayed, so nothing is proven',
     );
     await waitForNobody(bed);
+    const [, b, c] = bed.hosts as [Host, Host, Host];
+    const setPolicies = async (policy: 'accept' | 'drop'): Promise<void> => {
+      assert.equal((await b.exec(`nft chain inet guard input '{ policy ${policy}; }'`)).code, 0);
+      const set = (program: string) => `${program} -w 20 -P INPUT ${policy.toUpperCase()}`;
+      assert.equal((await c.exec(`${set('iptables-nft')} && ${set('ip6tables-nft')}`)).code, 0);
+    };
+    await setPolicies('accept');
+    const sweepBy = async (firewall: string, target = ''): Promise<void> => {
+      // Whether it gets through is not the question.
+      await runCopy(bed, ['--dry-run', '--firewall', firewall, 'a:/etc/hostname', target]);
+    };
+    await Promise.all([sweepBy('iptables', targets[0]), sweepBy('nftables', targets[1])]);
+    await setPolicies('drop');
+    await assertRules('after the next copies');
     assertAllDone(await runCopy(bed, ['--as', 'next', 'a:/etc/hostname', ...targets]), targets);
-    await assertRules('after the next copy');
+    await assertRules('after a copy');
   });
 });

@@ -3,7 +3,14 @@ import { test } from 'node:test';
 import { parseParams } from '../src/control/schemas.ts';
 import type { IptablesGate, NftGate } from '../src/firewall/gate.ts';
 import { filtersInput, iptablesRemoval, replaceCommands, ruleSpecs, staleIds } from '../src/firewall/iptables.ts';
-import { isEmptySet, nftRemoval, openCommands, readRuleset, renewCommands } from '../src/firewall/nftables.ts';
+import {
+  isEmptySet,
+  nftRemoval,
+  nftSweep,
+  openCommands,
+  readRuleset,
+  renewCommands,
+} from '../src/firewall/nftables.ts';
 
 const id = '0123456789abcdef';
 const gate: NftGate = { kind: 'nftables', family: 'inet', table: 'guard', chain: 'input' };
@@ -85,6 +92,32 @@ test('commands for nftables', () => {
     nftRemoval([gate], id).every((line) => !line.includes('4400')),
     'no rule is found by its port',
   );
+});
+
+// Proves: what a dead job left is found by its own marks: in a chain that does not filter any more, in another one, and when its rules are
+// gone already; others' rules and sets are not.
+test('what is left in nftables', () => {
+  const chain = { family: 'ip', table: 'filter', name: 'INPUT', type: 'filter', hook: 'input', policy: 'accept' };
+  const other = 'fedcba9876543210';
+  const rule = (name: string, comment: string) => ({ family: 'inet', table: 'guard', chain: name, comment });
+  const set = (table: string, name: string) => ({ family: 'inet', table, name });
+  const ruleset = readRuleset(
+    JSON.stringify({
+      nftables: [
+        { chain },
+        ...[`baton_${id}_4`, `baton_${id}_6`, 'baton_others'].map((name) => ({ set: set('guard', name) })),
+        { set: set('bare', `baton_${other}_4`) },
+        { rule: rule('input', `baton:${id}`) },
+        { rule: rule('later', `baton:${id}`) },
+        { rule: rule('strange', 'baton:others') },
+      ],
+    }),
+  );
+  assert.deepEqual([ruleset.gates, ruleset.managed], [[], ['ip']]);
+  const lines = nftSweep(ruleset, id).join('\n');
+  for (const name of ['input', 'later']) assert.match(lines, new RegExp(`list chain inet guard ${name} `));
+  assert.doesNotMatch(lines, /strange|others|bare/);
+  assert.match(nftSweep(ruleset, other).join('\n'), /^\{ printf 'delete set inet bare %s\\n' baton_\S+_4 baton_/m);
 });
 
 // Proves: a set counts as empty only when the kernel has forgotten all of it.

@@ -1,13 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { BatonError, toErrorRecord } from '@batondb/core/errors';
-import { type Admission, type FirewallMode, formatGate, type Gate, type IptablesGate, type NftGate } from './gate.ts';
+import {
+  type Admission,
+  type FirewallMode,
+  formatGate,
+  type Gate,
+  type IptablesGate,
+  type NftGate,
+  placeOf,
+} from './gate.ts';
 import { iptablesRemoval, lockSeconds, replaceCommands, restoreProgram, ruleSpecs } from './iptables.ts';
 import { nftRemoval, openCommands, renewCommands } from './nftables.ts';
 import { surveyFirewall } from './survey.ts';
 import { mayChangeFirewall, runTool } from './tools.ts';
 import { runRemoval, Watchdog } from './watchdog.ts';
 
-/** What was done about the firewall, and where or why. */
+/** What was done about the firewall, and where or why; also where something was opened and something else could not be. */
 export type Admitted = { readonly did: 'opened' | 'nothing' | 'unable'; readonly where: string };
 
 const renewMs = 10_000;
@@ -20,9 +28,10 @@ export class Firewall {
   readonly #id = randomBytes(8).toString('hex');
   #gates: readonly Gate[] = [];
   /** The rules of iptables as they stand, by program. */
-  #specs: ReadonlyMap<string, readonly string[]> = new Map();
-  /** Not every kernel has the match on time. */
-  #isTimed = true;
+  readonly #specs = new Map<string, readonly string[]>();
+  /** Programs whose kernel has no match on time. */
+  readonly #untimed = new Set<string>();
+  #admitted: Admitted = { did: 'nothing', where: '' };
   #wanted: (Admission & { readonly mode: FirewallMode }) | undefined;
   #watchdog: Watchdog | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -61,45 +70,56 @@ export class Firewall {
         hint: 'use --sudo, or open the data port yourself and use --firewall none',
       });
     }
-    if (this.#gates.length === 0 || !(await this.#renew(admission))) {
-      const nothing = await this.#open(mode, admission);
-      if (nothing !== undefined) return { did: 'nothing', where: nothing };
-    }
-    this.#timer ??= setInterval(() => void this.#inTurn(() => this.#keep()), renewMs);
-    return { did: 'opened', where: this.#gates.map(formatGate).join(', ') };
+    if (this.#gates.length === 0 || !(await this.#renew(admission))) this.#admitted = await this.#open(mode, admission);
+    if (this.#gates.length > 0) this.#timer ??= setInterval(() => void this.#inTurn(() => this.#keep()), renewMs);
+    return this.#admitted;
   }
 
-  /** What is ours from before goes first. Returns why nothing was to be done. */
-  async #open(mode: FirewallMode, admission: Admission): Promise<string | undefined> {
+  /** What is ours from before goes first. In the mode `auto` each place that can be opened is. */
+  async #open(mode: FirewallMode, admission: Admission): Promise<Admitted> {
     await this.#remove();
-    const { gates, sweep, asked } = await surveyFirewall(mode);
+    const { gates, sweep, asked, unable } = await surveyFirewall(mode);
     if (sweep.length > 0) await runRemoval(sweep.join('\n'));
-    if (gates.length === 0) {
-      return asked.length === 0
-        ? 'there is no tool for a firewall'
-        : `nothing filters what comes in (${asked.join(', ')})`;
-    }
+    if (gates.length === 0) return notOpened(asked, unable);
     this.#gates = gates;
     // It is there before the first rule, so that there is no moment in which nobody would remove it.
     this.#watchdog = await Watchdog.start(this.#removal());
-    try {
-      const nft = gates.filter((gate): gate is NftGate => gate.kind === 'nftables');
-      if (nft.length > 0) await runTool(['nft', '-f', '-'], openCommands(nft, this.#id, admission));
-      await this.#openIptables(admission);
-    } catch (error) {
-      await this.#remove();
-      throw error;
+    const opened: Gate[] = [];
+    const failures = [...unable];
+    for (const group of Map.groupBy(gates, placeOf).values()) {
+      try {
+        await this.#openPlace(group, admission);
+        opened.push(...group);
+      } catch (error) {
+        if (mode !== 'auto') {
+          await this.#remove();
+          throw error;
+        }
+        failures.push(toErrorRecord(error).message);
+      }
     }
-    return undefined;
+    if (opened.length === 0) {
+      await this.#remove();
+      return { did: 'unable', where: failures.join('; ') };
+    }
+    this.#gates = opened;
+    const where = opened.map(formatGate).join(', ');
+    return { did: 'opened', where: failures.length === 0 ? where : `${where}, but not all: ${failures.join('; ')}` };
   }
 
-  async #openIptables(admission: Admission): Promise<void> {
-    try {
-      await this.#replace(admission);
-    } catch (error) {
-      if (!this.#isTimed) throw error;
-      this.#isTimed = false;
-      await this.#replace(admission);
+  /** Opens the chains of one table of nftables, or that of one program of iptables. */
+  async #openPlace(gates: readonly Gate[], admission: Admission): Promise<void> {
+    const nft = gates.filter((gate): gate is NftGate => gate.kind === 'nftables');
+    if (nft.length > 0) await runTool(['nft', '-f', '-'], openCommands(nft, this.#id, admission));
+    for (const gate of gates) {
+      if (gate.kind !== 'iptables') continue;
+      try {
+        await this.#replace(gate, admission);
+      } catch (error) {
+        if (this.#untimed.has(gate.program)) throw error;
+        this.#untimed.add(gate.program);
+        await this.#replace(gate, admission);
+      }
     }
   }
 
@@ -108,7 +128,7 @@ export class Firewall {
     try {
       const nft = this.#gates.filter((gate): gate is NftGate => gate.kind === 'nftables');
       if (nft.length > 0) await runTool(['nft', '-f', '-'], renewCommands(nft, this.#id, admission));
-      await this.#replace(admission);
+      for (const gate of this.#gates) if (gate.kind === 'iptables') await this.#replace(gate, admission);
     } catch {
       return false;
     }
@@ -117,16 +137,14 @@ export class Firewall {
   }
 
   /** New rules of iptables in place of those that stand. */
-  async #replace(admission: Admission): Promise<void> {
-    for (const gate of this.#gates) {
-      if (gate.kind !== 'iptables') continue;
-      const removed = this.#specs.get(gate.program) ?? [];
-      const added = ruleSpecs(gate, this.#id, admission, { nowMs: Date.now(), isTimed: this.#isTimed });
-      if (added.length + removed.length === 0) continue;
-      const argv = [restoreProgram(gate.program), '-w', `${lockSeconds}`, '--noflush'];
-      await runTool(argv, replaceCommands(added, removed));
-      this.#specs = new Map([...this.#specs, [gate.program, added]]);
-    }
+  async #replace(gate: IptablesGate, admission: Admission): Promise<void> {
+    const removed = this.#specs.get(gate.program) ?? [];
+    const isTimed = !this.#untimed.has(gate.program);
+    const added = ruleSpecs(gate, this.#id, admission, { nowMs: Date.now(), isTimed });
+    if (added.length + removed.length === 0) return;
+    const argv = [restoreProgram(gate.program), '-w', `${lockSeconds}`, '--noflush'];
+    await runTool(argv, replaceCommands(added, removed));
+    this.#specs.set(gate.program, added);
   }
 
   async #keep(): Promise<void> {
@@ -141,7 +159,7 @@ export class Firewall {
     const watchdog = this.#watchdog;
     this.#watchdog = undefined;
     this.#gates = [];
-    this.#specs = new Map();
+    this.#specs.clear();
     await watchdog?.end();
   }
 
@@ -156,4 +174,13 @@ export class Firewall {
     this.#work = result.catch(() => undefined);
     return result;
   }
+}
+
+function notOpened(asked: readonly string[], unable: readonly string[]): Admitted {
+  if (unable.length > 0) return { did: 'unable', where: unable.join('; ') };
+  const tools = asked.join(', ');
+  return {
+    did: 'nothing',
+    where: tools === '' ? 'there is no tool for a firewall' : `nothing filters what comes in (${tools})`,
+  };
 }

@@ -29,6 +29,11 @@ export const admittedSeconds = 30;
 /** What one firewall object of one agent is known by: in comments `baton:ID`, in sets `baton_ID_4`. */
 export type FirewallId = string;
 
+/** What can be opened or not: a table of nftables, whose owner may be somebody who lets nobody change it, or a program's chain. */
+export function placeOf(gate: Gate): string {
+  return gate.kind === 'iptables' ? gate.program : `nftables ${gate.family} ${gate.table}`;
+}
+
 /** The gate in a few words, for people. */
 export function formatGate(gate: Gate): string {
   if (gate.kind === 'iptables') return `${gate.program} INPUT`;

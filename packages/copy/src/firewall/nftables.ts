@@ -9,22 +9,29 @@ import { type Admission, admittedSeconds, type FirewallId, type NftGate } from '
 export type Ruleset = {
   /** Base chains at the hook input that may turn something away. */
   readonly gates: readonly NftGate[];
+  /** Families in which the chain INPUT of iptables stands, whether it turns something away or not. */
+  readonly managed: readonly NftGate['family'][];
   /** Sets of ours, of this job or another. */
   readonly sets: readonly OwnSet[];
+  /** Chains with a rule of ours, whatever else they do by now. */
+  readonly rules: readonly OwnRule[];
 };
 
 export type OwnSet = {
   readonly id: FirewallId;
-  readonly family: string;
+  readonly family: NftGate['family'];
   readonly table: string;
   readonly name: string;
 };
+
+export type OwnRule = Omit<NftGate, 'kind'> & { readonly id: FirewallId };
 
 /** Statements that let a packet go on to the next rule, or in. Anything else, known or not, counts as filtering. */
 const harmless: ReadonlySet<string> = new Set(['match', 'counter', 'log', 'limit', 'accept', 'return', 'continue']);
 /** Names that nft's grammar takes as they are, and a shell too. */
 const plainName = /^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/;
 const ownSetName = /^baton_([0-9a-f]{16})_[46]$/;
+const ownComment = /^baton:([0-9a-f]{16})$/;
 
 const named = z.object({ family: z.string(), table: z.string(), name: z.string() });
 const listing = z.object({
@@ -42,6 +49,7 @@ const listing = z.object({
           family: z.string(),
           table: z.string(),
           chain: z.string(),
+          comment: z.exactOptional(z.string()),
           expr: z.exactOptional(z.array(z.record(z.string(), z.unknown()))),
         }),
       ),
@@ -62,21 +70,41 @@ export function readRuleset(json: string): Ruleset {
     const isHarmless = (rule.expr ?? []).every((statement) => Object.keys(statement).every((key) => harmless.has(key)));
     if (!isHarmless) filtering.add(keyOf(rule.family, rule.table, rule.chain));
   }
-  const gates = nftables.flatMap(({ chain }): NftGate[] => {
+  const arrivals = nftables.flatMap(({ chain }): (NftGate & { readonly policy?: string | undefined })[] => {
     if (chain?.hook !== 'input' || chain.type !== 'filter') return [];
     const { family, table, name, policy } = chain;
-    if (family !== 'ip' && family !== 'ip6' && family !== 'inet') return [];
-    if (policy !== 'drop' && !filtering.has(keyOf(family, table, name))) return [];
-    if (!plainName.test(table) || !plainName.test(name))
-      throw new Error(`the chain ${JSON.stringify(`${family} ${table} ${name}`)} has a name that nft cannot be told`);
-    return [{ kind: 'nftables', family, table, chain: name }];
+    return isOurFamily(family) ? [{ kind: 'nftables', family, table, chain: name, policy }] : [];
   });
+  const gates = arrivals.flatMap(({ policy, ...gate }): NftGate[] => {
+    const { family, table, chain } = gate;
+    if (policy !== 'drop' && !filtering.has(keyOf(family, table, chain))) return [];
+    if (!plainName.test(table) || !plainName.test(chain))
+      throw new Error(`the chain ${JSON.stringify(`${family} ${table} ${chain}`)} has a name that nft cannot be told`);
+    return [gate];
+  });
+  const managed = arrivals.filter(isOfIptables).map(({ family }) => family);
+  return { gates, managed, ...readOwn(nftables) };
+}
+
+/** What is ours, of this job or another. */
+function readOwn(nftables: z.infer<typeof listing>['nftables']): Pick<Ruleset, 'sets' | 'rules'> {
   const sets = nftables.flatMap(({ set }): OwnSet[] => {
-    const id = set === undefined ? undefined : ownSetName.exec(set.name)?.[1];
-    if (set === undefined || id === undefined || !plainName.test(set.table)) return [];
+    const id = ownSetName.exec(set?.name ?? '')?.[1];
+    if (set === undefined || id === undefined || !plainName.test(set.table) || !isOurFamily(set.family)) return [];
     return [{ id, family: set.family, table: set.table, name: set.name }];
   });
-  return { gates, sets };
+  const rules = nftables.flatMap(({ rule }): OwnRule[] => {
+    const id = ownComment.exec(rule?.comment ?? '')?.[1];
+    if (rule === undefined || id === undefined || !isOurFamily(rule.family)) return [];
+    const { family, table, chain } = rule;
+    return plainName.test(table) && plainName.test(chain) ? [{ id, family, table, chain }] : [];
+  });
+  return { sets, rules };
+}
+
+/** A family in whose tables rules of ours may stand. */
+function isOurFamily(family: string): family is NftGate['family'] {
+  return family === 'ip' || family === 'ip6' || family === 'inet';
 }
 
 function keyOf(...names: readonly string[]): string {
@@ -116,26 +144,41 @@ export function renewCommands(gates: readonly NftGate[], id: FirewallId, { addre
   return `${[...flushes, ...elementLines(gates, id, addresses)].join('\n')}\n`;
 }
 
-/**
- * Lines of sh that remove our rules and sets. A handle says nothing in a table that was made anew meanwhile; there our set
- * is missing, and since both go in one transaction, nothing happens then.
- */
+/** Lines of sh that remove our rules and sets. */
 export function nftRemoval(gates: readonly NftGate[], id: FirewallId): string[] {
   return tablesOf(gates).flatMap((table) => {
-    const chains = gates.filter((gate) => `${gate.family} ${gate.table}` === table).map(({ chain }) => chain);
-    const sets = setsOf(table, id).map(({ name }) => `delete set ${table} ${name}`);
-    const rules = chains.map((chain) => {
-      const edit = `s/^.* comment "baton:${id}" # handle \\([0-9][0-9]*\\)$/delete rule ${table} ${chain} handle \\1/p`;
-      return `nft -t -a list chain ${table} ${chain} | sed -n '${edit}'`;
-    });
-    return [
-      'for attempt in 1 2 3 4 5; do',
-      `nft -t list set ${table} ${setsOf(table, id)[0]?.name ?? ''} || break`,
-      `{ ${rules.join('; ')}; printf '%s\\n' ${sets.map((line) => `'${line}'`).join(' ')}; } | nft -f - && break`,
-      'sleep 1',
-      'done',
-    ];
+    const chains = gates.filter((gate) => tableOf(gate) === table).map(({ chain }) => chain);
+    return removalFrom(table, chains, id);
   });
+}
+
+/** The same for a job of which only a listing tells: its sets, and its rules wherever they are. */
+export function nftSweep({ sets, rules }: Pick<Ruleset, 'sets' | 'rules'>, id: FirewallId): string[] {
+  const tables = new Set(sets.filter((set) => set.id === id).map(tableOf));
+  return [...tables].flatMap((table) => {
+    const ofTable = rules.filter((rule) => rule.id === id && tableOf(rule) === table);
+    return removalFrom(table, [...new Set(ofTable.map(({ chain }) => chain))], id);
+  });
+}
+
+/**
+ * A handle says nothing in a table that was made anew meanwhile; there our set is missing, and since all goes in one transaction,
+ * nothing happens then.
+ */
+function removalFrom(table: string, chains: readonly string[], id: FirewallId): string[] {
+  const names = setsOf(table, id).map(({ name }) => name);
+  const rules = chains.map((chain) => {
+    const edit = `s/^.* comment "baton:${id}" # handle \\([0-9][0-9]*\\)$/delete rule ${table} ${chain} handle \\1/p`;
+    return `nft -t -a list chain ${table} ${chain} | sed -n '${edit}'`;
+  });
+  const sets = `printf 'delete set ${table} %s\\n' ${names.join(' ')}`;
+  return [
+    'for attempt in 1 2 3 4 5; do',
+    `nft -t list set ${table} ${names[0] ?? ''} || break`,
+    `{ ${[...rules, sets].join('; ')}; } | nft -f - && break`,
+    'sleep 1',
+    'done',
+  ];
 }
 
 function elementLines(gates: readonly NftGate[], id: FirewallId, addresses: readonly string[]): string[] {
@@ -148,7 +191,11 @@ function elementLines(gates: readonly NftGate[], id: FirewallId, addresses: read
 }
 
 function tablesOf(gates: readonly NftGate[]): string[] {
-  return [...new Set(gates.map(({ family, table }) => `${family} ${table}`))];
+  return [...new Set(gates.map(tableOf))];
+}
+
+function tableOf({ family, table }: Pick<NftGate, 'family' | 'table'>): string {
+  return `${family} ${table}`;
 }
 
 function setsOf(table: string, id: FirewallId): { name: string; type: string; protocol: 'ip' | 'ip6' }[] {
