@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import { BatonError } from '@batondb/core/errors';
 import { type Child, spawnChild } from '@batondb/core/process/child';
 import { ControlChannel } from '../control/channel.ts';
@@ -166,7 +167,7 @@ function localArguments(): string[] {
   const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const script = new URL(`../agent/run.${ending}`, import.meta.url);
   const inherited = process.execArgv.filter((word) => /^(--conditions=|-C|--disable-warning=|--expose-gc$)/.test(word));
-  return [process.execPath, ...inherited, script.pathname, 'agent'];
+  return [process.execPath, ...inherited, fileURLToPath(script), 'agent'];
 }
 
 async function withTimeout<T>(value: Promise<T>, endpoint: Endpoint): Promise<T> {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { BatonError, type ErrorRecord, fromErrorRecord } from '@batondb/core/errors';
 import { Lines } from '@batondb/core/process/lines';
 import { limits } from '../limits.ts';
@@ -37,7 +38,7 @@ export async function startWatchdog(plan: WatchdogPlan, signal: AbortSignal): Pr
   const inherited = process.execArgv.filter((word) => /^(--conditions=|-C|--disable-warning=)/.test(word));
   // Detached: in a session of its own, which neither a hangup of ours nor a signal to our group reaches. In `/`, so that it keeps no
   // file system busy.
-  const child = spawn(process.execPath, [...inherited, script.pathname, 'replication-watchdog'], {
+  const child = spawn(process.execPath, [...inherited, fileURLToPath(script), 'replication-watchdog'], {
     stdio: ['pipe', 'pipe', 'ignore'],
     detached: true,
     cwd: '/',
