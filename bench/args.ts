@@ -7,7 +7,7 @@ export type BenchOptions = {
   readonly files: number;
   /** Names of methods; empty: all of them. */
   readonly only: readonly string[];
-  /** Names of data sets; empty: both. */
+  /** Names of data sets; empty: the trees. */
   readonly data: readonly string[];
   /** Where data and copies lie; undefined: a temporary directory that is removed at the end. */
   readonly directory: string | undefined;
@@ -21,11 +21,12 @@ const units: Readonly<Record<string, number>> = { '': 1, KiB: 2 ** 10, MiB: 2 **
 export const usage = `Usage: npm run bench:copy -- [options]
 
 Times baton copy side by side with its peers, every method once a round, and prints medians, ratios and goals (Markdown).
+With --data backup it starts a MariaDB server of its own, as root, and backs it up to one and to three hosts.
 
   --rounds N       rounds; slow methods run in every second one (default 5)
-  --size SIZE      bytes of the data set "large": 64MiB, 2GiB (default 2GiB)
+  --size SIZE      bytes of the data sets "large" and "backup": 64MiB, 2GiB (default 2GiB)
   --files N        files of the data set "small" (default 20000)
-  --data NAME,…    data sets: large, small (default both)
+  --data NAME,…    data sets: large, small, backup (default large,small)
   --only NAME,…    methods (default all; see below)
   --dir DIR        work in DIR and keep the data sets there for the next run (default: a temporary directory, removed)
   --minutes N      begin no round that would end later than this (default 14)

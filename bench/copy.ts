@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { type BenchOptions, parseOptions, usage } from './args.ts';
 import { Bench, type Failure, type Run } from './bench.ts';
 import { type DataSet, makeLarge, makeSmall } from './data.ts';
+import { startDatabase } from './database.ts';
 import { judge } from './goals.ts';
 import { allMethods } from './peers/all.ts';
 import type { Method } from './peers/method.ts';
@@ -15,8 +16,8 @@ import { describeScope } from './scope.ts';
 // npm run bench:copy. README.md says how to read what it prints.
 
 const batonPath = resolve(import.meta.dirname, '..', 'baton');
-/** The source, three copies of it (the chain), and room for what copies stage. */
-const largeSpaceFactor = 4.5;
+/** The source, three copies of it (the chain), and room for what copies stage: of a backup, its whole stream. */
+const spaceFactors = { large: 4.5, backup: 7.5 } as const;
 /** What a file of `small` takes on disk, its inode and its part of a directory included. Bytes. */
 const smallFileBytes = 9 * 1024;
 
@@ -52,13 +53,15 @@ async function runAll(
 ): Promise<Report> {
   const start = performance.now();
   const codeAtStart = describeCode();
-  const methods = chooseMethods(options.only);
-  requireSpace(directory, options, methods);
+  const names = chooseData(options.data);
+  const methods = chooseMethods(options.only, names);
+  requireSpace(directory, options, names, methods);
   tell(`making the data sets in ${directory}`);
-  const sets = chooseData(options, directory);
+  await using servers = new AsyncDisposableStack();
+  const sets = await makeData(names, options, directory, servers);
   const bench = new Bench(runDirectory, batonPath);
-  const large = sets.find(({ name }) => name === 'large');
-  if (large !== undefined) bench.warmUp(large, Math.max(...methods.map(({ targets }) => targets ?? 1)));
+  const warming = sets.find(({ name }) => name !== 'small');
+  if (warming !== undefined) bench.warmUp(warming, Math.max(...methods.map(({ targets }) => targets ?? 1)));
   const runs: Run[] = [];
   const failures: Failure[] = [];
   let rounds = 0;
@@ -69,7 +72,8 @@ async function runAll(
       break;
     }
     for (const data of sets) {
-      for (const method of rotate(methods, rounds)) {
+      const fitting = methods.filter((method) => fits(method, data.name));
+      for (const method of rotate(fitting, rounds)) {
         // A method that failed once is not asked again; a slow one rests every second round.
         if (failures.some((failure) => failure.method === method.name && failure.data === data.name)) continue;
         if (method.slow === true && rounds % 2 === 1) continue;
@@ -99,10 +103,12 @@ async function runAll(
   };
 }
 
-function chooseMethods(only: readonly string[]): Method[] {
+function chooseMethods(only: readonly string[], names: readonly DataSet['name'][]): Method[] {
   const unknown = only.find((name) => !allMethods.some((method) => method.name === name));
   if (unknown !== undefined) throw new Error(`--only: no method is called ${unknown}; see --help`);
-  const chosen = allMethods.filter(({ name }) => only.length === 0 || only.includes(name));
+  const chosen = allMethods.filter(
+    (method) => (only.length === 0 || only.includes(method.name)) && names.some((name) => fits(method, name)),
+  );
   const missing = new Set(chosen.flatMap(({ needs }) => needs).filter((program) => findProgram(program) === undefined));
   if (missing.size > 0)
     throw new Error(`not installed: ${[...missing].join(', ')}; README.md of bench lists the packages`);
@@ -112,23 +118,47 @@ function chooseMethods(only: readonly string[]): Method[] {
   return chosen;
 }
 
-function chooseData(options: BenchOptions, directory: string): DataSet[] {
-  const makers = {
-    large: () => makeLarge(directory, options.sizeBytes, options.seed),
-    small: () => makeSmall(directory, options.files, options.seed),
-  };
-  const names = options.data.length === 0 ? ['large', 'small'] : options.data;
-  return names.map((name) => {
-    if (name !== 'large' && name !== 'small')
-      throw new Error(`--data: no data set is called ${name}; there are large and small`);
-    return makers[name]();
+/** Whether a method copies what a data set is. */
+function fits({ isBackup = false }: Method, name: DataSet['name']): boolean {
+  return isBackup === (name === 'backup');
+}
+
+function chooseData(names: readonly string[]): DataSet['name'][] {
+  return (names.length === 0 ? ['large', 'small'] : names).map((name) => {
+    if (name === 'large' || name === 'small' || name === 'backup') return name;
+    throw new Error(`--data: no data set is called ${name}; there are large, small and backup`);
   });
 }
 
-function requireSpace(directory: string, options: BenchOptions, methods: readonly Method[]): void {
+/** Makes the data sets, and starts the server of one that has a server. */
+async function makeData(
+  names: readonly DataSet['name'][],
+  { sizeBytes, files, seed }: BenchOptions,
+  directory: string,
+  servers: AsyncDisposableStack,
+): Promise<DataSet[]> {
+  const sets: DataSet[] = [];
+  for (const name of names) {
+    if (name === 'large') sets.push(makeLarge(directory, sizeBytes, seed));
+    else if (name === 'small') sets.push(makeSmall(directory, files, seed));
+    else sets.push(servers.use(await startDatabase(directory, sizeBytes, seed)).data);
+  }
+  return sets;
+}
+
+function requireSpace(
+  directory: string,
+  options: BenchOptions,
+  names: readonly DataSet['name'][],
+  methods: readonly Method[],
+): void {
   const { bavail, bsize } = statfsSync(directory);
   const copies = methods.reduce((sum, { targets }) => sum + (targets ?? 1), 0) * options.rounds;
-  const needed = largeSpaceFactor * options.sizeBytes + (copies + 1) * options.files * smallFileBytes;
+  const needed = names.reduce((sum, name) => {
+    const own =
+      name === 'small' ? (copies + 1) * options.files * smallFileBytes : spaceFactors[name] * options.sizeBytes;
+    return sum + own;
+  }, 0);
   if (bavail * bsize < needed) {
     throw new Error(
       `${directory} has ${bavail * bsize} bytes free, the bench needs ${needed}; name another place with --dir`,

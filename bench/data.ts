@@ -2,8 +2,15 @@ import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync, writ
 import { join } from 'node:path';
 import { type Content, PageContent, Random, RandomContent } from './content.ts';
 
-/** One tree to copy. It lies in `parent` under `name`. */
-export type DataSet = { readonly name: 'large' | 'small'; readonly parent: string; readonly path: string };
+/** What is copied: a tree, which lies in `parent` under `name`, or the server whose data directory `parent` is. */
+export type DataSet = {
+  readonly name: 'large' | 'small' | 'backup';
+  readonly parent: string;
+  /** What a copy is compared with: the tree, or the tables of the server's database of that name. */
+  readonly path: string;
+  /** Of a server: where it answers. */
+  readonly socketPath?: string;
+};
 
 const MiB = 2 ** 20;
 
@@ -22,7 +29,7 @@ const directoriesPerDirectory = 25;
  * 64 to 512 MiB each with the default size.
  */
 export function makeLarge(directory: string, sizeBytes: number, seed: number): DataSet {
-  return makeOnce(directory, 'large', `${seed}-${sizeBytes}`, (path) => {
+  return makeTree(directory, 'large', `${seed}-${sizeBytes}`, (path) => {
     largeShares.forEach((share, index) => {
       const bytes = Math.floor((sizeBytes / 2) * (share / shareSum));
       writeContent(join(path, `table${index}.ibd`), bytes, new PageContent(seed + index));
@@ -33,7 +40,7 @@ export function makeLarge(directory: string, sizeBytes: number, seed: number): D
 
 /** Makes `small` below `directory`, once: `files` files in nested directories of 40, every other one compressible. */
 export function makeSmall(directory: string, files: number, seed: number): DataSet {
-  return makeOnce(directory, 'small', `${seed}-${files}`, (path) => {
+  return makeTree(directory, 'small', `${seed}-${files}`, (path) => {
     const random = new Random(seed);
     const pages = new PageContent(seed);
     const noise = new RandomContent(seed);
@@ -52,18 +59,26 @@ function smallBytes(share: number): number {
   return Math.round(smallBytesMin * (smallBytesMax / smallBytesMin) ** share);
 }
 
-function makeOnce(directory: string, name: DataSet['name'], variant: string, fill: (path: string) => void): DataSet {
+function makeTree(directory: string, name: DataSet['name'], variant: string, fill: (path: string) => void): DataSet {
   const parent = join(directory, `${name}-${variant}`);
   const path = join(parent, name);
-  const complete = join(parent, 'complete');
-  if (!existsSync(complete)) {
+  if (!isComplete(parent)) {
     rmSync(parent, { recursive: true, force: true });
     mkdirSync(path, { recursive: true });
     fill(path);
-    // Last, so that data cut short by a killed bench is made again.
-    writeFileSync(complete, '');
+    markComplete(parent);
   }
   return { name, parent, path };
+}
+
+/** Whether an earlier run made all that is in the directory. */
+export function isComplete(directory: string): boolean {
+  return existsSync(join(directory, 'complete'));
+}
+
+/** Comes last, so that data cut short by a killed bench is made again. */
+export function markComplete(directory: string): void {
+  writeFileSync(join(directory, 'complete'), '');
 }
 
 function writeContent(path: string, bytes: number, content: Content): void {

@@ -11,14 +11,14 @@ export type Report = {
   readonly options: Readonly<Record<string, unknown>>;
   /** Rounds that were run to their end. */
   readonly rounds: number;
-  readonly methods: readonly Pick<Method, 'name' | 'title' | 'script'>[];
+  readonly methods: readonly Method[];
   readonly sources: readonly ({ readonly name: DataSet['name'] } & TreeContent)[];
   readonly runs: readonly Run[];
   readonly failures: readonly Failure[];
   readonly goals: readonly Goal[];
 };
 
-/** The method that the others are compared with. */
+/** The method that the others are compared with, unless they name another one. */
 const baseName = 'baton';
 
 const header = [
@@ -44,6 +44,7 @@ export function renderReport(report: Report): string {
       '',
       ...renderTable(report, source.name),
       '',
+      ...renderIncluded(report, source.name),
     );
   }
   if (report.goals.length > 0) lines.push('## Goals', '', ...renderGoals(report.goals), '');
@@ -54,10 +55,10 @@ export function renderReport(report: Report): string {
 }
 
 function renderTable(report: Report, data: DataSet['name']): string[] {
-  const base = runsOf(report, data, baseName);
-  const rows = report.methods.flatMap(({ name, title }) => {
+  const rows = report.methods.flatMap(({ name, title, base: ownBase }) => {
     const runs = runsOf(report, data, name);
     if (runs.length === 0) return [];
+    const base = runsOf(report, data, ownBase ?? baseName);
     const largest = runs.reduce((most, run) => (run.sample.memoryBytesMax > most.sample.memoryBytesMax ? run : most));
     const sync = runs.find(({ syncSeconds }) => syncSeconds !== undefined)?.syncSeconds;
     return [
@@ -75,6 +76,18 @@ function renderTable(report: Report, data: DataSet['name']): string[] {
     ];
   });
   return renderRows(header, rows);
+}
+
+/** What is in the times of the methods, where they say so. */
+function renderIncluded(report: Report, data: DataSet['name']): string[] {
+  const told = report.methods.filter(
+    ({ name, includes }) => includes !== undefined && runsOf(report, data, name).length > 0,
+  );
+  const titles = Map.groupBy(told, ({ includes }) => includes);
+  const lines = [...titles].map(
+    ([includes, methods]) => `- ${methods.map(({ title }) => title).join('; ')}: ${includes}`,
+  );
+  return lines.length === 0 ? [] : ['What the times include:', '', ...lines, ''];
 }
 
 function renderGoals(goals: readonly Goal[]): string[] {

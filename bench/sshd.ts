@@ -8,7 +8,7 @@ import { findProgram } from './programs.ts';
 export type SshServer = {
   readonly program: string;
   readonly serverConfigPath: string;
-  /** For `ssh -F`; it knows the server as `bench-target`. */
+  /** For `ssh -F`; it knows the server by three names, `bench-target`, `bench-target2` and `bench-target3`. */
   readonly clientConfigPath: string;
   readonly port: number;
 };
@@ -46,7 +46,7 @@ Subsystem sftp internal-sftp
   const clientConfigPath = join(directory, 'ssh_config');
   writeFileSync(
     clientConfigPath,
-    `Host bench-target
+    `Host bench-target bench-target2 bench-target3
   HostName 127.0.0.1
   HostKeyAlias bench-target
   Port ${port}

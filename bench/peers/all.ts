@@ -1,3 +1,12 @@
+import {
+  backupTools,
+  batonBackup,
+  batonBackupToThree,
+  transferpyBackup,
+  transferpyBackupMended,
+  transferpyBackupMendedToThree,
+  transferpyBackupToThree,
+} from './backup.ts';
 import { batonChain, batonLocal, batonOverSsh } from './baton.ts';
 import type { Method } from './method.ts';
 import { cp, scp, tarZstd } from './plain.ts';
@@ -16,4 +25,11 @@ export const allMethods: readonly Method[] = [
   cp,
   transferpy,
   transferpyMended,
+  batonBackup,
+  batonBackupToThree,
+  transferpyBackup,
+  transferpyBackupToThree,
+  transferpyBackupMended,
+  transferpyBackupMendedToThree,
+  backupTools,
 ];
