@@ -17,7 +17,7 @@ export const copyExamples = `Examples:
   baton copy db1:/srv/dump.sql db2:/srv db3:/srv      a file to two hosts, sent once by db1
   baton copy /srv/www backup@[2001:db8::7]:/backup    a local tree to a host by its IPv6 address
   baton copy db1:/srv/data @replicas.txt --dry-run    the plan for a list of targets
-  baton copy --update db1:/srv/data db2:/srv          send what differs, then exchange the older copy
+  baton copy --update db1:/srv/data db2:/srv          send what differs from the copy there
   baton copy --sudo --bwlimit 800Mbit --verify disk db1:/srv/data db2:/srv
   baton copy --type mariadb --prepare db1:/run/mysqld/mysqld.sock db2:/var/lib/mysql
   baton copy --exec 'mysqldump shop' db1:shop.sql backup:/backup     what a command on db1 prints
