@@ -12,10 +12,19 @@ export type Finding = {
 /** One connection of the plan: from where to where the data goes. */
 export type Hop = { readonly from: string; readonly to: string; readonly address: string; readonly port: number };
 
+/** Where a copy will be. */
+export type PlannedTarget = {
+  readonly name: string;
+  readonly finalPath: string;
+  readonly resumedBytes: number;
+  /** A broken run left something there that is of no use to this one: it is removed, and all is copied anew. */
+  readonly isAnew?: true;
+};
+
 /** What will be done, known before a byte moves. */
 export type PlanSummary = {
   readonly source: string;
-  readonly targets: readonly { readonly name: string; readonly finalPath: string; readonly resumedBytes: number }[];
+  readonly targets: readonly PlannedTarget[];
   readonly hops: readonly Hop[];
   readonly entries: number;
   readonly files: number;
@@ -27,6 +36,16 @@ export type PlanSummary = {
   readonly isStream: boolean;
   /** With `--type decompress`: the targets unpack what they receive. */
   readonly unpacks?: true;
+  /** Of an incremental backup. */
+  readonly incremental?: Incremental;
+};
+
+/** What an incremental backup is taken from. */
+export type Incremental = {
+  /** Path of its base on every target. */
+  readonly base: string;
+  /** Log sequence number, decimal, at which the base ends. */
+  readonly fromLsn: string;
 };
 
 /** Where a target is. */

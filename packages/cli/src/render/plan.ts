@@ -1,4 +1,4 @@
-import type { PlanSummary } from '@batondb/copy/events';
+import type { PlannedTarget, PlanSummary } from '@batondb/copy/events';
 import { formatBytes, formatCount } from '@batondb/core/text/format';
 import type { Volume } from './events.ts';
 import { pad, paint, type Style, widthOf } from './style.ts';
@@ -9,8 +9,12 @@ export function planLines(plan: PlanSummary, dryRun: boolean, volume: Volume, st
   const lines = [`${paint(style, 'bold', 'source')}   ${plan.source}: ${sizeOf(plan)}`];
   const nameWidth = Math.max(...plan.targets.map(({ name }) => widthOf(name)));
   for (const target of plan.targets) {
-    const resumed = target.resumedBytes === 0 ? '' : `  (continues: ${formatBytes(target.resumedBytes)} are there)`;
-    lines.push(`${paint(style, 'bold', 'target')}   ${pad(target.name, nameWidth)}  →  ${target.finalPath}${resumed}`);
+    const where = `${pad(target.name, nameWidth)}  →  ${target.finalPath}${rerunText(target)}`;
+    lines.push(`${paint(style, 'bold', 'target')}   ${where}`);
+  }
+  if (plan.incremental !== undefined) {
+    const { base, fromLsn } = plan.incremental;
+    lines.push(`${paint(style, 'bold', 'backup')}   incremental from LSN ${fromLsn}, where ${base} ends`);
   }
   if (plan.unpacks) lines.push('unpacked on the targets; how much it holds is not known before');
   if (dryRun || volume === 'verbose') {
@@ -21,6 +25,11 @@ export function planLines(plan: PlanSummary, dryRun: boolean, volume: Volume, st
     lines.push(`${paint(style, 'bold', 'manifest')} ${plan.manifestDigest}`);
   }
   return dryRun ? [...lines, 'dry run: nothing was copied'] : lines;
+}
+
+function rerunText({ resumedBytes, isAnew }: PlannedTarget): string {
+  if (isAnew) return '  (anew: what a broken run left there is removed)';
+  return resumedBytes === 0 ? '' : `  (continues: ${formatBytes(resumedBytes)} are there)`;
 }
 
 function sizeOf({ isStream, files, entries, contentBytes, units }: PlanSummary): string {

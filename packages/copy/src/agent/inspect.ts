@@ -44,6 +44,7 @@ export async function inspectDirectory(params: RequestParams<'inspect'>, pool: W
     if (space.readOnly) findings.push(readOnly(directory));
     else if (!mayWrite(descriptor)) findings.push(mayNotWrite(directory));
     const isStream = params.isStream ?? false;
+    const isAnew = isStream && isLeftBehind(descriptor, job);
     if (occupied !== undefined) findings.push(toErrorRecord(occupied));
     if (params.isBackup)
       await checkBackupPlace(descriptor, params.directory, job).catch((error) => findings.push(toErrorRecord(error)));
@@ -57,6 +58,7 @@ export async function inspectDirectory(params: RequestParams<'inspect'>, pool: W
       resumedBytes: isStream ? 0 : staged.claimedBytes,
       published: staged.isPublished,
       type,
+      ...(isAnew ? { isAnew } : {}),
       ...(isKnown ? { space: { device: String(device), freeBytes, mount: printable(directory), ...inodes } } : {}),
     };
   } finally {
@@ -78,6 +80,11 @@ async function peek(
   const isTaken = typeof tryStatAt(descriptor, job.name) !== 'number' && !isOurs;
   const finalPath = `${printable(directory).replace(/\/$/, '')}/${printable(job.name)}`;
   return { ...staged, occupied: isTaken ? exists(finalPath) : undefined };
+}
+
+/** Whether a broken run of a stream has left something. What was on its way to its place is whole, and still of use. */
+function isLeftBehind(target: number, job: StagingJob): boolean {
+  return typeof tryStatAt(target, stagingName(job)) !== 'number' && peekMoves(target, job) === undefined;
 }
 
 /** A backup is unpacked into an empty directory only, and never below a running server. */

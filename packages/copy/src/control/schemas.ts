@@ -15,6 +15,7 @@ const address = z.string().max(255);
 const port = z.number().int().min(1).max(65_535);
 const nothing = z.object({});
 const copyType = z.exactOptional(z.enum(copyTypes));
+const lsn = z.string().regex(/^\d{1,20}$/);
 const sample = z.object({ first: z.array(z.string()), total: count });
 // A newer peer may know codes that we do not: fromErrorRecord makes them SYSTEM.
 const errorCode = z.string().max(64) as unknown as z.ZodType<ErrorCode>;
@@ -55,6 +56,7 @@ const streamInput = z.discriminatedUnion('kind', [
     defaultsFile: z.exactOptional(z.string()),
     loginPath: z.exactOptional(z.string()),
     stopReplica: z.boolean(),
+    incremental: z.exactOptional(z.object({ fromLsn: z.exactOptional(lsn) })),
   }),
 ]);
 const serverVersion = z.object({
@@ -69,6 +71,7 @@ const backupTask = z.object({
   prepare: z.boolean(),
   prepareMemoryBytes: count,
   owner: z.exactOptional(z.string()),
+  incremental: z.exactOptional(z.object({ base: z.string(), fromLsn: lsn })),
 });
 const backupResult = z.object({
   position: z.string(),
@@ -101,6 +104,7 @@ const params: { readonly [N in RequestName]: z.ZodType<RequestParams<N>> } = {
     type: copyType,
     isBackup: z.exactOptional(z.boolean()),
   }),
+  inspectBase: z.object({ base: z.string(), directory: base64, isApplied: z.boolean() }),
   listen: z.object({ port: z.number().int().min(0).max(65_535), bind: z.exactOptional(z.string()) }),
   join: z.object({
     jobId: base64,
@@ -161,6 +165,9 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
     manifestBytes: count,
     expectedBytes: z.exactOptional(count),
     server: z.exactOptional(serverVersion),
+    incremental: z.exactOptional(
+      z.object({ serverUuid: z.exactOptional(z.string().max(64)), serverLsn: z.exactOptional(lsn) }),
+    ),
   }),
   checkBackup: z.object({ tool: z.string() }),
   release: nothing,
@@ -169,6 +176,7 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
     finalPath: z.string(),
     resumedBytes: count,
     published: z.boolean(),
+    isAnew: z.exactOptional(z.boolean()),
     type: z.exactOptional(z.string().max(64)),
     space: z.exactOptional(
       z.object({
@@ -178,6 +186,12 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
         mount: z.string(),
       }),
     ),
+  }),
+  inspectBase: z.object({
+    toLsn: lsn,
+    bytes: count,
+    serverVersion: z.string().max(255),
+    serverUuid: z.exactOptional(z.string().max(64)),
   }),
   listen: z.object({ port, addresses: z.array(address) }),
   join: nothing,
