@@ -6,6 +6,7 @@ import * as values from './option-values.ts';
 
 /** What they are read into. */
 export type BackupFlags = {
+  readonly incremental?: string;
   readonly prepare?: true;
   readonly prepareMemory?: number;
   readonly owner?: string;
@@ -14,11 +15,17 @@ export type BackupFlags = {
   readonly loginPath?: string;
 };
 
-const names = ['prepare', 'prepareMemory', 'owner', 'stopReplica', 'defaultsFile', 'loginPath'] as const;
+const names = ['incremental', 'prepare', 'prepareMemory', 'owner', 'stopReplica', 'defaultsFile', 'loginPath'] as const;
 
 /** Adds them to the command. */
 export function addBackupOptions(command: Command): Command {
   return command
+    .addOption(
+      new Option(
+        '--incremental <base>',
+        'of a backup: only what changed since the earlier one in this directory of the targets',
+      ).argParser(values.parseAbsolute('--incremental')),
+    )
     .option('--prepare', 'of a backup: make it one that a server starts on')
     .addOption(
       new Option('--prepare-memory <size>', 'for that: 1GiB, 500MB (default: 128MiB)').argParser(values.parseMemory),
@@ -74,6 +81,7 @@ export function backupOf(flags: BackupFlags): CopyInput {
     defaultsFile: flags.defaultsFile,
     loginPath: flags.loginPath,
     stopReplica: flags.stopReplica ?? false,
+    base: flags.incremental,
     prepare: flags.prepare ?? false,
     prepareMemoryBytes,
     owner: flags.owner,

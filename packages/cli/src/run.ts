@@ -52,7 +52,8 @@ export async function runCopy(request: Request & { kind: 'copy' }, context: Cont
   }
   // What came over standard input is gone.
   if (outcome.canRerun && request.options.input.kind !== 'stdin') {
-    await renderer.rerun(printableText(['baton', ...context.words.map(quoteWord)].join(' ')));
+    const commandLine = printableText(['baton', ...context.words.map(quoteWord)].join(' '));
+    await renderer.rerun(commandLine, request.options.input.kind !== 'tree');
   }
   await renderer.close();
   return outcome.exitCode;

@@ -196,6 +196,7 @@ const refused: [text: string, message: RegExp, hint: RegExp][] = [
   ['copy:\n  as: x', /^1\.yaml:2: 'as' belongs to one copy/, /--as/],
   ['copy:\n  exec: id', /^1\.yaml:2: 'exec' belongs to one copy/, /--exec/],
   ['copy:\n  stdin: dump', /^1\.yaml:2: 'stdin' belongs to one copy/, /--stdin/],
+  ['copy:\n  incremental: /x', /^1\.yaml:2: 'incremental' belongs to one copy/, /--incremental/],
   ['copy:\n  checksum: true', /unknown key 'checksum'/, /verify: disk/],
   ['copy:\n  constructor: x', /unknown key 'constructor'/, /./],
   ['copy:\n  __proto__: x', /unknown key '__proto__'/, /./],

@@ -2,6 +2,7 @@ import { BatonError } from '@batondb/core/errors';
 import { FirewallAdmission } from './coordinator/admission.ts';
 import { EventQueue } from './coordinator/event-queue.ts';
 import { PreflightRun, type Ready } from './coordinator/preflight.ts';
+import { incrementalOf } from './coordinator/scan.ts';
 import type { AgentSession } from './coordinator/session.ts';
 import { TransferRun } from './coordinator/transfer-run.ts';
 import { formatHost } from './endpoint.ts';
@@ -116,6 +117,7 @@ function summarise(plan: ResolvedPlan, options: CopyOptions, { scan, targets, re
     return { from: from ?? plan.sourceText, to: target.name, address, port: target.listening.port };
   });
   const { entries, files, contentBytes, units, manifestDigest, isStream } = scan;
+  const incremental = incrementalOf(scan, options.input);
   return {
     source: plan.sourceText,
     targets: targets.map(({ name, inspection }) => ({
@@ -123,6 +125,7 @@ function summarise(plan: ResolvedPlan, options: CopyOptions, { scan, targets, re
       finalPath: inspection.finalPath,
       resumedBytes: inspection.resumedBytes,
       ...(inspection.existing === undefined ? {} : { updates: true as const }),
+      ...(inspection.isAnew ? { isAnew: true as const } : {}),
     })),
     hops,
     entries,
@@ -132,5 +135,6 @@ function summarise(plan: ResolvedPlan, options: CopyOptions, { scan, targets, re
     manifestDigest,
     isStream,
     ...(options.type === 'decompress' ? { unpacks: true as const } : {}),
+    ...(incremental === undefined ? {} : { incremental }),
   };
 }

@@ -12,7 +12,7 @@ export type Finding = {
 /** One connection of the plan: from where to where the data goes. */
 export type Hop = { readonly from: string; readonly to: string; readonly address: string; readonly port: number };
 
-/** What will be done, known before a byte moves. */
+/** Where a copy will be. */
 export type PlannedTarget = {
   readonly name: string;
   readonly finalPath: string;
@@ -20,8 +20,11 @@ export type PlannedTarget = {
   readonly resumedBytes: number;
   /** There is an older copy there, which is brought up to date. */
   readonly updates?: true;
+  /** A broken run left something there that is of no use to this one: it is removed, and all is copied anew. */
+  readonly isAnew?: true;
 };
 
+/** What will be done, known before a byte moves. */
 export type PlanSummary = {
   readonly source: string;
   readonly targets: readonly PlannedTarget[];
@@ -36,6 +39,16 @@ export type PlanSummary = {
   readonly isStream: boolean;
   /** With `--type decompress`: the targets unpack what they receive. */
   readonly unpacks?: true;
+  /** Of an incremental backup. */
+  readonly incremental?: Incremental;
+};
+
+/** What an incremental backup is taken from. */
+export type Incremental = {
+  /** Path of its base on every target. */
+  readonly base: string;
+  /** Log sequence number, decimal, at which the base ends. */
+  readonly fromLsn: string;
 };
 
 /** Where a target is. */

@@ -24,6 +24,11 @@ export type BackupOptions = {
   readonly loginPath: string | undefined;
   /** Stop replication on the source before, and start what was stopped afterwards. */
   readonly stopReplica: boolean;
+  /**
+   * The absolute path, on every target, of an earlier backup: only what has changed since it is copied. Undefined: a full backup.
+   * Prepared, it is applied to a copy of that one.
+   */
+  readonly base: string | undefined;
   /** Make it one that a server starts on. */
   readonly prepare: boolean;
   /** For InnoDB's buffer pool while it is prepared. */
@@ -36,6 +41,7 @@ export const defaultBackupOptions: BackupOptions = {
   defaultsFile: undefined,
   loginPath: undefined,
   stopReplica: false,
+  base: undefined,
   prepare: false,
   prepareMemoryBytes: 128 * 1024 * 1024,
   owner: undefined,

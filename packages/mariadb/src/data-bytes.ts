@@ -35,8 +35,11 @@ export async function dataFileBytes(places: DataPlaces, signal: AbortSignal): Pr
   return bytes;
 }
 
-/** `isLeftOut` is asked for names at the top only: a database may be called as a log is. */
-async function directoryBytes(
+/**
+ * The sizes of all files below a directory, in bytes. `isLeftOut` is asked for names at the top only: a database may be called as a
+ * log is. What vanishes meanwhile counts for nothing.
+ */
+export async function directoryBytes(
   directory: string,
   isLeftOut: (path: string, name: string) => boolean,
   signal: AbortSignal,

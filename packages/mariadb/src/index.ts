@@ -5,8 +5,9 @@ export {
   type RunningBackup,
   startBackup,
 } from './backup.ts';
+export { type BackupBase, readBase } from './base.ts';
 export type { Row } from './client-output.ts';
-export { checkEmptyDataDirectory } from './data-directory.ts';
+export { checkEmptyDataDirectory, checkNotInUse } from './data-directory.ts';
 export { type BackupPosition, formatPosition, type ReplicaSource } from './position.ts';
 export { baseLsnOf, positionFileName, positionToJson, readPosition, writePosition } from './position-files.ts';
 export { type PrepareOptions, type PrepareProgress, prepare } from './prepare.ts';

@@ -107,7 +107,8 @@ async function readInfo(directory: string, name: string): Promise<string | undef
   return undefined;
 }
 
-async function readOptional(path: string): Promise<string | undefined> {
+/** The text of a file; undefined when it does not exist. Throws NO_PERMISSION, LIMIT. */
+export async function readOptional(path: string): Promise<string | undefined> {
   try {
     const { size } = await stat(path);
     if (size > limits.infoBytesMax) {

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
 import { runStatement } from './client.ts';
 import type { Row } from './client-output.ts';
@@ -5,6 +6,7 @@ import { dataFileBytes } from './data-bytes.ts';
 import { limits } from './limits.ts';
 import { parseReplicaStatus, type ReplicaStatus, replicaStatusStatement } from './replica-status.ts';
 import { checkServerOptions, type ServerOptions } from './server-options.ts';
+import { ariaUuid } from './server-uuid.ts';
 import { parseServerVersion, type ServerVersion } from './version.ts';
 
 /**
@@ -61,9 +63,7 @@ export class Server {
    */
   async dataBytes(signal: AbortSignal): Promise<number> {
     const names = ['innodb_data_home_dir', 'innodb_undo_directory', 'log_bin_basename', 'relay_log_basename'];
-    const list = names.map((name) => `'${name}'`).join(', ');
-    const rows = await this.query(`SHOW GLOBAL VARIABLES WHERE Variable_name IN (${list})`, signal);
-    const values = new Map(rows.map((row) => [row.get('Variable_name'), row.get('Value') ?? '']));
+    const values = await this.#variables(names, signal);
     return dataFileBytes(
       {
         dataDirectory: this.dataDirectory,
@@ -72,5 +72,26 @@ export class Server {
       },
       signal,
     );
+  }
+
+  /** By what this server is told from another one, as its backups have it; undefined where it cannot be known. */
+  async uuid(signal: AbortSignal): Promise<string | undefined> {
+    const values = await this.#variables(['server_uuid', 'aria_log_dir_path'], signal);
+    return (
+      values.get('server_uuid') ?? (await ariaUuid(resolve(this.dataDirectory, values.get('aria_log_dir_path') ?? '')))
+    );
+  }
+
+  /** Up to where InnoDB has written its redo log; undefined where it does not say. */
+  async logSequenceNumber(signal: AbortSignal): Promise<bigint | undefined> {
+    const [row] = await this.query('SHOW ENGINE INNODB STATUS', signal);
+    const lsn = /^Log sequence number +(\d{1,20})$/m.exec(row?.get('Status') ?? '')?.[1];
+    return lsn === undefined ? undefined : BigInt(lsn);
+  }
+
+  async #variables(names: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+    const list = names.map((name) => `'${name}'`).join(', ');
+    const rows = await this.query(`SHOW GLOBAL VARIABLES WHERE Variable_name IN (${list})`, signal);
+    return new Map(rows.map((row) => [row.get('Variable_name') ?? '', row.get('Value') ?? '']));
   }
 }

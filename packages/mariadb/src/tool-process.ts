@@ -1,7 +1,7 @@
 import { BatonError } from '@batondb/core/errors';
 import type { Child, ChildExit } from '@batondb/core/process/child';
-import { spawnChild } from '@batondb/core/process/child';
 import { Lines } from '@batondb/core/process/lines';
+import { spawnTethered } from '@batondb/core/process/tethered';
 import { toolEnvironment } from './client.ts';
 import { limits } from './limits.ts';
 
@@ -26,7 +26,10 @@ export type ToolRun = {
   readonly onLine?: (line: string) => void;
 };
 
-/** Starts a tool in a session of its own, so that it asks no terminal for a password. The signal ends it. */
+/**
+ * Starts a tool in a session of its own, so that it asks no terminal for a password. The signal ends it, and so does our own end: what
+ * would go on alone would change a directory that the next attempt has taken over.
+ */
 export async function startTool(run: ToolRun, signal: AbortSignal): Promise<ToolProcess> {
   signal.throwIfAborted();
   let lastLine = '';
@@ -34,11 +37,7 @@ export async function startTool(run: ToolRun, signal: AbortSignal): Promise<Tool
     if (line.trim() !== '') lastLine = line;
     run.onLine?.(line);
   });
-  const child = await spawnChild(run.argv, {
-    detached: true,
-    env: toolEnvironment(),
-    onStderr: (chunk) => lines.append(chunk),
-  });
+  const child = await spawnTethered(run.argv, { env: toolEnvironment(), onStderr: (chunk) => lines.append(chunk) });
   // At once by SIGKILL: mariadb-backup blocks SIGTERM. Either way the server frees what the tool's connection held.
   const end = (): void => void child.terminate(0);
   signal.addEventListener('abort', end, { once: true });

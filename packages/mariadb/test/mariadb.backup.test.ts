@@ -14,16 +14,16 @@ import {
   waitUntilCaughtUp,
 } from '@batondb/testbed/mariadb';
 import { smallFileSystem } from '@batondb/testbed/mounts';
-import { killProcess, listProcesses } from '@batondb/testbed/process-table';
+import { killProcess, listProcesses, waitUntil } from '@batondb/testbed/process-table';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
 import {
   type BackupEvent,
   type BackupResult,
   type BackupTool,
-  baseLsnOf,
   chooseTool,
   formatPosition,
   prepare,
+  readBase,
   readPosition,
   Server,
   startBackup,
@@ -107,7 +107,7 @@ test('a hot backup is the source at its position', { timeout }, async () => {
 });
 
 // Proves: incremental backups, applied in order to their base, are the source at the last one's position; each is far smaller than
-// the base, and the base tells where the next one starts.
+// the base, the base tells where the next one starts and which server it is of, and is none any more once a server has run on it (M7).
 test('incremental backups build on their base', { timeout }, async () => {
   await source.sql(
     `CREATE DATABASE inc; CREATE TABLE inc.t (id INT PRIMARY KEY, text TEXT);
@@ -115,9 +115,17 @@ test('incremental backups build on their base', { timeout }, async () => {
   );
   const base = await backUp('base');
   await source.sql(`INSERT INTO inc.t VALUES (2, 'first'); UPDATE inc.t SET text='changed' WHERE id=1`);
-  const first = await backUp('first', await baseLsnOf(base.directory));
+  const { toLsn, incremental, serverUuid, serverVersion, bytes } = await readBase(base.directory, never);
+  assert.deepEqual([toLsn, incremental, serverVersion], [base.result.toLsn, false, server.version.text]);
+  assert.ok(bytes > 10_000_000 && toLsn <= ((await server.logSequenceNumber(never)) ?? 0n));
+  assert.match(serverUuid ?? '', /^[0-9a-f]{32}$/);
+  assert.equal(serverUuid, await server.uuid(never));
+  const first = await backUp('first', toLsn);
   await source.sql(`INSERT INTO inc.t VALUES (3, 'second'); CREATE TABLE inc.later (id INT PRIMARY KEY)`);
-  const second = await backUp('second', await baseLsnOf(first.directory));
+  const firstBase = await readBase(first.directory, never);
+  assert.deepEqual([firstBase.incremental, firstBase.serverUuid], [true, serverUuid]);
+  assert.ok(firstBase.bytes < bytes);
+  const second = await backUp('second', firstBase.toLsn);
   assert.equal(first.result.fromLsn, base.result.toLsn);
   assert.equal(second.result.fromLsn, first.result.toLsn);
   const position = await readPosition(second.directory);
@@ -132,6 +140,7 @@ test('incremental backups build on their base', { timeout }, async () => {
     [1, 2, 3],
   );
   assert.deepEqual((await readPosition(base.directory)).binlog, position.binlog);
+  assert.equal((await readBase(base.directory, never)).toLsn, second.result.toLsn);
   await using copy = await startMariadb(sandbox, { name: 'inc', dataDirectory: base.directory });
   assert.deepEqual(await copy.sql('SELECT * FROM inc.t ORDER BY id'), [
     ['1', 'changed'],
@@ -139,6 +148,8 @@ test('incremental backups build on their base', { timeout }, async () => {
     ['3', 'second'],
   ]);
   assert.equal(await copy.value('SELECT COUNT(*) FROM inc.later'), '0');
+  await copy.stop();
+  await assert.rejects(readBase(base.directory, never), { code: 'UNSUPPORTED', message: /^a server has run on/ });
 });
 
 /** A backup's stream as a file. */
@@ -233,8 +244,8 @@ test('a backup is aborted by its signal', { timeout }, async () => {
   controller.abort(reason);
   await assert.rejects(backup.done, reason);
   await assert.rejects(unpack.done, reason);
-  const left = listProcesses().filter(({ argv }) => argv.some((word) => word.includes(temporaryDirectory)));
-  assert.deepEqual(left, []);
+  const left = () => listProcesses().filter(({ argv }) => argv.some((word) => word.includes(temporaryDirectory)));
+  await waitUntil('nothing of it runs', () => left().length === 0);
 });
 
 // Proves: an unpacker that dies, or has no place, is an error that its writer hears of.
@@ -279,5 +290,5 @@ test('a failed prepare is an error', { timeout }, async () => {
     prepare({ directory, tool, memoryBytes: 1 }, () => undefined, never),
     { code: 'USAGE' },
   );
-  await assert.rejects(baseLsnOf(directory), { code: 'NOT_FOUND' });
+  await assert.rejects(readBase(directory, never), { code: 'NOT_FOUND' });
 });

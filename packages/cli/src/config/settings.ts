@@ -22,7 +22,7 @@ export type Setting = {
 export type Settings = ReadonlyMap<string, Setting>;
 
 /** Options that say what one copy is, not how copies are made. */
-const ofOneCopy: readonly string[] = ['as', 'stdin', 'exec', 'update'];
+const ofOneCopy: readonly string[] = ['as', 'stdin', 'exec', 'update', 'incremental'];
 
 /** The options of a command that a configuration file can set, by key. */
 export function configurable(grammar: Command): ReadonlyMap<string, Option> {

@@ -34,7 +34,7 @@ export function renderPlain(
       await stdout.writeLines(resultOf(event, volume, styles.stdout));
     },
     failure: (error) => stderr.writeLines(failureLines(error)),
-    rerun: (commandLine) => stderr.writeLines(rerunLines(commandLine)),
+    rerun: (commandLine, isAnew) => stderr.writeLines(rerunLines(commandLine, isAnew)),
     close: () => Promise.resolve(),
   };
 }

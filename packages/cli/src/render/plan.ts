@@ -9,8 +9,12 @@ export function planLines(plan: PlanSummary, dryRun: boolean, volume: Volume, st
   const lines = [`${paint(style, 'bold', 'source')}   ${plan.source}: ${sizeOf(plan)}`];
   const nameWidth = Math.max(...plan.targets.map(({ name }) => widthOf(name)));
   for (const target of plan.targets) {
-    const notes = notesOn(target);
-    lines.push(`${paint(style, 'bold', 'target')}   ${pad(target.name, nameWidth)}  →  ${target.finalPath}${notes}`);
+    const where = `${pad(target.name, nameWidth)}  →  ${target.finalPath}${notesOn(target)}`;
+    lines.push(`${paint(style, 'bold', 'target')}   ${where}`);
+  }
+  if (plan.incremental !== undefined) {
+    const { base, fromLsn } = plan.incremental;
+    lines.push(`${paint(style, 'bold', 'backup')}   incremental from LSN ${fromLsn}, where ${base} ends`);
   }
   if (plan.unpacks) lines.push('unpacked on the targets; how much it holds is not known before');
   if (dryRun || volume === 'verbose') {
@@ -23,9 +27,10 @@ export function planLines(plan: PlanSummary, dryRun: boolean, volume: Volume, st
   return dryRun ? [...lines, 'dry run: nothing was copied'] : lines;
 }
 
-function notesOn({ resumedBytes, updates }: PlannedTarget): string {
-  const continues = resumedBytes === 0 ? '' : `  (continues: ${formatBytes(resumedBytes)} are there)`;
-  return updates === true ? `  (brought up to date: takes the place of what is there)${continues}` : continues;
+function notesOn({ resumedBytes, updates, isAnew }: PlannedTarget): string {
+  const update = updates ? '  (brought up to date: takes the place of what is there)' : '';
+  if (isAnew) return '  (anew: what a broken run left there is removed)';
+  return resumedBytes === 0 ? update : `${update}  (continues: ${formatBytes(resumedBytes)} are there)`;
 }
 
 function sizeOf({ isStream, files, entries, contentBytes, units }: PlanSummary): string {

@@ -11,8 +11,8 @@ export type Renderer = {
   event(event: CopyEvent): Promise<void>;
   /** Why the copy ended early or was refused, and what to do: lines that the summary does not have. */
   failure(error: ErrorRecord, exitCode: number): Promise<void>;
-  /** How to go on. */
-  rerun(commandLine: string): Promise<void>;
+  /** How to go on. `isAnew`: nothing of this run will be of use. */
+  rerun(commandLine: string, isAnew: boolean): Promise<void>;
   /** Leaves the terminal as it was. May be called twice. */
   close(): Promise<void>;
 };

@@ -22,9 +22,9 @@ export function summaryLines(summary: CopySummary, volume: Volume, style: Style)
   ];
 }
 
-/** How to go on after a failure that a rerun continues. */
-export function rerunLines(commandLine: string): string[] {
-  return ['to continue where this stopped:', `  ${commandLine}`];
+/** How to go on after a failure: a rerun continues, or of a stream begins anew. */
+export function rerunLines(commandLine: string, isAnew: boolean): string[] {
+  return [isAnew ? 'to begin anew:' : 'to continue where this stopped:', `  ${commandLine}`];
 }
 
 function doneLine(result: TargetResult, pathWidth: number, style: Style): string {

@@ -50,9 +50,9 @@ export function renderTerminal(stdout: Output, stderr: Output, styles: Styles, v
       await close();
       await stderr.writeLines(failureLines(error));
     },
-    rerun: async (commandLine) => {
+    rerun: async (commandLine, isAnew) => {
       await close();
-      await stderr.writeLines(rerunLines(commandLine));
+      await stderr.writeLines(rerunLines(commandLine, isAnew));
     },
     close,
   };

@@ -10,6 +10,7 @@ import type { Connection } from '@batondb/core/transport/transport';
 import { fromBase64, fromHex } from '../bytes.ts';
 import type { AgentEvent, RequestName, RequestParams, RequestResult } from '../control/messages.ts';
 import { Firewall } from '../firewall/firewall.ts';
+import { inspectBase } from './backup-base.ts';
 import { checkBackup } from './backup-target.ts';
 import { cleanDirectory } from './clean.ts';
 import { HopSet } from './hops.ts';
@@ -65,6 +66,7 @@ export class Agent implements AsyncDisposable {
       checkBackup: (params) => checkBackup(params, this.#signal),
       release: async ({ units }) => this.#release(units),
       inspect: (params) => inspectDirectory(params, this.#workers()),
+      inspectBase: (params) => inspectBase(params, this.#signal),
       listen: (params) => this.#listen(params),
       join: async (params) => this.#join(params),
       admit: (params) => this.#firewall.admit(params),

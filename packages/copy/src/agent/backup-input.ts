@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { chooseTool, type ReplicationGuard, Server, stopReplication } from '@batondb/mariadb';
 import { type RunningBackup, startBackup } from '@batondb/mariadb/backup';
 import { describeThread } from '@batondb/mariadb/replication/threads';
-import type { StreamInput } from '../control/messages.ts';
+import type { IncrementalSource, StreamInput } from '../control/messages.ts';
 import type { Report } from './agent.ts';
 import type { FoundInput, OpenInput } from './stream-input.ts';
 
@@ -17,7 +17,7 @@ type BackupInput = Extract<StreamInput, { kind: 'mariadb' }>;
 
 /** Logs in at a server of this machine and finds the tool that fits it. Changes nothing. */
 export async function findBackup(input: BackupInput, report: Report, signal: AbortSignal): Promise<FoundInput> {
-  const { socketPath, defaultsFile, loginPath, stopReplica } = input;
+  const { socketPath, defaultsFile, loginPath, stopReplica, incremental } = input;
   const options = {
     socketPath,
     ...(defaultsFile === undefined ? {} : { defaultsFile }),
@@ -26,16 +26,29 @@ export async function findBackup(input: BackupInput, report: Report, signal: Abo
   const server = await Server.connect(options, signal);
   const tool = await chooseTool(server.version, signal);
   const expectedBytes = await server.dataBytes(signal);
+  const described = incremental === undefined ? {} : { incremental: await describe(server, signal) };
+  const start = incremental?.fromLsn === undefined ? {} : { incrementalFromLsn: BigInt(incremental.fromLsn) };
   const open = async (ending: AbortSignal): Promise<OpenInput> => {
     await using undo = new AsyncDisposableStack();
     const guard = stopReplica ? undo.use(await stopReplication(server, ending)) : undefined;
     if (guard !== undefined) tell(report, 'stopped', guard);
     const temporaryDirectory = await makeTemporary();
     undo.defer(() => rm(temporaryDirectory, { recursive: true, force: true }));
-    const backup = undo.use(await startBackup({ server, tool, parallel: parallelFiles, temporaryDirectory }, ending));
+    const options = { server, tool, parallel: parallelFiles, temporaryDirectory, ...start };
+    const backup = undo.use(await startBackup(options, ending));
     return new BackupStream(backup, guard, report, undo.move());
   };
-  return { expectedBytes, server: server.version, open };
+  return { expectedBytes, server: server.version, ...described, open };
+}
+
+/** What is compared with the bases. */
+async function describe(server: Server, signal: AbortSignal): Promise<IncrementalSource> {
+  const serverUuid = await server.uuid(signal);
+  const lsn = await server.logSequenceNumber(signal);
+  return {
+    ...(serverUuid === undefined ? {} : { serverUuid }),
+    ...(lsn === undefined ? {} : { serverLsn: String(lsn) }),
+  };
 }
 
 /** A backup that runs, with the server's replication standing still for it if that was asked for. */

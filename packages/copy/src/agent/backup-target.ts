@@ -7,7 +7,6 @@ import { BatonError } from '@batondb/core/errors';
 import { check, mkdirat } from '@batondb/core/files/libc';
 import { printable } from '@batondb/core/files/names';
 import { limits } from '@batondb/core/limits';
-import { childError, spawnChild } from '@batondb/core/process/child';
 import type { StagedTree } from '@batondb/core/transfer/staged-tree';
 import { type Staging, stagedTreeName } from '@batondb/core/transfer/staging';
 import type { StagingJob } from '@batondb/core/transfer/staging-names';
@@ -24,10 +23,14 @@ import {
 } from '@batondb/mariadb';
 import { toHex } from '../bytes.ts';
 import type { BackupTask, RequestParams, RequestResult } from '../control/messages.ts';
-import type { BackupResult, TargetPhase } from '../events.ts';
+import type { BackupResult, Incremental, TargetPhase } from '../events.ts';
+import { copyBase } from './backup-base.ts';
+import { changeOwner, checkOwner } from './owner.ts';
 
 /** How soon units that have come are looked for. */
 const followMs = 20;
+/** Where an incremental backup is unpacked to that is applied to a copy of its base, beside that copy. */
+const incrementalName: Uint8Array = Buffer.from('incremental');
 
 /** What a backup is unpacked with. */
 export type BackupTargetOptions = {
@@ -39,14 +42,17 @@ export type BackupTargetOptions = {
   readonly onPhase: (phase: TargetPhase) => void;
 };
 
+type Digests = { readonly manifest: Uint8Array; readonly tree: Uint8Array };
+
 /**
- * What a target makes of a backup: unpacks it while it comes, prepares it, and moves it into the empty target directory when all of it
+ * What a target makes of a backup: unpacks it while it comes, prepares it (an incremental one together with a copy of its base), and moves it into the empty target directory when all of it
  * is good. The stream itself stays in the staging directory for as long as others may be fed from it.
  */
 export class BackupTarget implements AsyncDisposable {
   readonly #options: BackupTargetOptions;
   readonly #ended = new AbortController();
   #files: Promise<number> | undefined;
+  #result: Promise<BackupResult> | undefined;
 
   constructor(options: BackupTargetOptions) {
     this.#options = options;
@@ -70,30 +76,37 @@ export class BackupTarget implements AsyncDisposable {
 
   /** Unpacks from now on what comes. Its failure is told by finish(), and by `onFailure` at once. */
   start(tree: StagedTree, onFailure: (error: Error) => void): void {
-    this.#files = this.#unpack(tree);
+    this.#files = this.#gather(tree);
     this.#files.catch(onFailure);
   }
 
-  /** Makes the backup what was asked for, and moves it to its place. To be called once the stream is complete. */
-  async finish(digests: { readonly manifest: Uint8Array; readonly tree: Uint8Array }): Promise<BackupResult> {
+  /** Makes the backup what was asked for, and moves it to its place. To be called once, when the stream is complete. */
+  async finish(digests: Digests): Promise<BackupResult> {
+    this.#result = this.#finish(digests);
+    return await this.#result;
+  }
+
+  /** Ends what runs, and returns when nothing of it writes any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended.abort(new BatonError('INTERRUPTED', 'the copy has ended'));
+    await Promise.allSettled([this.#files, this.#result]);
+  }
+
+  async #finish(digests: Digests): Promise<BackupResult> {
     const { staging, directory, pool, task, job, onPhase } = this.#options;
     onPhase('unpacking');
     const files = (await this.#files) ?? 0;
-    const path = this.#path();
+    const path = this.#path(unpackedName);
     if (task.prepare) {
       onPhase('preparing');
-      const tool = await this.#tool();
-      await prepare(
-        { directory: path, tool, memoryBytes: task.prepareMemoryBytes },
-        () => undefined,
-        this.#ended.signal,
-      );
+      await this.#prepare(path);
     }
     onPhase('finishing');
     const position = await readPosition(path);
     await writePosition(path, position);
     if (task.owner !== undefined) await changeOwner(task.owner, path);
     await pool.run({ kind: 'sync', descriptor: staging.descriptor, scope: 'file-system' });
+    this.#ended.signal.throwIfAborted();
     const { descriptor, targetDescriptor } = staging;
     const occupant = occupantOf(targetDescriptor, job, undefined);
     if (occupant !== undefined) throw occupied(directory, occupant);
@@ -113,18 +126,47 @@ export class BackupTarget implements AsyncDisposable {
     return { position: formatPosition(position), details, files, isPrepared: task.prepare };
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#ended.abort(new BatonError('INTERRUPTED', 'the copy has ended'));
-    await this.#files?.catch(() => undefined);
+  /** Brings together what the backup is made of. Returns the number of files in the stream. */
+  async #gather(tree: StagedTree): Promise<number> {
+    const { staging, pool } = this.#options;
+    const applied = this.#applied();
+    const names = applied === undefined ? [unpackedName] : [unpackedName, incrementalName];
+    // What a killed run unpacked is of no use.
+    for (const name of [unpackedName, incrementalName])
+      await pool.run({ kind: 'remove', parentDescriptor: staging.descriptor, name });
+    for (const name of names) check(mkdirat(staging.descriptor, name, 0o700), 'mkdirat', () => printable(name));
+    // While the stream comes.
+    if (applied !== undefined) await copyBase(applied, this.#path(unpackedName), this.#ended.signal);
+    const into = this.#path(applied === undefined ? unpackedName : incrementalName);
+    const files = await this.#unpack(tree, into);
+    await this.#checkStart(into);
+    return files;
   }
 
-  async #unpack(tree: StagedTree): Promise<number> {
-    const { staging } = this.#options;
+  /** What is applied to a copy of its base. */
+  #applied(): Incremental | undefined {
+    const { prepare: isPrepared, incremental } = this.#options.task;
+    return isPrepared ? incremental : undefined;
+  }
+
+  /** Applied to a base that ends elsewhere, an incremental backup would be rubbish. */
+  async #checkStart(path: string): Promise<void> {
+    const expected = this.#options.task.incremental?.fromLsn ?? '0';
+    const { fromLsn } = await readPosition(path);
+    if (String(fromLsn) === expected) return;
+    throw new BatonError('BACKUP_FAILED', `the backup begins at LSN ${fromLsn}, and LSN ${expected} was asked for`);
+  }
+
+  async #prepare(directory: string): Promise<void> {
+    const { prepareMemoryBytes: memoryBytes } = this.#options.task;
+    const incrementals = this.#applied() === undefined ? [] : [this.#path(incrementalName)];
+    const options = { directory, tool: await this.#tool(), memoryBytes, incrementals };
+    await prepare(options, () => undefined, this.#ended.signal);
+  }
+
+  async #unpack(tree: StagedTree, into: string): Promise<number> {
     const { signal } = this.#ended;
-    // What a killed run unpacked is of no use.
-    await this.#options.pool.run({ kind: 'remove', parentDescriptor: staging.descriptor, name: unpackedName });
-    check(mkdirat(staging.descriptor, unpackedName, 0o700), 'mkdirat', () => 'unpacked');
-    await using unpack = await startUnpack(this.#path(), await this.#tool(), signal);
+    await using unpack = await startUnpack(into, await this.#tool(), signal);
     try {
       for await (const chunk of contentOf(tree, this.#stagedPath(), signal)) {
         if (!unpack.stdin.write(chunk)) await drained(unpack.stdin, signal);
@@ -142,8 +184,8 @@ export class BackupTarget implements AsyncDisposable {
     return chooseTool(this.#options.task.server, this.#ended.signal);
   }
 
-  #path(): string {
-    return `/proc/${process.pid}/fd/${this.#options.staging.descriptor}/${Buffer.from(unpackedName).toString()}`;
+  #path(name: Uint8Array): string {
+    return `/proc/${process.pid}/fd/${this.#options.staging.descriptor}/${Buffer.from(name).toString()}`;
   }
 
   #stagedPath(): string {
@@ -197,33 +239,6 @@ async function drained(stream: NodeJS.WritableStream, signal: AbortSignal): Prom
   } finally {
     signal.removeEventListener('abort', onAbort);
     stream.off('drain', resolve).off('close', resolve).off('error', reject);
-  }
-}
-
-async function changeOwner(owner: string, path: string, { isDeep = true } = {}): Promise<void> {
-  // Symlinks themselves, never what they point at.
-  const argv = ['chown', ...(isDeep ? ['-R', '-P'] : []), '-h', '--', owner, path];
-  await using child = await spawnChild(argv);
-  child.stdin.end();
-  const exit = await child.exited;
-  if (exit.code !== 0) throw childError(argv, exit);
-}
-
-async function checkOwner(owner: string): Promise<void> {
-  if (process.geteuid?.() !== 0) {
-    throw new BatonError('NO_PERMISSION', `only root can give files to ${owner}`, { hint: 'copy with --sudo' });
-  }
-  const [user = '', group] = owner.split(':');
-  const lookups: [string, string][] = [['passwd', user]];
-  if (group !== undefined && group !== '') lookups.push(['group', group]);
-  for (const [database, name] of lookups) {
-    await using child = await spawnChild(['getent', database, name]);
-    child.stdin.end();
-    child.stdout.resume();
-    if ((await child.exited).code === 0) continue;
-    throw new BatonError('NOT_FOUND', `there is no ${database === 'group' ? 'group' : 'user'} ${name} here`, {
-      hint: 'install the server there first, or choose another --owner',
-    });
   }
 }
 

@@ -51,6 +51,7 @@ export async function inspectDirectory(params: RequestParams<'inspect'>, pool: W
     if (space.readOnly) findings.push(readOnly(directory));
     else if (!mayWrite(descriptor)) findings.push(mayNotWrite(directory));
     const isStream = params.isStream ?? false;
+    const isAnew = isStream && isLeftBehind(descriptor, job);
     if (occupied !== undefined) findings.push(toErrorRecord(occupied));
     if (params.isBackup)
       await checkBackupPlace(descriptor, params.directory, job).catch((error) => findings.push(toErrorRecord(error)));
@@ -65,6 +66,7 @@ export async function inspectDirectory(params: RequestParams<'inspect'>, pool: W
       published: staged.isPublished,
       type,
       ...(existing === undefined ? {} : { existing }),
+      ...(isAnew ? { isAnew } : {}),
       ...(isKnown ? { space: { device: String(device), freeBytes, mount: printable(directory), ...inodes } } : {}),
     };
   } finally {
@@ -99,6 +101,11 @@ function basisOf(descriptor: number, job: StagingJob): Pick<Peek, 'occupied' | '
   } catch (error) {
     return { occupied: error instanceof Error ? error : new Error(String(error)) };
   }
+}
+
+/** Whether a broken run of a stream has left something. What was on its way to its place is whole, and still of use. */
+function isLeftBehind(target: number, job: StagingJob): boolean {
+  return typeof tryStatAt(target, stagingName(job)) !== 'number' && peekMoves(target, job) === undefined;
 }
 
 /** A backup is unpacked into an empty directory only, and never below a running server. */

@@ -10,7 +10,7 @@ import { findBackup } from './backup-input.ts';
 export const inputDescriptor = 3;
 
 /** A stream that can be made: what is known of it beforehand, and how it is begun. */
-export type FoundInput = Pick<RequestResult<'stream'>, 'expectedBytes' | 'server'> & {
+export type FoundInput = Omit<RequestResult<'stream'>, 'manifestDigest' | 'manifestBytes'> & {
   readonly open: (signal: AbortSignal) => Promise<OpenInput>;
 };
 

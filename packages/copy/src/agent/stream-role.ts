@@ -34,13 +34,8 @@ export class StreamRole implements AsyncDisposable {
     this.#ended = ended;
     this.supply = new StreamSupply(pool, manifest, Layout.of(manifest));
     const manifestBytes = manifest.sections.reduce((bytes, section) => bytes + section.byteLength, 0);
-    const { expectedBytes, server } = input;
-    this.summary = {
-      manifestDigest: toHex(manifest.digest),
-      manifestBytes,
-      ...(expectedBytes === undefined ? {} : { expectedBytes }),
-      ...(server === undefined ? {} : { server }),
-    };
+    const { open: _, ...known } = input;
+    this.summary = { manifestDigest: toHex(manifest.digest), manifestBytes, ...known };
   }
 
   /** Looks at what makes the stream; it is begun later. Throws what preflight reports. */

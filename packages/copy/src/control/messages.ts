@@ -2,7 +2,7 @@ import type { ErrorRecord } from '@batondb/core/errors';
 import type { EntryKind } from '@batondb/core/protocol/entry';
 import type { VersionRange } from '@batondb/core/protocol/versions';
 import type { ServerVersion } from '@batondb/mariadb';
-import type { BackupResult, NotKept, SourceChange, TargetPhase, Unpacked } from '../events.ts';
+import type { BackupResult, Incremental, NotKept, SourceChange, TargetPhase, Unpacked } from '../events.ts';
 import type { Admitted } from '../firewall/firewall.ts';
 import type { Admission, FirewallMode } from '../firewall/gate.ts';
 import type { Compression, CopyInput, CopyType } from '../options.ts';
@@ -76,7 +76,16 @@ export type StreamInput =
       readonly defaultsFile?: string;
       readonly loginPath?: string;
       readonly stopReplica: boolean;
+      /** It is an incremental one, taken from where its base ends (decimal): the base of all targets, if they have one in common. */
+      readonly incremental?: { readonly fromLsn?: string };
     };
+
+/** What a server says of itself to be compared with bases, where it can be known. */
+export type IncrementalSource = {
+  readonly serverUuid?: string;
+  /** Up to where its redo log is written. Decimal. */
+  readonly serverLsn?: string;
+};
 
 /** What a target makes of a backup. */
 export type BackupTask = {
@@ -84,6 +93,7 @@ export type BackupTask = {
   readonly prepare: boolean;
   readonly prepareMemoryBytes: number;
   readonly owner?: string;
+  readonly incremental?: Incremental;
 };
 
 type Nothing = Readonly<Record<never, never>>;
@@ -116,6 +126,8 @@ export type Requests = {
       readonly expectedBytes?: number;
       /** Of a backup: the server it is of. */
       readonly server?: ServerVersion;
+      /** Of an incremental one. An agent that does not say it would make a full one. */
+      readonly incremental?: IncrementalSource;
     };
   };
   /** Whether a target can unpack, prepare and own a backup of a server. */
@@ -145,11 +157,31 @@ export type Requests = {
       readonly resumedBytes: number;
       /** An earlier run of the same job has published the copy. */
       readonly published: boolean;
+      /** A broken run has left something that is of no use to another one. */
+      readonly isAnew?: boolean;
       readonly space?: Space;
       /** What has the final name, and will be brought up to date. */
       readonly existing?: EntryKind;
       /** The type it was asked about, from an agent that knows types. */
       readonly type?: string;
+    };
+  };
+  /** Looks at the backup in a directory as the base of an incremental one, and changes nothing. */
+  readonly inspectBase: {
+    readonly params: {
+      readonly base: string;
+      /** The target directory. */
+      readonly directory: string;
+      /** The incremental one is to be applied to a copy of it. */
+      readonly isApplied: boolean;
+    };
+    readonly result: {
+      /** Log sequence number, decimal, at which it ends. */
+      readonly toLsn: string;
+      readonly bytes: number;
+      /** '' where its files do not tell. */
+      readonly serverVersion: string;
+      readonly serverUuid?: string;
     };
   };
   /** Opens the data port. */

@@ -16,6 +16,7 @@ const port = z.number().int().min(1).max(65_535);
 const nothing = z.object({});
 const entryKind = z.exactOptional(z.enum(['file', 'directory', 'symlink', 'fifo', 'character', 'block', 'hardlink']));
 const copyType = z.exactOptional(z.enum(copyTypes));
+const lsn = z.string().regex(/^\d{1,20}$/);
 const sample = z.object({ first: z.array(z.string()), total: count });
 // A newer peer may know codes that we do not: fromErrorRecord makes them SYSTEM.
 const errorCode = z.string().max(64) as unknown as z.ZodType<ErrorCode>;
@@ -56,6 +57,7 @@ const streamInput = z.discriminatedUnion('kind', [
     defaultsFile: z.exactOptional(z.string()),
     loginPath: z.exactOptional(z.string()),
     stopReplica: z.boolean(),
+    incremental: z.exactOptional(z.object({ fromLsn: z.exactOptional(lsn) })),
   }),
 ]);
 const serverVersion = z.object({
@@ -70,6 +72,7 @@ const backupTask = z.object({
   prepare: z.boolean(),
   prepareMemoryBytes: count,
   owner: z.exactOptional(z.string()),
+  incremental: z.exactOptional(z.object({ base: z.string(), fromLsn: lsn })),
 });
 const backupResult = z.object({
   position: z.string(),
@@ -102,6 +105,7 @@ const params: { readonly [N in RequestName]: z.ZodType<RequestParams<N>> } = {
     type: copyType,
     isBackup: z.exactOptional(z.boolean()),
   }),
+  inspectBase: z.object({ base: z.string(), directory: base64, isApplied: z.boolean() }),
   listen: z.object({ port: z.number().int().min(0).max(65_535), bind: z.exactOptional(z.string()) }),
   join: z.object({
     jobId: base64,
@@ -163,6 +167,9 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
     manifestBytes: count,
     expectedBytes: z.exactOptional(count),
     server: z.exactOptional(serverVersion),
+    incremental: z.exactOptional(
+      z.object({ serverUuid: z.exactOptional(z.string().max(64)), serverLsn: z.exactOptional(lsn) }),
+    ),
   }),
   checkBackup: z.object({ tool: z.string() }),
   release: nothing,
@@ -172,6 +179,7 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
     resumedBytes: count,
     published: z.boolean(),
     existing: entryKind,
+    isAnew: z.exactOptional(z.boolean()),
     type: z.exactOptional(z.string().max(64)),
     space: z.exactOptional(
       z.object({
@@ -181,6 +189,12 @@ const results: { readonly [N in RequestName]: z.ZodType<RequestResult<N>> } = {
         mount: z.string(),
       }),
     ),
+  }),
+  inspectBase: z.object({
+    toLsn: lsn,
+    bytes: count,
+    serverVersion: z.string().max(255),
+    serverUuid: z.exactOptional(z.string().max(64)),
   }),
   listen: z.object({ port, addresses: z.array(address) }),
   join: nothing,

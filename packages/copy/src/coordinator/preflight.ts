@@ -1,30 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import { BatonError, type ErrorRecord, toErrorRecord } from '@batondb/core/errors';
 import { formatCount } from '@batondb/core/text/format';
-import type { ServerVersion } from '@batondb/mariadb';
 import { toBase64 } from '../bytes.ts';
-import type { RequestResult, StreamInput } from '../control/messages.ts';
+import type { RequestResult } from '../control/messages.ts';
 import { formatEndpoint, formatHost } from '../endpoint.ts';
 import type { Finding } from '../events.ts';
-import type { CopyInput, CopyOptions } from '../options.ts';
+import type { CopyOptions } from '../options.ts';
 import type { ResolvedPlan } from '../plan.ts';
 import type { CarryListener } from '../remote/carry.ts';
 import { candidateAddresses } from './addresses.ts';
 import type { FirewallAdmission } from './admission.ts';
+import { Bases } from './bases.ts';
 import { checkControlVersion } from './control-version.ts';
+import { type Scan, type ScannedBackup, scanStream } from './scan.ts';
 import { AgentSession } from './session.ts';
 import { checkSpace, type Inspected } from './space-check.ts';
 import { checkExisting, checkSource, checkType, spaceScan, typeAsked } from './type-check.ts';
 
 // Everything that can be known before a byte moves, on all hosts at once. No finding hides another.
 
-/** What is known of the source. */
-export type Scan = RequestResult<'scan'> & {
-  /** `contentBytes` is a guess then, or 0. */
-  readonly isStream: boolean;
-  /** Of a backup: the server it is of. */
-  readonly server: ServerVersion | undefined;
-};
 export type Inspection = RequestResult<'inspect'>;
 
 /** A target whose host answered. */
@@ -69,6 +63,7 @@ export class PreflightRun {
   readonly #findings: Finding[] = [];
   /** Target directories that could be looked at, by number. */
   readonly #inspected = new Map<number, Inspected>();
+  readonly #bases: Bases;
 
   constructor(
     plan: ResolvedPlan,
@@ -84,34 +79,33 @@ export class PreflightRun {
     this.#admission = admission;
     this.#signal = signal;
     this.#listener = listener;
+    this.#bases = new Bases(options.input);
   }
 
   async run(onSession: (session: AgentSession) => void, onScan: (scan: Scan) => void): Promise<Preflight> {
     const { source, targets } = this.#plan;
+    const looking = targets.map((target, index) =>
+      this.#onHost(formatHost(target), () => this.#lookAt(target, index + 1, onSession)),
+    );
     const scanning = this.#onHost(formatHost(source), async () => {
       const session = await this.#start(source, onSession, this.#options.input.kind === 'stdin');
+      // What an incremental backup is taken from, the targets know.
+      if (this.#bases.path !== undefined) await Promise.all(looking);
       const scan = await this.#scan(session);
       onScan(scan);
       return { session, scan };
     });
-    const looking = targets.map((target, index) =>
-      this.#onHost(formatHost(target), () => this.#lookAt(target, index + 1, onSession)),
-    );
     const [scanned, ...looked] = await Promise.all([scanning, ...looking]);
     const present = looked.filter((target) => target !== undefined);
     if (scanned !== undefined) {
       // In the order of the plan, so that the same plan gives the same words.
       const inspected = [...this.#inspected].sort(([a], [b]) => a - b).map(([, target]) => target);
-      const { scan } = scanned;
-      const { type } = this.#options;
-      for (const error of checkSource(type, scan, this.#plan)) this.#find(formatHost(source), error);
-      // A backup is there twice for a while: as the stream it comes as, and unpacked.
-      const needed =
-        scan.server === undefined ? spaceScan(type, scan) : { ...scan, contentBytes: 2 * scan.contentBytes };
+      const { scan, session } = scanned;
+      for (const error of checkSource(this.#options.type, scan, this.#plan)) this.#find(formatHost(source), error);
       for (const { host, inspection } of inspected)
         for (const error of checkExisting(scan, inspection)) this.#find(host, error);
-      for (const { host, error } of checkSpace(needed, inspected)) this.#find(host, error);
-      if (scan.server !== undefined) await this.#checkBackup(scan.server, present);
+      for (const { host, error } of checkSpace(spaceScan(this.#options, scan), inspected)) this.#find(host, error);
+      if (scan.backup !== undefined) await this.#checkBackup(scan.backup, session, present);
     }
     const { ordered, reached } = await this.#connect(scanned?.session, present);
     if (scanned === undefined || this.#hasError())
@@ -141,7 +135,7 @@ export class PreflightRun {
 
   async #scan(session: AgentSession): Promise<Scan> {
     const { exclude, oneFileSystem, input } = this.#options;
-    if (input.kind !== 'tree') return await this.#openStream(session, streamInputOf(input, this.#plan));
+    if (input.kind !== 'tree') return await scanStream(session, input, this.#plan, this.#bases.commonLsn());
     const path = toBase64(this.#plan.source.path);
     const scan = await session.request('scan', { path, exclude, oneFileSystem });
     const { unreadable } = scan;
@@ -152,20 +146,14 @@ export class PreflightRun {
         { hint: 'copy as a user who may read them, with --sudo, or leave them out with --exclude' },
       );
     }
-    return { ...scan, isStream: false, server: undefined };
+    return { ...scan, isStream: false, backup: undefined };
   }
 
-  async #openStream(session: AgentSession, input: StreamInput): Promise<Scan> {
-    const asked = { name: toBase64(this.#plan.name), input };
-    const { manifestDigest, manifestBytes, server, expectedBytes = 0 } = await session.request('stream', asked);
-    const none = { first: [], total: 0 };
-    const unknown = { contentBytes: expectedBytes, units: 0, sockets: none, unreadable: none };
-    return { manifestDigest, manifestBytes, ...unknown, entries: 1, files: 1, isStream: true, server };
-  }
-
-  /** What a backup needs on the targets: a tool that fits the server, and the users that its files are to belong to. */
-  async #checkBackup(server: ServerVersion, targets: readonly ReadyTarget[]): Promise<void> {
+  /** What a backup needs on the targets: a tool that fits the server, the users that its files are to belong to, a base that fits. */
+  async #checkBackup(backup: ScannedBackup, source: AgentSession, targets: readonly ReadyTarget[]): Promise<void> {
     const { input } = this.#options;
+    const { server } = backup;
+    for (const { host, error } of this.#bases.check(backup, source)) this.#find(host, error);
     const owner = input.kind === 'mariadb' && input.owner !== undefined ? { owner: input.owner } : {};
     await Promise.all(
       targets.map(({ session }) =>
@@ -186,14 +174,15 @@ export class PreflightRun {
     const what = { ...(kind === 'tree' ? {} : { isStream: true }), ...(kind === 'mariadb' ? { isBackup: true } : {}) };
     const copy = { name: toBase64(this.#plan.name), source: this.#plan.sourceText, ...what };
     const asked = { directory: toBase64(target.path), ...copy, ...typeAsked(this.#options) };
-    const [inspection, listening] = await Promise.all([
+    const [inspection, listening, baseBytes = 0] = await Promise.all([
       this.#onHost(host, () => session.request('inspect', asked)),
       this.#onHost(host, () => session.request('listen', { port, ...(bind === undefined ? {} : { bind }) })),
+      this.#onHost(host, () => this.#bases.inspect(session, number)),
     ]);
     for (const error of inspection?.findings ?? []) this.#find(host, error);
     for (const error of checkType(this.#options.type, inspection, session.greeting)) this.#find(host, error);
     const { bootId } = session.greeting;
-    if (inspection !== undefined) this.#inspected.set(number, { bootId, host, inspection });
+    if (inspection !== undefined) this.#inspected.set(number, { bootId, host, inspection, baseBytes });
     if (inspection === undefined || listening === undefined) return undefined;
     return { number, name: formatEndpoint(target), directory: target.path, session, inspection, listening };
   }
@@ -308,16 +297,4 @@ export class PreflightRun {
   #hasError(): boolean {
     return this.#findings.some(({ severity }) => severity === 'error');
   }
-}
-
-function streamInputOf(input: Exclude<CopyInput, { kind: 'tree' }>, { source }: ResolvedPlan): StreamInput {
-  if (input.kind !== 'mariadb') return input;
-  const { kind, stopReplica, defaultsFile, loginPath } = input;
-  return {
-    kind,
-    socketPath: Buffer.from(source.path).toString(),
-    stopReplica,
-    ...(defaultsFile === undefined ? {} : { defaultsFile }),
-    ...(loginPath === undefined ? {} : { loginPath }),
-  };
 }

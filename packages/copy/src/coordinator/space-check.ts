@@ -11,6 +11,8 @@ export type Inspected = {
   readonly bootId: string;
   readonly host: string;
   readonly inspection: RequestResult<'inspect'>;
+  /** What is made there besides, of what is there already: the copy of a base. */
+  readonly baseBytes: number;
 };
 
 /** What is found on a host. */
@@ -35,7 +37,8 @@ function checkShare(scan: Scan, sharing: readonly Inspected[]): SpaceFinding[] {
   const errors: ErrorRecord[] = [];
   const wholeBytes = scan.contentBytes + scan.files * blockLossBytes;
   const neededBytes = sharing.reduce(
-    (sum, { inspection }) => sum + Math.max(0, wholeBytes - inspection.resumedBytes) + (scan.more?.bytes ?? 0),
+    (sum, { inspection, baseBytes }) =>
+      sum + Math.max(0, wholeBytes - inspection.resumedBytes) + (scan.more?.bytes ?? 0) + baseBytes,
     0,
   );
   const more = scan.more === undefined ? '' : `: ${scan.more.reason}`;

@@ -1,8 +1,9 @@
 import type { ErrorRecord } from '@batondb/core/errors';
 import type { AgentEvent } from '../control/messages.ts';
 import type { TargetProgress, TargetResult } from '../events.ts';
-import type { ReadyTarget, Scan } from './preflight.ts';
+import type { ReadyTarget } from './preflight.ts';
 import { RateMeter } from './rate-meter.ts';
+import type { Scan } from './scan.ts';
 
 type ProgressEvent = Extract<AgentEvent, { type: 'progress' }>;
 

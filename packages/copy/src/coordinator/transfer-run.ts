@@ -9,8 +9,9 @@ import type { ResolvedPlan } from '../plan.ts';
 import { compareWithSource, conclude } from './conclusion.ts';
 import { HeadTrial } from './head-trial.ts';
 import { Orders } from './orders.ts';
-import type { Ready, Scan } from './preflight.ts';
+import type { Ready } from './preflight.ts';
 import { Routing, source } from './routing.ts';
+import { incrementalOf, type Scan } from './scan.ts';
 import type { AgentSession } from './session.ts';
 import { SourceCheck } from './source-check.ts';
 import { StreamFlow } from './stream-flow.ts';
@@ -355,14 +356,15 @@ export class TransferRun {
 }
 
 /** What a target is told of a stream. */
-function streamTask(
-  { isStream, server }: Scan,
-  { input }: CopyOptions,
-): Pick<RequestParams<'receive'>, 'isStream' | 'backup'> {
+function streamTask(scan: Scan, { input }: CopyOptions): Pick<RequestParams<'receive'>, 'isStream' | 'backup'> {
+  const { isStream, backup } = scan;
   if (!isStream) return {};
-  if (server === undefined || input.kind !== 'mariadb') return { isStream };
+  if (backup === undefined || input.kind !== 'mariadb') return { isStream };
   const { prepare, prepareMemoryBytes, owner } = input;
-  return { isStream, backup: { server, prepare, prepareMemoryBytes, ...(owner === undefined ? {} : { owner }) } };
+  const incremental = incrementalOf(scan, input);
+  const task = { server: backup.server, prepare, prepareMemoryBytes };
+  const more = { ...(owner === undefined ? {} : { owner }), ...(incremental === undefined ? {} : { incremental }) };
+  return { isStream, backup: { ...task, ...more } };
 }
 
 function lastWords({ lastHopError }: TargetState): string {

@@ -2,12 +2,11 @@ import { archiveEndings, archiveFormatOf } from '@batondb/core/archive/decompres
 import type { ErrorRecord } from '@batondb/core/errors';
 import { printable } from '@batondb/core/files/names';
 import type { Greeting, RequestResult } from '../control/messages.ts';
-import type { CopyOptions, CopyType } from '../options.ts';
+import type { BackupOptions, CopyOptions, CopyType } from '../options.ts';
 import type { ResolvedPlan } from '../plan.ts';
+import type { Scan } from './scan.ts';
 
 // What preflight asks and finds because of the type of a copy. Pure.
-
-type Scan = RequestResult<'scan'>;
 
 /** The type in a request; the default is left out, so that an older agent has nothing to overlook. */
 export function typeAsked({ type }: CopyOptions): { readonly type?: CopyType } {
@@ -46,7 +45,11 @@ export function checkExisting({ kind }: Scan, inspection: RequestResult<'inspect
 }
 
 /** Whether the source is what the type needs: an archive is one regular file with an ending that tells its format. */
-export function checkSource(type: CopyType, { entries, files }: Scan, plan: ResolvedPlan): ErrorRecord[] {
+export function checkSource(
+  type: CopyType,
+  { entries, files }: Pick<Scan, 'entries' | 'files'>,
+  plan: ResolvedPlan,
+): ErrorRecord[] {
   if (type !== 'decompress') return [];
   const isFile = entries === 1 && files === 1;
   if (isFile && archiveFormatOf(plan.name) !== undefined) return [];
@@ -65,8 +68,22 @@ export function checkSource(type: CopyType, { entries, files }: Scan, plan: Reso
  * What has to fit on a target. How much a compressed archive holds is not known before it is unpacked: what preflight asks for
  * is the archive, and as much again.
  */
-export function spaceScan(type: CopyType, scan: Scan): Scan & { readonly more?: { bytes: number; reason: string } } {
+export function spaceScan(
+  { type, input }: CopyOptions,
+  scan: Scan,
+): Scan & { readonly more?: { bytes: number; reason: string } } {
+  if (scan.backup !== undefined && input.kind === 'mariadb')
+    return { ...scan, contentBytes: backupBytes(input, scan.backup.dataBytes) };
   if (type !== 'decompress') return scan;
   const reason = 'the archive, and at least as much for what it holds, which is not known before it is unpacked';
   return { ...scan, more: { bytes: scan.contentBytes, reason } };
+}
+
+/**
+ * A full backup is there twice for a while: as the stream it comes as, and unpacked. How much has changed since a base nobody knows before;
+ * what is applied to the copy of one may make it larger by all of the data.
+ */
+function backupBytes({ base, prepare }: BackupOptions, dataBytes: number): number {
+  if (base === undefined) return 2 * dataBytes;
+  return prepare ? dataBytes : 0;
 }

@@ -24,8 +24,11 @@ export type SpawnOptions = {
   readonly cwd?: string;
   /** `keep`: the last lines are kept for an error message; `inherit`: they go where ours go. Default: `keep`. */
   readonly stderr?: 'keep' | 'inherit';
-  /** What it has as descriptor 3: a descriptor of ours, or text that it can read there. Default: nothing. */
-  readonly descriptor3?: number | { readonly text: string };
+  /**
+   * What it has as descriptor 3: a descriptor of ours, text that it can read there, or `held`: a pipe in which nothing ever comes, and
+   * which ends with us. Default: nothing.
+   */
+  readonly descriptor3?: number | { readonly text: string } | 'held';
   /** Gets what is kept of stderr as it comes, before `exited` settles; must not throw. Default: nobody listens. */
   readonly onStderr?: (chunk: Uint8Array) => void;
 };
@@ -76,6 +79,7 @@ export async function spawnChild(argv: readonly string[], options: SpawnOptions 
   // Without a listener the EPIPE of a child that has ended would end us too.
   stdin.on('error', () => {});
   if (typeof descriptor3 === 'object') giveText(child, descriptor3.text);
+  else if (descriptor3 === 'held') child.once('exit', () => child.stdio[3]?.destroy());
   let ending: Promise<void> | undefined;
   const terminate = (graceMs: number): Promise<void> => (ending ??= endChild(child, isDetached, exited, graceMs));
   return { pid, stdin, stdout, exited, terminate, [Symbol.asyncDispose]: () => terminate(disposeGraceMs) };
