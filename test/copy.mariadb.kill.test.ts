@@ -3,7 +3,7 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import type { CopyEvent } from '@batondb/copy/events';
 import { compareFingerprints, fingerprintDirectory } from '@batondb/testbed/compare';
-import { killAgents, stopProcess } from '@batondb/testbed/faults';
+import { type Fault, killAgents, stopProcess } from '@batondb/testbed/faults';
 import type { Host } from '@batondb/testbed/host';
 import { killProcess, type ProcessInfo, waitUntil } from '@batondb/testbed/process-table';
 import type { BatonResult } from '@batondb/testbed/run-baton';
@@ -69,17 +69,18 @@ function prepareAgent(host: Host, point: Point): void {
   beforeAgent(host.home, point === 'agent that moves' ? `exec strace -f -q -o /dev/null ${kill} baton "$@"` : ':');
 }
 
-/** Kills what a point says, and returns when it is dead. */
-async function killAt(host: Host, point: Point): Promise<void> {
-  if (point === 'agent that moves') return;
+/** Kills what a point says. A tool whose agent is killed stands still: it does not come to its end by itself. */
+async function killAt(host: Host, point: Point): Promise<Fault | undefined> {
+  if (point === 'agent that moves') return undefined;
   if (point === 'agent that copies') {
     await waitForProcess(host, ({ argv }) => argv.join(' ') === 'sleep 600');
-    return void (await killAgents(host));
+    await killAgents(host);
+    return undefined;
   }
   const { pid } = await waitForProcess(host, isPreparing);
-  // So that it does not come to its end before.
-  await using _stopped = await stopProcess(pid);
+  const stopped = await stopProcess(pid);
   await (point === 'tool that prepares' ? killProcess(pid) : killAgents(host));
+  return stopped;
 }
 
 for (const kind of ['full', 'incremental'] as const) {
@@ -97,7 +98,7 @@ for (const kind of ['full', 'incremental'] as const) {
     for (const point of pointsOf(kind)) {
       prepareAgent(b, point);
       await using run = startCopy(bed, words);
-      await killAt(b, point);
+      await using _stopped = await killAt(b, point);
       const result = await run.finished;
       assertExit(result, point === 'tool that prepares' ? 45 : 50);
       await assertNothingRuns(bed);
