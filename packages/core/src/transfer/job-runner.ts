@@ -11,7 +11,7 @@ import { walkTree } from '../files/walk.ts';
 import { limits } from '../limits.ts';
 import type { PieceChange } from '../protocol/changes.ts';
 import { Manifest, ManifestBuilder } from '../protocol/manifest.ts';
-import { GarbageLimit } from './garbage-limit.ts';
+import { freeBuffer } from '../transport/unit-buffers.ts';
 import type { Job, JobOf, JobResult, Place, TreeDescription } from './jobs.ts';
 import { readJournal, shareEarlier } from './journal-file.ts';
 import { Layout, type Piece } from './layout.ts';
@@ -40,8 +40,6 @@ export class JobRunner {
   #survey: Survey | undefined;
   /** Every unit is read into the same memory: it is hashed and encoded before the next one is. */
   readonly #scratch = new Uint8Array(limits.unitBytes);
-  #basisScratch: Uint8Array | undefined;
-  readonly #garbage = new GarbageLimit('major', 8 * 1024 * 1024);
 
   /** Does one job. Throws BatonErrors for the world's failures. */
   run(job: Job): Outcome {
@@ -112,13 +110,11 @@ export class JobRunner {
     const { content, changes: seen } = this.#content(unit);
     const changes = known ?? seen;
     const { payload, digest } = encodeUnit({ unit, content, changes, claim }, compression, into);
-    if (compression.mode !== 'none') this.#garbage.add(content.byteLength);
     return { result: { payload, digest, changes } satisfies JobResult<'read'>, transfer: [payload.buffer] };
   }
 
   #encode({ unit, content, compression, into }: JobOf<'encode'>): Outcome {
     const { payload, digest } = encodeUnit({ unit, content, changes: [], claim: undefined }, compression, into);
-    if (compression.mode !== 'none') this.#garbage.add(content.byteLength);
     const result = { payload, digest, content } satisfies JobResult<'encode'>;
     return { result, transfer: [payload.buffer, content.buffer] };
   }
@@ -131,7 +127,6 @@ export class JobRunner {
       basis && ((patched) => this.#basisContent(patched, basis)),
     );
     layout.checkUnit(unit, content.byteLength);
-    if (content.buffer !== payload.buffer) this.#garbage.add(content.byteLength);
     const pieces = layout.pieces(unit);
     checkRemarks(unit, changes, pieces.length);
     const lost = new Set(changes.filter(isLost).map(({ piece }) => piece));
@@ -143,20 +138,24 @@ export class JobRunner {
       if (isWholeFile(piece, manifest)) writer.writeWholeFile(piece.entry, bytes);
       else writer.writePiece(piece.entry, piece.offset, bytes);
     }
+    if (content.buffer !== payload.buffer) freeBuffer(content);
     const result = { unit, digest: new Uint8Array(digest), changes, payload } satisfies JobResult<'write'>;
     return { result, transfer: [payload.buffer] };
   }
 
   #claim(unit: number): Uint8Array {
     const { basis } = this.#opened();
-    return basis === undefined ? new Uint8Array(0) : claimOf(this.#basisContent(unit, basis));
+    if (basis === undefined) return new Uint8Array(0);
+    const content = this.#basisContent(unit, basis);
+    const claim = claimOf(content);
+    freeBuffer(content);
+    return claim;
   }
 
-  /** What an older copy has in the place of a unit; where it has nothing, zeros. */
+  /** What an older copy has in the place of a unit, to be freed; where it has nothing, zeros. */
   #basisContent(unit: number, basis: Basis): Uint8Array {
     const { layout } = this.#opened();
-    this.#basisScratch ??= new Uint8Array(limits.unitBytes);
-    const content = this.#basisScratch.subarray(0, layout.unitBytes(unit));
+    const content = new Uint8Array(layout.unitBytes(unit));
     let at = 0;
     for (const piece of layout.pieces(unit)) {
       basis.reader.readPiece(piece.entry, piece.offset, content.subarray(at, at + piece.length));

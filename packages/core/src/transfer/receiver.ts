@@ -47,7 +47,7 @@ type Session = { readonly link: Link; readonly epoch: number };
 export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #permits: Permits;
-  readonly #garbage = new GarbageLimit('minor', 16 * 1024 * 1024);
+  readonly #garbage = new GarbageLimit(16 * 1024 * 1024);
   readonly #sessions = new Set<Session>();
   #tree: Promise<StagedTree> | undefined;
   #treeKnown: ((tree: Promise<StagedTree>) => void) | undefined;

@@ -3,6 +3,7 @@ import { blake3 } from '@napi-rs/blake-hash';
 import { BatonError } from '../errors.ts';
 import type { PieceChange } from '../protocol/changes.ts';
 import { decodeUnit, encodeUnitHeader, type Unit } from '../protocol/unit.ts';
+import { freeBuffer } from '../transport/unit-buffers.ts';
 import type { UnitCompression } from './jobs.ts';
 import { applyPatch, makePatch, patchBytesMax } from './patch.ts';
 
@@ -12,6 +13,8 @@ const sampleBytes = 64 * 1024;
 /** A unit that zstd shrinks by less than a sixteenth goes as it is: the far side saves the decompression. */
 const worthwhile = 15 / 16;
 const fastestLevel = 1;
+/** Smaller ones Node takes out of a pool, which nobody may free. */
+const ownBufferBytesMin = 64 * 1024;
 
 /** The digest of a unit's content: BLAKE3, 32 bytes. */
 export function unitDigest(content: Uint8Array): Uint8Array {
@@ -50,12 +53,13 @@ export function encodeUnit(
   const payload = bytes <= into.byteLength ? into.subarray(0, bytes) : new Uint8Array(bytes);
   payload.set(header);
   payload.set(body, header.byteLength);
+  if (compressed !== undefined) freeBuffer(compressed);
   return { payload, digest };
 }
 
 /**
- * A UNIT message's content, decompressed, patched and compared with its digest (T3: nothing is written before that). `claimed` gives
- * what was claimed of a unit, to be overwritten.
+ * A UNIT message's content, decompressed, patched and compared with its digest (T3: nothing is written before that). It is a part of the
+ * message, or alone in its buffer, to be freed. `claimed` gives what was claimed of a unit, alone in its buffer, too.
  */
 export function openUnit(
   payload: Uint8Array,
@@ -96,31 +100,39 @@ function contentOf(message: Unit, claimed: (unit: number) => Uint8Array): Uint8A
   if (!isPatch) return plain;
   const content = claimed(unit);
   applyPatch(unit, plain, content);
+  if (encoding === 'zstd') freeBuffer(plain);
   return content;
 }
 
+/** Alone in its buffer, which the caller frees; undefined when it does not help. */
 function compress(content: Uint8Array, compression: UnitCompression): Uint8Array | undefined {
   if (compression.mode === 'none' || content.byteLength === 0) return undefined;
   const level = compression.mode === 'zstd' ? compression.level : fastestLevel;
   if (compression.mode === 'auto' && content.byteLength > 4 * sampleBytes) {
     const middle = (content.byteLength - sampleBytes) >> 1;
     const sample = content.subarray(middle, middle + sampleBytes);
-    if (zstd(sample, fastestLevel).byteLength > sampleBytes * worthwhile) return undefined;
+    const packed = zstd(sample, fastestLevel);
+    const packedBytes = packed.byteLength;
+    freeBuffer(packed);
+    if (packedBytes > sampleBytes * worthwhile) return undefined;
   }
   const compressed = zstd(content, level);
-  return compressed.byteLength < content.byteLength * worthwhile ? compressed : undefined;
+  if (compressed.byteLength < content.byteLength * worthwhile) return compressed;
+  freeBuffer(compressed);
+  return undefined;
 }
 
 function zstd(content: Uint8Array, level: number): Uint8Array {
-  // One output buffer of the right size instead of 64 small ones that are joined.
-  const chunkSize = Math.max(content.byteLength, 1024);
+  // One output buffer, as large as zstd may need it, instead of 64 small ones that are joined.
+  const chunkSize = Math.max(content.byteLength + (content.byteLength >> 7) + 1024, ownBufferBytesMin);
   return zstdCompressSync(content, { chunkSize, params: { [constants.ZSTD_c_compressionLevel]: level } });
 }
 
 function decompress(unit: number, content: Uint8Array, bytesMax: number): Uint8Array {
   try {
     return zstdDecompressSync(content, {
-      chunkSize: Math.max(bytesMax, 1024),
+      // One that is filled to its last byte would be followed by another.
+      chunkSize: Math.max(bytesMax + 1024, ownBufferBytesMin),
       maxOutputLength: Math.max(bytesMax, 1),
     });
   } catch (cause) {

@@ -21,6 +21,15 @@ export function giveUnitBuffer({ buffer }: Uint8Array<ArrayBuffer>): void {
   if (buffer.byteLength === capacityBytes && free.length < freeMax && !free.includes(buffer)) free.push(buffer);
 }
 
+/**
+ * Gives back at once the memory of bytes at which nobody will look again. They must be alone in their ArrayBuffer: all that is in it is
+ * gone. Left to the garbage collector, it looks for them at wrong times: measured with 1000 units compressed and decompressed, that
+ * took 3.6 of 4.0 CPU seconds.
+ */
+export function freeBuffer({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
+}
+
 /** A unit's message that several hops may hold at the same time; the last to release it gives its buffer back. */
 export class SharedUnit {
   readonly payload: Uint8Array<ArrayBuffer>;
