@@ -53,7 +53,7 @@ function openStream(sizeBytesMax?: number): StreamHost {
 
 /** Content in chunks of uneven lengths, as a pipe gives it. */
 async function* chunksOf(bytes: Uint8Array, chunkBytes: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
+  for (let at = 0; at < bytes.length; at += chunkBytes) yield new Uint8Array(bytes.subarray(at, at + chunkBytes));
 }
 
 /** Releases what a target has, as its word reaches the source. */

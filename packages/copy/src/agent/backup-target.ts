@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { occupantOf } from '@batondb/core/archive/empty-target';
 import { carryOut, readMoves, type UnpackedCount, unpackedName, writeMoves } from '@batondb/core/archive/moves';
@@ -168,9 +169,7 @@ export class BackupTarget implements AsyncDisposable {
     const { signal } = this.#ended;
     await using unpack = await startUnpack(into, await this.#tool(), signal);
     try {
-      for await (const chunk of contentOf(tree, this.#stagedPath(), signal)) {
-        if (!unpack.stdin.write(chunk)) await drained(unpack.stdin, signal);
-      }
+      for await (const chunk of contentOf(tree, this.#stagedPath(), signal)) await write(unpack.stdin, chunk, signal);
       unpack.stdin.end();
     } catch (error) {
       // How the unpacker ended tells more than that it does not read any more.
@@ -207,7 +206,7 @@ export async function checkBackup(
   return { tool: tool.version.text };
 }
 
-/** The content of a stream as it comes: each unit once all before it are here. */
+/** The content of a stream as it comes: each unit once all before it are here, and all of them in the same memory. */
 async function* contentOf(tree: StagedTree, path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const buffer = Buffer.alloc(limits.unitBytes);
   let file: FileHandle | undefined;
@@ -220,8 +219,7 @@ async function* contentOf(tree: StagedTree, path: string, signal: AbortSignal): 
       }
       file ??= await open(path, 'r');
       const { bytesRead } = await file.read(buffer, 0, limits.unitBytes, unit * limits.unitBytes);
-      // A copy: the unpacker's pipe may take it later.
-      yield Buffer.from(buffer.subarray(0, bytesRead));
+      yield buffer.subarray(0, bytesRead);
       unit++;
     }
   } finally {
@@ -229,16 +227,16 @@ async function* contentOf(tree: StagedTree, path: string, signal: AbortSignal): 
   }
 }
 
-async function drained(stream: NodeJS.WritableStream, signal: AbortSignal): Promise<void> {
+/** Resolves when the stream has taken all of the chunk and does not look at it any more. */
+async function write(stream: Writable, chunk: Uint8Array, signal: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const onAbort = () => reject(signal.reason as Error);
-  stream.once('drain', resolve).once('close', resolve).once('error', reject);
   signal.addEventListener('abort', onAbort, { once: true });
+  stream.write(chunk, (error) => (error ? reject(error) : resolve()));
   try {
     await promise;
   } finally {
     signal.removeEventListener('abort', onAbort);
-    stream.off('drain', resolve).off('close', resolve).off('error', reject);
   }
 }
 

@@ -47,7 +47,7 @@ export class Outbox implements Disposable {
     this.#readsMax = readsMax;
     this.#claims = claims ? new Map() : undefined;
     this.#settled = new Uint8Array(supply.layout.unitCount);
-    this.#watch = supply.watch((unit, message) => this.#available(unit, message));
+    this.#watch = supply.watch((unit, message) => this.#available(unit, message), choice);
   }
 
   /** The receiver has this unit already. To be said before the first take(). */
@@ -79,11 +79,12 @@ export class Outbox implements Disposable {
 
   /** The next unit to send; waits until there is one. Rejects when a unit cannot be read or `signal` aborts. */
   async take(signal: AbortSignal): Promise<ReadyUnit> {
-    for (;;) {
+    for (let isFirstLook = true; ; isFirstLook = false) {
       signal.throwIfAborted();
       if (this.#failure !== undefined) throw this.#failure;
       const ready = this.#ready.shift();
-      this.#choice.observe(ready !== undefined);
+      // What comes while we wait for it was not waiting for us.
+      if (isFirstLook) this.#choice.observe(ready !== undefined);
       if (ready !== undefined) {
         this.#readyBytes -= ready.message.payload.byteLength;
         this.#fill();

@@ -1,7 +1,8 @@
 import { BatonError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import { giveUnitBuffer, SharedUnit, takeUnitBuffer } from '../transport/unit-buffers.ts';
+import { freeBuffer, giveUnitBuffer, SharedUnit, takeUnitBuffer } from '../transport/unit-buffers.ts';
+import type { CompressionChoice } from './compression-choice.ts';
 import { HaveSet } from './have.ts';
 import type { UnitCompression } from './jobs.ts';
 import type { Layout } from './layout.ts';
@@ -19,6 +20,7 @@ export class StreamSupply implements UnitSupply, Disposable {
   readonly known: HaveSet;
   readonly #pool: WorkerPool;
   readonly #listeners = new Set<SupplyListener>();
+  readonly #choices = new Set<CompressionChoice>();
   readonly #window = new Map<number, SharedUnit>();
   readonly #ended = Promise.withResolvers<number>();
   #oldest = 0;
@@ -68,8 +70,8 @@ export class StreamSupply implements UnitSupply, Disposable {
   }
 
   /**
-   * Reads `content` to its end and supplies it. Says nothing of the end yet: that it was a good one may show later (`end`).
-   * Rejects when the stream breaks, is longer than the manifest allows (LIMIT), or `signal` aborts.
+   * Reads `content` to its end and supplies it. Its chunks are ours: their memory is freed. Says nothing of the end yet: that it was a
+   * good one may show later (`end`). Rejects when the stream breaks, is longer than the manifest allows (LIMIT), or `signal` aborts.
    */
   async send(content: AsyncIterable<Uint8Array>, compression: UnitCompression, signal: AbortSignal): Promise<void> {
     const failed = Promise.withResolvers<never>();
@@ -98,6 +100,7 @@ export class StreamSupply implements UnitSupply, Disposable {
         filling = takeUnitBuffer(limits.unitBytes);
         filledBytes = 0;
       }
+      if (chunk.byteLength === chunk.buffer.byteLength) freeBuffer(chunk);
     }
     // An empty stream has one unit, too: that is what makes its file.
     if (filledBytes > 0 || this.#begun === 0) await encode(filling.subarray(0, filledBytes));
@@ -133,9 +136,14 @@ export class StreamSupply implements UnitSupply, Disposable {
     return copy;
   }
 
-  watch(listener: SupplyListener): Disposable {
+  watch(listener: SupplyListener, choice?: CompressionChoice): Disposable {
     this.#listeners.add(listener);
-    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+    if (choice !== undefined) this.#choices.add(choice);
+    const unwatch = (): void => {
+      this.#listeners.delete(listener);
+      if (choice !== undefined) this.#choices.delete(choice);
+    };
+    return { [Symbol.dispose]: unwatch };
   }
 
   [Symbol.dispose](): void {
@@ -148,13 +156,19 @@ export class StreamSupply implements UnitSupply, Disposable {
       throw new BatonError('LIMIT', `the stream has more than ${this.layout.unitCount} units of 1 MiB`);
     }
     const into = takeUnitBuffer();
-    const job = { kind: 'encode', unit, content, compression, into } as const;
+    const job = { kind: 'encode', unit, content, compression: this.#chosen(compression), into } as const;
     const encoded = await this.#pool.run(job, [content.buffer, into.buffer]);
     giveUnitBuffer(encoded.content);
     this.known.add(unit, encoded.digest);
     const message = new SharedUnit(encoded.payload);
     this.#window.set(unit, message);
     for (const listener of this.#listeners) listener(unit, message);
+  }
+
+  /** What was asked for, unless it helps none of the hops now. */
+  #chosen(wanted: UnitCompression): UnitCompression {
+    const chosen = [...this.#choices].map((choice) => choice.current());
+    return chosen.length === 0 || chosen.some(({ mode }) => mode !== 'none') ? wanted : { mode: 'none' };
   }
 
   /** Waits while as many units are kept as may be. */

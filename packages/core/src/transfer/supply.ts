@@ -1,5 +1,6 @@
 import type { Manifest } from '../protocol/manifest.ts';
 import type { SharedUnit } from '../transport/unit-buffers.ts';
+import type { CompressionChoice } from './compression-choice.ts';
 import type { UnitCompression } from './jobs.ts';
 import type { Layout } from './layout.ts';
 
@@ -28,10 +29,13 @@ export interface UnitSupply {
   /** Takes note of the digest (32 bytes) a receiver has for a unit from an earlier run. */
   learn(unit: number, digest: Uint8Array): void;
   /**
-   * Reads a unit again as a UNIT message; as a patch of what a receiver claims to have, where that is of use. Throws DIGEST_MISMATCH when a relay's copy is not what it was, HISTORY_LOST when a unit of
-   * a stream can be had no more.
+   * Reads a unit again as a UNIT message; as a patch of what a receiver claims to have, where that is of use. Throws DIGEST_MISMATCH
+   * when a relay's copy is not what it was, HISTORY_LOST when a unit of a stream can be had no more.
    */
   read(unit: number, compression: UnitCompression, claim?: Uint8Array): Promise<Uint8Array<ArrayBuffer>>;
-  /** Calls `listener` for every unit that becomes available from now on. */
-  watch(listener: SupplyListener): Disposable;
+  /**
+   * Calls `listener` for every unit that becomes available from now on. A stream's source, which makes one message for all hops, asks
+   * `choice` how.
+   */
+  watch(listener: SupplyListener, choice?: CompressionChoice): Disposable;
 }
