@@ -33,7 +33,11 @@ test('bases, good and bad', async () => {
   assert.equal((await inspect(unapplied, target, false)).toLsn, '44894');
   await assert.rejects(inspect(unapplied, target, true), { code: 'UNSUPPORTED', message: /is itself an incremental/ });
 
-  await assert.rejects(inspect(sandbox.join('nowhere'), target, false), { code: 'NOT_FOUND' });
+  const nowhere = sandbox.join('nowhere');
+  await assert.rejects(inspect(nowhere, target, false), {
+    code: 'NOT_FOUND',
+    message: `the base ${nowhere} does not exist`,
+  });
   await assert.rejects(inspect(join(good, 'xtrabackup_info'), target, false), { code: 'NOT_A_DIRECTORY' });
   await assert.rejects(inspect(target, good, false), { code: 'NOT_FOUND', message: /holds no backup/ });
   const unfinished = makeBase(sandbox.join('unfinished'), 'log-applied');

@@ -10,7 +10,7 @@ import { fromBase64 } from '../bytes.ts';
 import type { RequestParams, RequestResult } from '../control/messages.ts';
 import type { Incremental } from '../events.ts';
 
-// The base of an incremental backup, a directory of this host that is only ever read.
+// B1: the base of an incremental backup is a directory of this host that is only ever read.
 
 /** Looks at a base. Throws what preflight reports. */
 export async function inspectBase(
@@ -65,7 +65,11 @@ async function resolveBase(base: string): Promise<string> {
     const path = await realpath(base);
     if ((await stat(path)).isDirectory()) return path;
   } catch (error) {
-    throw toBatonError(error, { path: base });
+    const translated = toBatonError(error, { path: base });
+    if (translated.code !== 'NOT_FOUND') throw translated;
+    throw new BatonError('NOT_FOUND', `the base ${base} does not exist`, {
+      hint: 'every target needs it under this path; where it has another one, run a command of its own',
+    });
   }
   throw new BatonError('NOT_A_DIRECTORY', `${base} is not a directory, and a base is that of a backup`);
 }

@@ -107,6 +107,7 @@ export class BackupTarget implements AsyncDisposable {
     await writePosition(path, position);
     if (task.owner !== undefined) await changeOwner(task.owner, path);
     await pool.run({ kind: 'sync', descriptor: staging.descriptor, scope: 'file-system' });
+    // B2: all of it is on the disk, and nothing of it in the target directory yet.
     this.#ended.signal.throwIfAborted();
     const { descriptor, targetDescriptor } = staging;
     const occupant = occupantOf(targetDescriptor, job, undefined);
