@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { smallFileSystem } from '@batondb/testbed/mounts';
 import { makeSandbox } from '@batondb/testbed/sandbox';
 import { copyBase, inspectBase } from '../src/agent/backup-base.ts';
 import { toBase64 } from '../src/bytes.ts';
@@ -88,5 +89,8 @@ test('the copy of a base', async () => {
     code: 'BACKUP_FAILED',
     message: /could not be copied: cp: /,
   });
+  writeFileSync(join(base, 'ibdata1'), Buffer.alloc(2_000_000, 'x'));
+  await using disk = await smallFileSystem(sandbox, sandbox.join('small'), { kind: 'tmpfs', sizeBytes: 1_000_000 });
+  await assert.rejects(copyBase(incremental, disk.path, never), { code: 'NO_SPACE' });
   await assert.rejects(copyBase(incremental, into, AbortSignal.abort(new Error('enough'))), { message: 'enough' });
 });

@@ -12,6 +12,9 @@ import type { Incremental } from '../events.ts';
 
 // B1: the base of an incremental backup is a directory of this host that is only ever read.
 
+/** What find(1) leaves out at the top of a base: the file system's own, and notes of the copy that made it. */
+const notCopied = ['!', '-name', 'lost+found', '!', '-name', '.baton-*'];
+
 /** Looks at a base. Throws what preflight reports. */
 export async function inspectBase(
   { base, directory, isApplied }: RequestParams<'inspectBase'>,
@@ -28,24 +31,13 @@ export async function inspectBase(
 
 /**
  * Copies a base into an empty directory, without another disk's worth where the file system can share blocks. What it holds belongs to
- * us there. Throws BACKUP_FAILED, and the signal's reason.
+ * us there. Throws NO_SPACE, BACKUP_FAILED, and the signal's reason.
  */
 export async function copyBase({ base, fromLsn }: Incremental, into: string, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
-  const isNamed = (name: string): string[] => ['!', '-name', name];
   const copy = ['cp', '-dR', '--preserve=mode', '--reflink=auto', '-t', into, '--', '{}', '+'];
-  const top = [
-    'find',
-    '-H',
-    base,
-    '-mindepth',
-    '1',
-    '-maxdepth',
-    '1',
-    ...isNamed('lost+found'),
-    ...isNamed('.baton-*'),
-  ];
-  await using child = await spawnTethered([...top, '-exec', ...copy]);
+  const argv = ['find', '-H', base, '-mindepth', '1', '-maxdepth', '1', ...notCopied, '-exec', ...copy];
+  await using child = await spawnTethered(argv, { env: { ...process.env, LC_ALL: 'C' } });
   const end = (): void => void child.terminate(0);
   signal.addEventListener('abort', end, { once: true });
   child.stdin.end();
@@ -53,7 +45,7 @@ export async function copyBase({ base, fromLsn }: Incremental, into: string, sig
   const { code, stderrTail } = await child.exited;
   signal.removeEventListener('abort', end);
   signal.throwIfAborted();
-  if (code !== 0) throw new BatonError('BACKUP_FAILED', `the base ${base} could not be copied: ${stderrTail}`);
+  if (code !== 0) throw notCopiable(base, stderrTail);
   const { toLsn } = await readBase(into, signal);
   if (String(toLsn) === fromLsn) return;
   const message = `the base ${base} ended at LSN ${fromLsn}, and now ends at LSN ${toLsn}: something has changed it`;
@@ -101,6 +93,13 @@ async function isWithin(path: string, directory: string): Promise<boolean> {
 /** What a copy has in its target directory while it is at work, or when it was killed. */
 function isUnfinished(name: string): boolean {
   return isStagingName(Buffer.from(name)) && name.endsWith('.partial');
+}
+
+function notCopiable(base: string, words: string): BatonError {
+  const code = words.includes('No space left on device') ? 'NO_SPACE' : 'BACKUP_FAILED';
+  return new BatonError(code, `the base ${base} could not be copied: ${words}`, {
+    hint: 'look at what cp says; the next attempt is a new backup',
+  });
 }
 
 function unfinished(base: string): BatonError {
