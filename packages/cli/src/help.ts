@@ -20,7 +20,7 @@ export const copyExamples = `Examples:
   baton copy --update db1:/srv/data db2:/srv          send what differs from the copy there
   baton copy --sudo --bwlimit 800Mbit --verify disk db1:/srv/data db2:/srv
   baton copy --type mariadb --prepare db1:/run/mysqld/mysqld.sock db2:/var/lib/mysql
-  baton copy --type mariadb --incremental /b/sun db1:/run/s.sock db2:/b/mon   what changed since then
+  baton copy --type mariadb --incremental /b/sun db1:/run/s.sock db2:/b/mon   what changed since
   baton copy --exec 'mysqldump shop' db1:shop.sql backup:/backup     what a command on db1 prints
   baton copy --type decompress db1:/b/x.tar.gz db2:/srv/x   unpack an archive there
   baton copy clean db2:/srv                           remove what abandoned copies left there

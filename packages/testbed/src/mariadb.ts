@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from './ports.ts';
 import { processStart, signalProcess, waitUntil } from './process-table.ts';
 import { mustRun } from './processes.ts';
 import { sweep } from './removal.ts';
@@ -156,16 +156,6 @@ async function copyTemplate(sandbox: Sandbox, dataDirectory: string): Promise<vo
     await mustRun(['mv', '--no-clobber', '-T', making, template]);
   }
   await mustRun(['cp', '-a', template, dataDirectory]);
-}
-
-async function freePort(): Promise<number> {
-  const listener = createServer().listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const address = listener.address();
-  listener.close();
-  await once(listener, 'close');
-  if (address === null || typeof address === 'string') throw new Error('a listener without a port');
-  return address.port;
 }
 
 /** Which source a replica follows, and from where. */
