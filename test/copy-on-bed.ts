@@ -5,6 +5,7 @@ import { compareTrees } from '@batondb/testbed/compare';
 import type { Host } from '@batondb/testbed/host';
 import type { Bed } from '@batondb/testbed/hosts';
 import { mustRun } from '@batondb/testbed/processes';
+import { Random, seedOfRun } from '@batondb/testbed/random';
 import { type BatonOptions, type BatonResult, type BatonRun, runBaton, startBaton } from '@batondb/testbed/run-baton';
 
 /** The shared machine of a test may be slow; a copy that hangs is ended all the same. */
@@ -14,6 +15,15 @@ type Options = Omit<BatonOptions<CopyEvent>, 'bed'>;
 
 /** All repetitions, or a seeded tenth of them. */
 export const isSoak: boolean = process.env['BATON_SOAK'] === '1';
+
+/** All cases in a soak; else as many of them as said, in their order, chosen by the seed of the run. `label`: so that others choose otherwise. */
+export function someOf<T>(cases: readonly T[], count: number, label: string): T[] {
+  if (isSoak) return [...cases];
+  const random = new Random(seedOfRun()).fork(label);
+  const chosen = new Set<number>();
+  while (chosen.size < Math.min(count, cases.length)) chosen.add(random.integer(0, cases.length - 1));
+  return cases.filter((_, index) => chosen.has(index));
+}
 
 /** Starts `baton copy` as the operator of a bed, in the root namespace unless `on` says otherwise. */
 export function startCopy(bed: Bed, args: readonly string[], options: Options = {}): BatonRun<CopyEvent> {

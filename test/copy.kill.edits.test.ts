@@ -180,7 +180,7 @@ test('directories edited between kill and rerun', async () => {
 test('random edits between several kills', async (t) => {
   const seed = seedOfRun();
   const random = new Random(seed).fork('edits');
-  for (let round = 0; round < (isSoak ? 30 : 3); round++) {
+  for (let round = 0; round < (isSoak ? 30 : 2); round++) {
     const done: string[] = [];
     try {
       await playRound(random, done);

@@ -24,7 +24,7 @@ import { requireRoot } from '@batondb/testbed/requirements';
 import { type BatonResult, runBaton, startBaton } from '@batondb/testbed/run-baton';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
 import { makeLargeFiles, makeSmallFiles } from '@batondb/testbed/trees';
-import { assertExit, assertIdentical, eventsOf, isSoak, resultOf, summaryOf } from './copy-on-bed.ts';
+import { assertExit, assertIdentical, eventsOf, isSoak, resultOf, someOf, summaryOf } from './copy-on-bed.ts';
 
 // What a killed copy left is damaged, taken over or in use when the same command comes again.
 
@@ -96,7 +96,8 @@ test('a damaged journal', async (t) => {
   ];
   for (let at = 1000; at < journalBytes; at += isSoak ? 1000 : 3000)
     damages.push([`cut ${at}`, (path) => truncateSync(path, at)]);
-  for (const [what, damage] of damages) {
+  const chosen = someOf(damages, 4, 'damages');
+  for (const [what, damage] of chosen) {
     const target = await makeBroken();
     damage(journalOf(target));
     const result = await copyTo(target);
@@ -104,7 +105,7 @@ test('a damaged journal', async (t) => {
     await assertComplete(target);
     await mustRun(['rm', '-r', target]);
   }
-  t.diagnostic(`a journal of ${journalBytes} bytes: ${damages.map(([what]) => what).join(', ')}`);
+  t.diagnostic(`a journal of ${journalBytes} bytes: ${chosen.map(([what]) => what).join(', ')}`);
 });
 
 // Proves (T2): staged data that is not what was received is found, named by its unit, path and place, and fetched again;

@@ -9,7 +9,7 @@ import { killProcess, type ProcessInfo, waitUntil } from '@batondb/testbed/proce
 import type { BatonResult } from '@batondb/testbed/run-baton';
 import { beforeAgent, makeAgent } from './agent-hooks.ts';
 import { BackupBed, backupsOf, idsOf, makeDirectories, stagingIn } from './backup-bed.ts';
-import { assertExit, assertNothingRuns, eventsOf, isSoak, runCopy, startCopy, summaryOf } from './copy-on-bed.ts';
+import { assertExit, assertNothingRuns, eventsOf, runCopy, someOf, startCopy, summaryOf } from './copy-on-bed.ts';
 
 // Targets of hot backups are killed at the steps between the stream and a data directory: one run after the other into the same directory.
 
@@ -54,8 +54,7 @@ type Point = 'agent that copies' | 'tool that prepares' | 'agent whose tool prep
 /** The points of one kind of backup, in the order in which one run after the other is killed. */
 function pointsOf(kind: Kind): readonly Point[] {
   const ofAny = ['tool that prepares', 'agent whose tool prepares', 'agent that moves'] as const;
-  if (kind === 'full') return isSoak ? ofAny : ofAny.slice(1);
-  return ['agent that copies', ...(isSoak ? ofAny : ofAny.slice(0, 2))];
+  return someOf(kind === 'full' ? ofAny : (['agent that copies', ...ofAny] as const), 2, kind);
 }
 
 /** Has an agent come to a point from which it does not go on by itself; the one that moves is killed there. */

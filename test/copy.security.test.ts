@@ -228,13 +228,13 @@ test('a peer of another job', async () => {
     '--port',
     '4411',
     '--bwlimit',
-    '4MB',
+    '2MB',
     '--priority',
     'normal',
     `a:${source}`,
     target,
   ]);
-  await run.untilProgress(0.1);
+  await run.untilProgress(0.05);
   await using _redirected = await redirectPort(b, port, 4411);
   const other = await runCopy(bed, ['--port', String(port), `a:${source}`, `b:${b.join('other')}`]);
   assertExit(other, 30);

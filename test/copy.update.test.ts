@@ -65,7 +65,7 @@ test('what differs is what is sent', async (t) => {
   const random = new Random(seed).fork('update');
   const [a, b, c, d] = bed.hosts as [Host, Host, Host, Host];
   const source = a.join('data');
-  const sizeMib = isSoak ? 1024 : 128;
+  const sizeMib = isSoak ? 1024 : 64;
   makeLargeFiles(source, { files: 4, bytesEach: (sizeMib / 4) * mib, compressible: 0.5 });
   await makeAwkwardTree(join(source, 'awkward'), { root: true });
   const targets = await makeTargets([b, c, d]);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { hostPath } from '@batondb/testbed/checkout';
 import type { Sandbox } from '@batondb/testbed/sandbox';
+import { isSoak } from './copy-on-bed.ts';
 
 // A target's agent is killed at one system call after the other. `--ssh` names a script that runs it under strace, on this
 // machine: between two calls that write nothing changes on the disk. strace counts the calls of each thread by itself, so
@@ -25,6 +26,9 @@ export const writingCalls: readonly string[] = [
   'renameat2',
   'unlinkat',
 ];
+
+/** How many calls of one kind are tried, the first of them if not in a soak. */
+export const killsMax: number = isSoak ? Number.POSITIVE_INFINITY : 4;
 
 /** A remote shell whose agents end as told; undefined: they live. */
 export function makeRemoteShell(sandbox: Sandbox, kill: Kill | undefined): string {
