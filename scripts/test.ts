@@ -9,8 +9,9 @@ import { parseArgs } from 'node:util';
 import { ensureDebianPackages } from './debian-packages.ts';
 import { type RunnerEvent, Totals } from './test-totals.ts';
 
-// npm test: everything that runs. First the packages' own tests, then the black-box tests in test/, several files at a time; at the end, two
-// at a time, those that mostly wait for links and silences, and judge how soon something ended.
+// npm test: everything that runs. First the packages' own tests, then the black-box tests in test/, several files at a time; then, two at a
+// time, those that mostly wait for links and silences, and judge how soon something ended; and by itself the one that judges how much is
+// on its way when a host is killed.
 
 const help = `Usage: npm test [-- --only PART] [-- --soak]
 
@@ -22,7 +23,8 @@ The tests in test/ and of the testbed need root: they make network namespaces an
 
 const root = resolve(import.meta.dirname, '..');
 
-const apart = /\/(copy\.(chain|healing|kill|kill\.resume|lifetime|security)|demo)\.test\.ts$/;
+const alone = /\/copy\.kill\.resume\.test\.ts$/;
+const apart = /\/(copy\.(chain|healing|kill|lifetime|security)|demo)\.test\.ts$/;
 
 type Group = { readonly files: readonly string[]; readonly concurrency: number };
 
@@ -40,8 +42,9 @@ function findGroups(parts: readonly string[]): Group[] {
   const blackBox = find('test/**/*.test.ts');
   return [
     { files: find('packages/*/test/**/*.test.ts'), concurrency: 2 },
-    { files: blackBox.filter((path) => !apart.test(path)), concurrency: 3 },
+    { files: blackBox.filter((path) => !apart.test(path) && !alone.test(path)), concurrency: 3 },
     { files: blackBox.filter((path) => apart.test(path)), concurrency: 2 },
+    { files: blackBox.filter((path) => alone.test(path)), concurrency: 1 },
   ].filter(({ files }) => files.length > 0);
 }
 
