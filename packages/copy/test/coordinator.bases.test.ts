@@ -4,7 +4,7 @@ import { checkBases, commonLsn, type FoundBase } from '../src/coordinator/base-c
 import type { Scan, ScannedBackup } from '../src/coordinator/scan.ts';
 import { checkSpace, type Inspected } from '../src/coordinator/space-check.ts';
 import { spaceScan } from '../src/coordinator/type-check.ts';
-import { type BackupOptions, defaultBackupOptions, defaultOptions } from '../src/options.ts';
+import { type BackupOptions, type CopyOptions, defaultBackupOptions, defaultOptions } from '../src/options.ts';
 
 const path = '/backup/sun';
 const backup: ScannedBackup = {
@@ -65,15 +65,27 @@ test('a source that knows no incremental backups', () => {
   assert.deepEqual(find([], { incremental: undefined }), ['source baton 0.1.0 there knows nothing of --incremental']);
 });
 
-// Proves: a full backup needs its size twice, an incremental one that is applied the size of the data once; the copy of a base counts beside
-// that, for each target on a file system.
-test('the space for copies of bases', () => {
-  const needed = (more: Partial<BackupOptions>): number => {
+// Proves: of a full backup's stream, a single target has room for what it does not free at once, and several for all of it, as one does that
+// reads it again; an incremental one that is applied needs the size of the data once.
+test('the space for backups', () => {
+  const mib = 1024 * 1024;
+  type Asked = Partial<BackupOptions> & { readonly targets?: number; readonly verify?: CopyOptions['verify'] };
+  const neededMib = (dataMib: number, { targets = 1, verify = 'wire', ...more }: Asked = {}): number => {
     const input = { kind: 'mariadb', ...defaultBackupOptions, ...more } as const;
-    const streamed = { entries: 1, files: 1, contentBytes: 3, backup: { ...backup, dataBytes: 50 } } as Scan;
-    return spaceScan({ ...defaultOptions, input }, streamed).contentBytes;
+    const streamed = { entries: 1, files: 1, contentBytes: 3, backup: { ...backup, dataBytes: dataMib * mib } } as Scan;
+    return spaceScan({ ...defaultOptions, input, verify }, streamed, targets).contentBytes / mib;
   };
-  assert.deepEqual([needed({}), needed({ base: path, prepare: true }), needed({ base: path })], [100, 50, 0]);
+  assert.deepEqual([neededMib(50), neededMib(1000)], [100, 1128]);
+  assert.deepEqual([neededMib(1000, { targets: 2 }), neededMib(1000, { verify: 'disk' })], [2000, 2000]);
+  for (const targets of [1, 2])
+    assert.deepEqual(
+      [true, false].map((prepare) => neededMib(1000, { base: path, prepare, targets })),
+      [1000, 0],
+    );
+});
+
+// Proves: the copy of a base counts beside the backup, for each target on a file system.
+test('the space for copies of bases', () => {
   const space = { device: '1', freeBytes: 350, mount: '/backup' };
   const inspection = { findings: [], finalPath: '/backup/mon', resumedBytes: 0, published: false, space };
   const target: Inspected = { bootId: 'x', host: 'b', inspection, baseBytes: 100 };

@@ -27,6 +27,25 @@ test('what is forgotten is held by two', () => {
   );
 });
 
+// Proves (R6): what targets of a backup free is held by every live one, and more is said only when it is more.
+test('what is freed is held by all', () => {
+  const held = fc.array(fc.nat(1000), { maxLength: 5 });
+  fc.assert(
+    fc.property(fc.array(held, { maxLength: 30 }), (observations) => {
+      const flow = new StreamFlow();
+      let freed = 0;
+      for (const heldUnits of observations) {
+        const now = flow.observeAll(heldUnits);
+        if (now === undefined) continue;
+        assert.ok(now > freed && heldUnits.length > 0);
+        assert.ok(heldUnits.every((units) => units >= now));
+        freed = now;
+      }
+    }),
+    runs(300),
+  );
+});
+
 // Proves: a second target that lags for long does not hold up the stream, and one that only falters does not count as that.
 test('a slow target is not waited for', () => {
   const flow = new StreamFlow();

@@ -88,6 +88,7 @@ export async function openTarget(
     readonly name?: string;
     /** It takes the place of what has the name. */
     readonly updates?: boolean;
+    readonly isSpool?: boolean;
   },
 ): Promise<TargetHost> {
   mkdirSync(directory, { recursive: true });
@@ -109,7 +110,9 @@ export async function openTarget(
     const manifest = Manifest.fromSections(sections, options.manifest.digest);
     const layout = Layout.of(manifest);
     const onDamaged = (unit: number): number => damaged.push(unit);
-    const { have, report } = await prepareStaging({ pool, staging, manifest, layout, onDamaged, onChecked: () => {} });
+    const { isSpool = false } = options;
+    const context = { pool, staging, manifest, layout, isSpool, onDamaged, onChecked: () => {} };
+    const { have, report } = await prepareStaging(context);
     prepared.report = report;
     return new StagedTree(pool, staging, { manifest, layout, have });
   };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { type Manifest, ManifestBuilder } from '../src/protocol/manifest.ts';
 import { HaveSet } from '../src/transfer/have.ts';
 import { Layout } from '../src/transfer/layout.ts';
 import { StreamSupply } from '../src/transfer/stream-supply.ts';
+import { openUnit } from '../src/transfer/unit-codec.ts';
 import { WorkerPool } from '../src/transfer/worker-pool.ts';
 import { runs } from './property.ts';
 import { content, feed, hasCode, makeBase, openTarget, patience, type TargetHost } from './transfer.hosts.ts';
@@ -148,6 +149,31 @@ test('a stream survives a broken connection', patience, async () => {
   await Promise.all([sending, published]);
   assert.ok(attempts > 1);
   assert.equal(Buffer.compare(readFileSync(join(base.path, 'target/stream')), sent), 0);
+});
+
+// Proves: what a spool forgets takes no place on the disk any more and is refused by name, and the rest is as it came.
+test('a spool frees what it forgets', patience, async () => {
+  using base = makeBase();
+  await using source = openStream();
+  const { supply, manifest } = source;
+  const sent = content(20 * mib, 9);
+  const directory = join(base.path, 'target');
+  await using target = await openTarget(directory, { manifest, name: 'stream', isSpool: true });
+  const sending = supply.send(chunksOf(sent, mib), { mode: 'none' }, never).then(() => supply.end());
+  await Promise.all([sending, feed(supply, target)]);
+  const [staging = ''] = readdirSync(directory);
+  const spool = join(directory, staging, 'tree');
+  const allocatedBytes = (): number => statSync(spool).blocks * 512;
+  assert.ok(allocatedBytes() >= 20 * mib);
+  const tree = await target.receiver.tree;
+  await tree.forget(16);
+  await tree.forget(3);
+  assert.ok(allocatedBytes() <= 5 * mib, `${allocatedBytes()} bytes`);
+  assert.equal(tree.oldest, 16);
+  await assert.rejects(tree.read(15, { mode: 'none' }), hasCode('HISTORY_LOST'));
+  const message = await tree.read(16, { mode: 'none' });
+  assert.equal(Buffer.compare(openUnit(message).content, sent.subarray(16 * mib, 17 * mib)), 0);
+  assert.equal(Buffer.compare(readFileSync(spool).subarray(16 * mib), sent.subarray(16 * mib)), 0);
 });
 
 // Proves: a stream whose end was not said is not complete, however much of it came; nor is one that breaks, or is longer than allowed.

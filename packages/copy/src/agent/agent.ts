@@ -123,8 +123,8 @@ export class Agent implements AsyncDisposable {
   }
 
   #release(units: number): RequestResult<'release'> {
-    if (!(this.#source instanceof StreamRole)) throw early('stream');
-    this.#source.supply.release(units);
+    if (this.#source instanceof StreamRole) this.#source.supply.release(units);
+    else this.#targetRole().release(units);
     return {};
   }
 

@@ -32,6 +32,8 @@ import { changeOwner, checkOwner } from './owner.ts';
 const followMs = 20;
 /** Where an incremental backup is unpacked to that is applied to a copy of its base, beside that copy. */
 const incrementalName: Uint8Array = Buffer.from('incremental');
+/** So many units are freed at a time: it takes a call each time. */
+const forgottenUnitsMin = 16;
 
 /** What a backup is unpacked with. */
 export type BackupTargetOptions = {
@@ -40,20 +42,23 @@ export type BackupTargetOptions = {
   readonly staging: Staging;
   readonly directory: Uint8Array;
   readonly job: StagingJob;
+  /** The stream is kept until the end. */
+  readonly keepsStream: boolean;
   readonly onPhase: (phase: TargetPhase) => void;
 };
 
-type Digests = { readonly manifest: Uint8Array; readonly tree: Uint8Array };
-
 /**
- * What a target makes of a backup: unpacks it while it comes, prepares it (an incremental one together with a copy of its base), and moves it into the empty target directory when all of it
- * is good. The stream itself stays in the staging directory for as long as others may be fed from it.
+ * What a target makes of a backup: unpacks it while it comes, prepares it (an incremental one together with a copy of its base), and moves
+ * it into the empty target directory when all of it is good. Of the stream itself, what is unpacked stays in the staging directory for as
+ * long as others may be fed from it.
  */
 export class BackupTarget implements AsyncDisposable {
   readonly #options: BackupTargetOptions;
   readonly #ended = new AbortController();
   #files: Promise<number> | undefined;
   #result: Promise<BackupResult> | undefined;
+  #unpackedUnits = 0;
+  #releasedUnits = 0;
 
   constructor(options: BackupTargetOptions) {
     this.#options = options;
@@ -81,9 +86,14 @@ export class BackupTarget implements AsyncDisposable {
     this.#files.catch(onFailure);
   }
 
+  /** R6: every target has the units below this one. */
+  release(units: number): void {
+    this.#releasedUnits = Math.max(this.#releasedUnits, units);
+  }
+
   /** Makes the backup what was asked for, and moves it to its place. To be called once, when the stream is complete. */
-  async finish(digests: Digests): Promise<BackupResult> {
-    this.#result = this.#finish(digests);
+  async finish(tree: StagedTree, treeDigest: Uint8Array): Promise<BackupResult> {
+    this.#result = this.#finish(tree, treeDigest);
     return await this.#result;
   }
 
@@ -93,7 +103,7 @@ export class BackupTarget implements AsyncDisposable {
     await Promise.allSettled([this.#files, this.#result]);
   }
 
-  async #finish(digests: Digests): Promise<BackupResult> {
+  async #finish(tree: StagedTree, treeDigest: Uint8Array): Promise<BackupResult> {
     const { staging, directory, pool, task, job, onPhase } = this.#options;
     onPhase('unpacking');
     const files = (await this.#files) ?? 0;
@@ -103,6 +113,8 @@ export class BackupTarget implements AsyncDisposable {
       await this.#prepare(path);
     }
     onPhase('finishing');
+    // Before the sync, which would write it.
+    await this.#forget(tree);
     const position = await readPosition(path);
     await writePosition(path, position);
     if (task.owner !== undefined) await changeOwner(task.owner, path);
@@ -115,8 +127,8 @@ export class BackupTarget implements AsyncDisposable {
     const moves = listTop(descriptor);
     const count: UnpackedCount = { entries: moves.length, files, contentBytes: 0, skipped: 0 };
     const said = {
-      manifestDigest: toHex(digests.manifest),
-      treeDigest: toHex(digests.tree),
+      manifestDigest: toHex(tree.manifest.digest),
+      treeDigest: toHex(treeDigest),
       count,
       notKept: [],
       moves,
@@ -137,7 +149,7 @@ export class BackupTarget implements AsyncDisposable {
     for (const name of [unpackedName, incrementalName])
       await pool.run({ kind: 'remove', parentDescriptor: staging.descriptor, name });
     for (const name of names) check(mkdirat(staging.descriptor, name, 0o700), 'mkdirat', () => printable(name));
-    // While the stream comes.
+    // While the stream comes, none of which is freed before it is unpacked.
     if (applied !== undefined) await copyBase(applied, this.#path(unpackedName), this.#ended.signal);
     const into = this.#path(applied === undefined ? unpackedName : incrementalName);
     const files = await this.#unpack(tree, into);
@@ -170,7 +182,11 @@ export class BackupTarget implements AsyncDisposable {
     const { signal } = this.#ended;
     await using unpack = await startUnpack(into, await this.#tool(), signal);
     try {
-      for await (const chunk of contentOf(tree, this.#stagedPath(), signal)) await write(unpack.stdin, chunk, signal);
+      for await (const chunk of contentOf(tree, this.#stagedPath(), signal)) {
+        await write(unpack.stdin, chunk, signal);
+        this.#unpackedUnits += 1;
+        await this.#forget(tree);
+      }
       unpack.stdin.end();
     } catch (error) {
       // How the unpacker ended tells more than that it does not read any more.
@@ -178,6 +194,18 @@ export class BackupTarget implements AsyncDisposable {
       throw error;
     }
     return (await unpack.done).files;
+  }
+
+  /**
+   * Frees of the stream what is unpacked and every target has, but for the last of it: healing may bring a unit over two ways, and one of
+   * them may still ask for it.
+   */
+  async #forget(tree: StagedTree): Promise<void> {
+    if (this.#options.keepsStream) return;
+    const isAll = this.#releasedUnits === tree.have.unitCount;
+    const releasedUnits = isAll ? this.#releasedUnits : this.#releasedUnits - limits.streamWindowUnits;
+    const units = Math.min(this.#unpackedUnits, releasedUnits);
+    if (isAll || units - tree.oldest >= forgottenUnitsMin) await tree.forget(units);
   }
 
   #tool(): Promise<BackupTool> {

@@ -65,7 +65,9 @@ export class TargetRole implements Disposable {
     this.#unpacking = options.job.unpacks === true ? new Unpacking({ ...options, staging }) : undefined;
     const { backup: task, pool, directory, job } = options;
     const onPhase = (phase: TargetPhase) => void (this.#phase = phase);
-    this.#backup = task && new BackupTarget({ task, pool, staging, directory, job, onPhase });
+    // What is read again at the end stays until then.
+    const keepsStream = options.verify === 'disk';
+    this.#backup = task && new BackupTarget({ task, pool, staging, directory, job, keepsStream, onPhase });
     this.receiver = new Receiver({
       expectation: options.expectation,
       manifestDigest: options.manifestDigest,
@@ -119,6 +121,11 @@ export class TargetRole implements Disposable {
     this.receiver.dropOlderThan(epoch);
   }
 
+  /** R6: every target has the units of a stream below this one. */
+  release(units: number): void {
+    this.#backup?.release(units);
+  }
+
   /** Removes the last trace of how the copy was made. */
   conclude(): void {
     if (this.#phase !== 'done') throw new BatonError('PROTOCOL', `a copy that is ${this.#phase} cannot be concluded`);
@@ -149,6 +156,7 @@ export class TargetRole implements Disposable {
       staging: this.#staging,
       manifest,
       layout,
+      isSpool: this.#backup !== undefined,
       onChecked: (bytes) => this.#addReread(bytes),
       onDamaged: (unit, unitLayout, unitManifest) => this.#tellDamaged(unit, unitLayout, unitManifest),
     });
@@ -204,14 +212,14 @@ export class TargetRole implements Disposable {
       await sync();
       return await this.#unpack(this.#unpacking, digest);
     }
-    for (const { what, count, example, reason } of notKept) report({ type: 'not-kept', what, count, example, reason });
-    await sync();
     if (this.#backup !== undefined) {
-      const backup = await this.#backup.finish({ manifest: tree.manifest.digest, tree: digest });
+      const backup = await this.#backup.finish(tree, digest);
       this.#end('done');
       report({ type: 'done', treeDigest: toHex(digest), backup });
       return;
     }
+    for (const { what, count, example, reason } of notKept) report({ type: 'not-kept', what, count, example, reason });
+    await sync();
     await this.#staging.publish(digest, pool);
     await this.#staging.replaceByNote(pool);
     // A stream is never asked for again.

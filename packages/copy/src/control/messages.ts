@@ -135,7 +135,7 @@ export type Requests = {
     readonly params: { readonly server: ServerVersion; readonly owner?: string };
     readonly result: { readonly tool: string };
   };
-  /** All units of the stream below this one are safe: its source may forget them. */
+  /** All units of the stream below this one are safe: its source may forget them, and a target of a backup free those it has unpacked. */
   readonly release: { readonly params: { readonly units: number }; readonly result: Nothing };
   /** Looks at a target directory and changes nothing. */
   readonly inspect: {

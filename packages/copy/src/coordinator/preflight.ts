@@ -104,7 +104,8 @@ export class PreflightRun {
       for (const error of checkSource(this.#options.type, scan, this.#plan)) this.#find(formatHost(source), error);
       for (const { host, inspection } of inspected)
         for (const error of checkExisting(scan, inspection)) this.#find(host, error);
-      for (const { host, error } of checkSpace(spaceScan(this.#options, scan), inspected)) this.#find(host, error);
+      const needed = spaceScan(this.#options, scan, targets.length);
+      for (const { host, error } of checkSpace(needed, inspected)) this.#find(host, error);
       if (scan.backup !== undefined) await this.#checkBackup(scan.backup, session, present);
     }
     const { ordered, reached } = await this.#connect(scanned?.session, present);

@@ -183,15 +183,17 @@ export class TransferRun {
     }
   }
 
-  /** R5: tells the source of a stream what it need not keep. */
+  /** R5, R6: tells the source of a stream, and the targets of a backup, what they need not keep. */
   #releaseStream(): void {
     const live = this.#all().filter(({ result }) => result?.state !== 'failed');
-    const units = this.#streamFlow.observe(
-      live.map(({ progress }) => progress.heldUnits ?? 0),
-      performance.now(),
-    );
-    // A source that is gone is noticed by the end of its conversation.
-    if (units !== undefined) this.#ready.source.request('release', { units }).catch(() => undefined);
+    const heldUnits = live.map(({ progress }) => progress.heldUnits ?? 0);
+    // Who is gone is noticed by the end of its conversation; a target of an earlier release keeps all.
+    const release = (session: AgentSession, units: number): void =>
+      void session.request('release', { units }).catch(() => undefined);
+    const units = this.#streamFlow.observe(heldUnits, performance.now());
+    if (units !== undefined) release(this.#ready.source, units);
+    const heldByAll = this.#options.input.kind === 'mariadb' ? this.#streamFlow.observeAll(heldUnits) : undefined;
+    if (heldByAll !== undefined) for (const { target } of live) release(target.session, heldByAll);
   }
 
   #onHopEvent(event: AgentEvent): void {

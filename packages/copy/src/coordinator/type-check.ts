@@ -1,6 +1,7 @@
 import { archiveEndings, archiveFormatOf } from '@batondb/core/archive/decompress';
 import type { ErrorRecord } from '@batondb/core/errors';
 import { printable } from '@batondb/core/files/names';
+import { limits } from '@batondb/core/limits';
 import type { Greeting, RequestResult } from '../control/messages.ts';
 import type { BackupOptions, CopyOptions, CopyType } from '../options.ts';
 import type { ResolvedPlan } from '../plan.ts';
@@ -69,21 +70,27 @@ export function checkSource(
  * is the archive, and as much again.
  */
 export function spaceScan(
-  { type, input }: CopyOptions,
+  { type, input, verify }: CopyOptions,
   scan: Scan,
+  targetCount: number,
 ): Scan & { readonly more?: { bytes: number; reason: string } } {
-  if (scan.backup !== undefined && input.kind === 'mariadb')
-    return { ...scan, contentBytes: backupBytes(input, scan.backup.dataBytes) };
+  if (scan.backup !== undefined && input.kind === 'mariadb') {
+    // What is unpacked is freed once every target has it. A single one keeps no more than what may come over two ways.
+    const isFreed = targetCount === 1 && verify === 'wire';
+    return { ...scan, contentBytes: backupBytes(input, scan.backup.dataBytes, isFreed) };
+  }
   if (type !== 'decompress') return scan;
   const reason = 'the archive, and at least as much for what it holds, which is not known before it is unpacked';
   return { ...scan, more: { bytes: scan.contentBytes, reason } };
 }
 
 /**
- * A full backup is there twice for a while: as the stream it comes as, and unpacked. How much has changed since a base nobody knows before;
- * what is applied to the copy of one may make it larger by all of the data.
+ * How much space a backup takes: unpacked, and as what is kept of its stream meanwhile. How much has changed since a base nobody knows
+ * before. What is applied to the copy of one may make it larger by all of the data; where less has changed, that is room for the stream,
+ * too, none of which is freed before the base is copied.
  */
-function backupBytes({ base, prepare }: BackupOptions, dataBytes: number): number {
-  if (base === undefined) return 2 * dataBytes;
-  return prepare ? dataBytes : 0;
+function backupBytes({ base, prepare }: BackupOptions, dataBytes: number, isFreed: boolean): number {
+  if (base !== undefined) return prepare ? dataBytes : 0;
+  const keptBytes = isFreed ? 2 * limits.streamWindowUnits * limits.unitBytes : dataBytes;
+  return dataBytes + Math.min(keptBytes, dataBytes);
 }

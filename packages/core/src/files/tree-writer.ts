@@ -8,6 +8,7 @@ import {
   check,
   close,
   errnos,
+  fallocate,
   flags,
   ftruncate,
   mkdirat,
@@ -46,10 +47,13 @@ export class TreeWriter implements Disposable {
   readonly #table: EntryTable;
   readonly #handles: DirectoryHandles;
   readonly #files: DescriptorCache<OpenFile>;
+  readonly #isSpool: boolean;
   readonly #uid: number = process.geteuid?.() ?? 0;
   readonly #gid: number = process.getegid?.() ?? 0;
 
-  constructor(table: EntryTable, handles: DirectoryHandles) {
+  /** `isSpool`: what is written is read once and freed, so that it had better not go to the disk at all. */
+  constructor(table: EntryTable, handles: DirectoryHandles, { isSpool = false }: { readonly isSpool?: boolean } = {}) {
+    this.#isSpool = isSpool;
     this.#table = table;
     this.#handles = handles;
     this.#files = new DescriptorCache((index) => entryPath(table, index));
@@ -108,7 +112,16 @@ export class TreeWriter implements Disposable {
     if (entry.extents === undefined) check(pwrite(fd, content, offset), 'pwrite', path);
     else writeSparse(fd, offset, content, existingBytes, path);
     // Only a hint: what cannot be written to the disk shows at the sync.
-    if (content.length >= writebackBytesMin) startWriteback(fd, offset, content.length);
+    if (!this.#isSpool && content.length >= writebackBytesMin) startWriteback(fd, offset, content.length);
+  }
+
+  /** Frees a part of a file that was written in pieces, where the file system can do that: zeros are in its place then. Throws SystemError. */
+  free(entryIndex: number, offset: number, bytes: number): void {
+    const entry = this.#file(entryIndex);
+    const path = (): string => entryPath(this.#table, entryIndex);
+    const { fd } = this.#files.get(entryIndex) ?? this.#openForPieces(entryIndex, entry, path);
+    const result = fallocate(fd, flags.FALLOC_KEEP_SIZE_PUNCH_HOLE, offset, bytes);
+    if (result !== -errnos.EOPNOTSUPP && result !== -errnos.ENOSYS) check(result, 'fallocate', path);
   }
 
   /** Removes what is staged of an entry, because it is not what the source has any more. Throws SystemError. */

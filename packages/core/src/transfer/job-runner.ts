@@ -80,6 +80,9 @@ export class JobRunner {
       case 'directories':
         this.#writer().makeDirectories();
         return done<'directories'>(undefined);
+      case 'forget':
+        this.#writer().free(0, job.fromUnit * limits.unitBytes, (job.toUnit - job.fromUnit) * limits.unitBytes);
+        return done<'forget'>(undefined);
       case 'close':
         this.#writer().close();
         return done<'close'>(undefined);
@@ -246,7 +249,7 @@ function openTree(tree: TreeDescription): OpenTree {
     layout: Layout.fromShare(tree.layout),
     handles,
     reader: new TreeReader(manifest, handles, { checkIdentity: tree.role === 'source' }),
-    writer: tree.role === 'staging' ? new TreeWriter(manifest, handles) : undefined,
+    writer: tree.role === 'source' ? undefined : new TreeWriter(manifest, handles, { isSpool: tree.role === 'spool' }),
     basis: tree.basis === undefined ? undefined : openBasis(manifest, tree.basis),
   };
 }

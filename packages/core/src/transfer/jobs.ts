@@ -20,8 +20,11 @@ export type TreeDescription = {
   readonly rootName: Uint8Array;
   readonly manifest: ManifestShare;
   readonly layout: LayoutShare;
-  /** `source`: files are compared with the manifest when read. `staging`: they are written, and read as they are. */
-  readonly role: 'source' | 'staging';
+  /**
+   * `source`: files are compared with the manifest when read. `staging`: they are written, and read as they are. `spool`: the same, and
+   * freed before long.
+   */
+  readonly role: 'source' | 'staging' | 'spool';
   /** Where an older copy is that this one takes the place of: what is the same in both is not sent. */
   readonly basis?: Place;
 };
@@ -66,6 +69,8 @@ export type Job =
   | { readonly kind: 'claim'; readonly unit: number }
   | { readonly kind: 'hash'; readonly unit: number; readonly fromDisk: boolean }
   | { readonly kind: 'directories' }
+  /** Frees units of a spool, which is one file: `toUnit` is the first that stays. */
+  | { readonly kind: 'forget'; readonly fromUnit: number; readonly toUnit: number }
   /** Closes what a worker has open for writing: nobody can execute such a file, and some errors show only then. */
   | { readonly kind: 'close' }
   | { readonly kind: 'discard'; readonly entries: readonly number[] }
@@ -107,6 +112,7 @@ type Results = {
   claim: { readonly digests: Uint8Array };
   hash: { readonly digest: Uint8Array; readonly changes: readonly PieceChange[] };
   directories: undefined;
+  forget: undefined;
   close: undefined;
   discard: undefined;
   finish: { readonly notKept: readonly NotKept[] };

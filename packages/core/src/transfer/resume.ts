@@ -23,6 +23,8 @@ export type ResumeContext = {
   readonly staging: Staging;
   readonly manifest: Manifest;
   readonly layout: Layout;
+  /** What is received is a stream that is passed on and freed. Default: false. */
+  readonly isSpool?: boolean;
   /** Told of every unit that the journal claims and the disk does not have. */
   readonly onDamaged: (unit: number, layout: Layout, manifest: Manifest) => void;
   /** Told of bytes of an earlier run that have been read again. */
@@ -31,7 +33,7 @@ export type ResumeContext = {
 
 /** Makes a staging directory ready for a manifest: workers opened, directories made, what is good of an earlier run kept. */
 export async function prepareStaging(context: ResumeContext): Promise<{ have: HaveSet; report: ResumeReport }> {
-  const { pool, staging, manifest, layout } = context;
+  const { pool, staging, manifest, layout, isSpool = false } = context;
   const { earlier } = staging;
   const none = { keptUnits: 0, keptBytes: 0, discardedFiles: 0 };
   // A stream is made anew each time: nothing of an earlier one belongs to this one.
@@ -40,7 +42,7 @@ export async function prepareStaging(context: ResumeContext): Promise<{ have: Ha
     // T9: what no journal speaks of would end up in the copy.
     await pool.run({ kind: 'remove', parentDescriptor: staging.descriptor, name: stagedTreeName });
     staging.begin({ manifest, layout, have });
-    await openStaged(pool, staging, { manifest, layout });
+    await openStaged(pool, staging, { manifest, layout }, isSpool ? 'spool' : 'staging');
     return { have, report: none };
   }
   if (Buffer.compare(earlier.manifest.digest, manifest.digest) === 0) {
@@ -109,15 +111,16 @@ async function openStaged(
   pool: WorkerPool,
   staging: Staging,
   { manifest, layout }: { readonly manifest: Manifest; readonly layout: Layout },
+  role: 'staging' | 'spool' = 'staging',
 ): Promise<void> {
   const tree = {
     parentDescriptor: staging.descriptor,
     rootName: stagedTreeName,
     manifest: manifest.share(),
     layout: layout.share(),
-    role: 'staging',
+    role,
     ...(staging.basis === undefined ? {} : { basis: staging.basis }),
-  } as const;
+  };
   await pool.runOnAll({ kind: 'open', tree });
   await pool.run({ kind: 'directories' });
 }

@@ -7,7 +7,7 @@ import { isLost } from './job-runner.ts';
 import type { UnitCompression } from './jobs.ts';
 import type { Layout } from './layout.ts';
 import type { Staging } from './staging.ts';
-import type { SupplyListener, UnitSupply } from './supply.ts';
+import { historyLost, type SupplyListener, type UnitSupply } from './supply.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 /** What a receiver has of a tree: units are verified, written, recorded, and from then on supplied to others. */
@@ -21,6 +21,7 @@ export class StagedTree implements UnitSupply {
   readonly #staging: Staging;
   readonly #listeners = new Set<SupplyListener>();
   readonly #writing = new Set<number>();
+  #oldest = 0;
   readonly #ended = Promise.withResolvers<number>();
   #resolveFull: () => void = () => undefined;
 
@@ -48,7 +49,7 @@ export class StagedTree implements UnitSupply {
   }
 
   get oldest(): number {
-    return 0;
+    return this.#oldest;
   }
 
   get ended(): Promise<number> {
@@ -95,7 +96,16 @@ export class StagedTree implements UnitSupply {
     return (await this.#pool.run({ kind: 'claim', unit })).digests;
   }
 
+  /** Of a spool: frees the units below `units`. Nobody may ask for them again (R6). */
+  async forget(units: number): Promise<void> {
+    const fromUnit = this.#oldest;
+    if (units <= fromUnit) return;
+    this.#oldest = units;
+    await this.#pool.run({ kind: 'forget', fromUnit, toUnit: units });
+  }
+
   async read(unit: number, compression: UnitCompression, claim?: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+    if (unit < this.#oldest) throw historyLost('this host', unit, this.#oldest);
     const changes = this.have.changes(unit);
     // The first look may fall into the moment in which the copy gets its final name.
     for (let looks = 1; looks <= 2; looks++) {

@@ -6,7 +6,7 @@ import type { CompressionChoice } from './compression-choice.ts';
 import { HaveSet } from './have.ts';
 import type { UnitCompression } from './jobs.ts';
 import type { Layout } from './layout.ts';
-import type { SupplyListener, UnitSupply } from './supply.ts';
+import { historyLost, type SupplyListener, type UnitSupply } from './supply.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 /**
@@ -124,13 +124,7 @@ export class StreamSupply implements UnitSupply, Disposable {
 
   async read(unit: number): Promise<Uint8Array<ArrayBuffer>> {
     const kept = this.#window.get(unit);
-    if (kept === undefined) {
-      throw new BatonError(
-        'HISTORY_LOST',
-        `the source has unit ${unit} of the stream no more, which can be read once; its oldest is ${this.#oldest}`,
-        { hint: 'run the same command again: it begins anew' },
-      );
-    }
+    if (kept === undefined) throw historyLost('the source', unit, this.#oldest);
     const copy = takeUnitBuffer(kept.payload.byteLength);
     copy.set(kept.payload);
     return copy;

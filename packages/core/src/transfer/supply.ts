@@ -1,3 +1,4 @@
+import { BatonError } from '../errors.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { SharedUnit } from '../transport/unit-buffers.ts';
 import type { CompressionChoice } from './compression-choice.ts';
@@ -12,9 +13,18 @@ import type { Layout } from './layout.ts';
  */
 export type SupplyListener = (unit: number, message: SharedUnit | undefined) => void;
 
+/** Says that a unit of a stream can be had no more. */
+export function historyLost(who: string, unit: number, oldest: number): BatonError {
+  return new BatonError(
+    'HISTORY_LOST',
+    `${who} has unit ${unit} of the stream no more, which can be read once; its oldest is ${oldest}`,
+    { hint: 'run the same command again: it begins anew' },
+  );
+}
+
 /**
- * A manifest and those of its units that can be had here now. Units become available and stay so, but for those of a stream at its
- * source, which keeps the last ones only.
+ * A manifest and those of its units that can be had here now. Units become available and stay so, but for those of a stream, of which
+ * its source keeps the last ones only, and a spool what others may need.
  */
 export interface UnitSupply {
   readonly manifest: Manifest;
