@@ -61,6 +61,8 @@ const format = 1;
 const kinds = { open: 1, drop: 2, frames: 3, undo: 4, checkpoint: 5 } as const;
 const commitFlag = 1;
 const headBytes = 64;
+/** Room in an entry for commands without pages. */
+const entryReserveBytes = 8192;
 
 /** Frames as they are written: the pages' bytes are asked for one by one, and written where they belong. */
 export type FramesToWrite = Omit<FramesCommand, 'frames'> & {
@@ -205,10 +207,10 @@ function decodePageBytes(reader: Reader): number {
   return pageBytes;
 }
 
-/** The frames that fit into an entry of `entryBytesMax` together with a commit's ends. */
-export function framesPerEntry(pageBytes: number, entryBytesMax: number): number {
-  const endsBytes = limits.groupTransactionsMax * (10 + limits.receiptKeyBytesMax);
-  const count = Math.floor((entryBytesMax - endsBytes - 1024) / (pageBytes + 4));
+/** How many pages of frames fit into an entry of `entryBytesMax` together with their commit. */
+export function framesPerEntry(frames: FramesToWrite, entryBytesMax: number): number {
+  const others = commandBytes({ ...frames, pages: [] }) + entryReserveBytes;
+  const count = Math.floor((entryBytesMax - others) / (frames.pageBytes + 4));
   assert(count > 0, 'M8: an entry holds at least one page');
   return count;
 }

@@ -140,7 +140,7 @@ export class Machine {
       if (database.parts !== undefined) commands.push({ kind: 'undo', database: database.id });
       if (database.ends.length === 0) continue;
       const group = mergeGroup(database, (...page) => this.store.readPublished(...page));
-      const perEntry = framesPerEntry(database.pageBytes, entryBytesMax);
+      const perEntry = framesPerEntry(group, entryBytesMax);
       const groupBytes = group.pages.length * database.pageBytes;
       if (bytes > 0 && bytes + groupBytes > entryBytesMax / 2) {
         yield this.#entry(commands);

@@ -1,3 +1,5 @@
+import { limits } from '../limits.ts';
+
 // What a node can be told, with every default in one place.
 
 export type NodeOptions = {
@@ -21,6 +23,8 @@ export type NodeSettings = {
   readonly temporaryBytes: number;
   /** Pages in the log that are not in the databases' own files: a power of two. It bounds the largest transaction. */
   readonly indexPages: number;
+  /** Size of a segment of the log, in bytes. An entry fits into one, so it bounds entries, too. */
+  readonly segmentBytes: number;
   /** A checkpoint begins when the log has so many bytes. */
   readonly checkpointBytes: number;
   /** A transaction that is open longer is rolled back. */
@@ -42,6 +46,7 @@ export const defaultSettings: NodeSettings = {
   overlayBytes: 33_554_432,
   temporaryBytes: 8_388_608,
   indexPages: 524_288,
+  segmentBytes: limits.segmentBytes,
   checkpointBytes: 67_108_864,
   transactionMsMax: 30_000,
   statementMsMax: 60_000,

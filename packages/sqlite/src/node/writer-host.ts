@@ -1,9 +1,11 @@
 import { BatonError } from '@batondb/core/errors';
 import { Engine } from '../engine/engine.ts';
 import type { WasmModule } from '../engine/web-assembly.ts';
+import { limits } from '../limits.ts';
 import type { FileLayer } from '../log/file-layer.ts';
 import { FileLog } from '../log/file-log.ts';
 import type { Epoch, LogIndex, ReplicatedLog } from '../log/log.ts';
+import { blockBytes } from '../log/record.ts';
 import { segmentPath } from '../log/segment-files.ts';
 import { LogFiles } from '../machine/log-files.ts';
 import { Machine, type PayloadPlaces } from '../machine/machine.ts';
@@ -33,6 +35,7 @@ export type OpenLog = (
   layer: FileLayer,
   paths: Paths,
   checkpoint: { readonly index: LogIndex; readonly epoch: Epoch },
+  settings: NodeSettings,
 ) => OpenedLog;
 
 export type WriterHostOptions = {
@@ -51,8 +54,9 @@ export function openFileLog(
   layer: FileLayer,
   paths: Paths,
   { index, epoch }: { readonly index: LogIndex; readonly epoch: Epoch },
+  { segmentBytes }: NodeSettings,
 ): OpenedLog {
-  const log = FileLog.open({ layer, directory: paths.log, checkpoint: index, epoch });
+  const log = FileLog.open({ layer, directory: paths.log, checkpoint: index, epoch, segmentBytes });
   const places = { place: (entry: { readonly index: LogIndex }) => log.place(entry.index), forget: () => undefined };
   return { log, places, pathOf: (file) => segmentPath(paths.log, file), bytes: () => log.bytes };
 }
@@ -76,7 +80,7 @@ export class WriterHost {
     for (const path of [this.#paths.log, this.#paths.pages]) layer.makeDirectory(path);
     const record = takeFiles(layer, this.#paths, readState(layer, this.#paths), options.adopt);
     const index = new PageIndex(options.index, { frames: settings.indexPages, pins: pinsMax });
-    this.#log = (options.openLog ?? openFileLog)(layer, this.#paths, record.position);
+    this.#log = (options.openLog ?? openFileLog)(layer, this.#paths, record.position, settings);
     this.#logFiles = new LogFiles(layer, this.#log.pathOf);
     const parts = { layer, paths: this.#paths, index, logFiles: this.#logFiles, overlayBytes: settings.overlayBytes };
     this.#store = new Store(parts, record);
@@ -84,6 +88,7 @@ export class WriterHost {
       store: this.#store,
       log: this.#log.log,
       places: this.#log.places,
+      entryBytesMax: Math.min(limits.entryBytesMax, settings.segmentBytes - blockBytes),
       onDrop: (database) => this.executor.forget(database),
     });
     const spill = { layer, directory: this.#paths.own, memoryBytes: settings.temporaryBytes };
