@@ -53,16 +53,18 @@ export class FileLog implements ReplicatedLog {
     this.#layer = options.layer;
     this.#directory = options.directory;
     this.#files = files;
-    this.#entries = kept.map((record) => ({
+    // What ends below the checkpoint is of no use: the next entry would not follow it.
+    const last = kept.at(-1);
+    const useful = last !== undefined && last.index >= options.checkpoint ? kept : [];
+    this.#entries = useful.map((record) => ({
       index: record.index,
       file: record.generation,
       offset: record.offset + recordHeaderBytes,
       bytes: record.payloadBytes,
       epoch: record.epoch,
     }));
-    const last = kept.at(-1);
     this.#head = Math.max(options.checkpoint, last?.index ?? 0);
-    this.#trimmed = (kept[0]?.index ?? this.#head + 1) - 1;
+    this.#trimmed = (useful[0]?.index ?? this.#head + 1) - 1;
     this.#epoch = Math.max(options.epoch, last?.epoch ?? 0);
     const isLastActive = last !== undefined && last.generation === files.generation;
     this.#offset = isLastActive ? last.offset + recordBytes(last.payloadBytes) : 0;
