@@ -16,7 +16,6 @@ export const limits = {
   /** Transactions of one group: their ends are in the entry's head, which has to stay small beside its pages. */
   groupTransactionsMax: 1024,
   /** One page: what SQLite allows. */
+  pageBytesMin: 512,
   pageBytesMax: 65_536,
-  /** Databases of one node: each has its file open in every thread that reads it. */
-  databasesMax: 1000,
 } as const;

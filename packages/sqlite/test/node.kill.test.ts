@@ -13,7 +13,7 @@ import { audit, judge } from './bank.ts';
 import { isSoak } from './property.ts';
 import { askStock } from './stock.ts';
 
-const rounds = isSoak ? 200 : 5;
+const rounds = isSoak ? 200 : 4;
 const timeout = isSoak ? 3_600_000 : 120_000;
 const program = fileURLToPath(new URL('./bank-process.ts', import.meta.url));
 

@@ -34,7 +34,7 @@ test('values', { timeout }, async () => {
 test('a bank under readers', { timeout }, async () => {
   await using sandbox = makeSandbox();
   const random = new Random(seedOfRun());
-  const node = await open(sandbox, { checkpointBytes: 2_097_152, segmentBytes: 1_048_576, indexPages: 8192 });
+  await using node = await open(sandbox, { checkpointBytes: 2_097_152, segmentBytes: 1_048_576, indexPages: 8192 });
   await node.batch(openBank);
   const local = await node.reader();
   let isDone = false;
@@ -160,7 +160,7 @@ test('refused statements', { timeout }, async () => {
 // Proves: a key's transaction is committed once, also when it is sent again, at once or after a restart.
 test('receipts', { timeout }, async () => {
   await using sandbox = makeSandbox();
-  const node = await open(sandbox);
+  await using node = await open(sandbox);
   await node.execute('CREATE TABLE t (v)');
   const twice = await Promise.all([1, 2].map(() => node.execute('INSERT INTO t VALUES (1)', [], { key: 'one' })));
   assert.deepEqual(
@@ -182,18 +182,19 @@ test('receipts', { timeout }, async () => {
 test('databases and files', { timeout }, async () => {
   await using sandbox = makeSandbox();
   const directory = sandbox.join('node');
-  const node = await open(sandbox);
+  await using node = await open(sandbox);
   await node.createDatabase('second', { pageBytes: 8192 });
   await node.execute('CREATE TABLE t AS SELECT 1 AS v', [], { database: 'second' });
   await node.execute('CREATE TABLE t AS SELECT 2 AS v');
   await assert.rejects(node.execute('SELECT 1', [], { database: 'third' }), { code: 'NOT_FOUND' });
   await assert.rejects(node.createDatabase('../up'), { code: 'USAGE' });
+  await assert.rejects(node.createDatabase('odd', { pageBytes: 1000 }), { code: 'USAGE' });
   await assert.rejects(openNode({ directory }), { code: 'IN_USE' });
   assert.deepEqual(readdirSync(directory), ['.baton']);
   await node.close();
   assert.deepEqual(readdirSync(directory).sort(), ['.baton', 'main.db', 'second.db']);
   assert.deepEqual(askStock(`${directory}/second.db`, 'SELECT v FROM t'), [[1]]);
-  const again = await open(sandbox);
+  await using again = await open(sandbox);
   assert.deepEqual((await again.query('SELECT v FROM t', [], { database: 'second' })).rows, [[1]]);
   await again.dropDatabase('second');
   await assert.rejects(again.query('SELECT 1', [], { database: 'second' }), { code: 'NOT_FOUND' });
@@ -210,7 +211,7 @@ test('a file that was changed in between', { timeout }, async () => {
   await using sandbox = makeSandbox();
   const directory = sandbox.join('node');
   const path = `${directory}/main.db`;
-  const node = await open(sandbox);
+  await using node = await open(sandbox);
   await node.execute('CREATE TABLE t AS SELECT 1 AS v');
   await node.close();
   copyFileSync(path, `${path}.copy`);
@@ -219,7 +220,7 @@ test('a file that was changed in between', { timeout }, async () => {
   askStock(path, 'UPDATE t SET v = 2');
   await assert.rejects(open(sandbox), { code: 'CHANGED' });
   assert.ok(existsSync(path));
-  const adopted = await open(sandbox, { adopt: ['main'] });
+  await using adopted = await open(sandbox, { adopt: ['main'] });
   assert.deepEqual((await adopted.query('SELECT v FROM t')).rows, [[2]]);
   await adopted.execute('UPDATE t SET v = 3');
   await adopted.close();
@@ -236,7 +237,7 @@ test('a file that was changed in between', { timeout }, async () => {
 // SQLite's extensions is there.
 test('large transactions', { timeout }, async () => {
   await using sandbox = makeSandbox();
-  const node = await open(sandbox, { overlayBytes: 262_144, temporaryBytes: 262_144, cacheKib: 256 });
+  await using node = await open(sandbox, { overlayBytes: 262_144, temporaryBytes: 262_144, cacheKib: 256 });
   await node.execute('CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB)');
   const fill =
     'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000) INSERT INTO t(v) SELECT randomblob(3000) FROM n';

@@ -201,10 +201,13 @@ function decodeCommit(reader: Reader): Commit {
 
 function decodePageBytes(reader: Reader): number {
   const pageBytes = reader.u32();
-  const isPowerOfTwo = (pageBytes & (pageBytes - 1)) === 0;
-  if (pageBytes < 512 || pageBytes > limits.pageBytesMax || !isPowerOfTwo)
-    throw new BatonError('PROTOCOL', `a log entry has pages of ${pageBytes} bytes`);
+  if (!isPageSize(pageBytes)) throw new BatonError('PROTOCOL', `a log entry has pages of ${pageBytes} bytes`);
   return pageBytes;
+}
+
+/** True for what may be a page's size: a power of two within the limits. */
+export function isPageSize(bytes: number): boolean {
+  return bytes >= limits.pageBytesMin && bytes <= limits.pageBytesMax && (bytes & (bytes - 1)) === 0;
 }
 
 /** How many pages of frames fit into an entry of `entryBytesMax` together with their commit. */

@@ -19,9 +19,9 @@ export class LogFiles implements Disposable {
   read({ file, offset }: PagePlace, into: Uint8Array): void {
     let open = this.#open.get(file);
     if (open === undefined) {
+      if (this.#open.size >= filesMax) this.forget(Math.min(...this.#open.keys()) + 1);
       open = this.#layer.open(this.#pathOf(file), 'read');
       this.#open.set(file, open);
-      if (this.#open.size > filesMax) this.forget(Math.min(...this.#open.keys()) + 1);
     }
     open.read(into, offset);
   }

@@ -16,7 +16,8 @@ export type ReaderContext = {
   readonly logFiles: LogFiles;
 };
 
-/** Of the first page: how many pages there are (https://www.sqlite.org/fileformat2.html#the_database_header). */
+/** The database's header, and where in it the number of pages is (https://www.sqlite.org/fileformat2.html#the_database_header). */
+const headerBytes = 100;
 const pageCountOffset = 28;
 
 /** A database for one connection of a thread that only reads: published states, each pinned while it is looked at. */
@@ -30,6 +31,9 @@ export class ReaderView implements PageSource, Disposable {
   #snapshot: Snapshot = { frame: 0, floor: 0 };
   #position: Position = { epoch: 0, index: 0 };
   #pageCount = 0;
+  /** SQLite looks at the header in each transaction, and mostly nothing was published since the last one. */
+  readonly #header: Buffer = Buffer.alloc(headerBytes);
+  #headerFrame: number | undefined;
 
   /** Throws LIMIT when all pins are taken. */
   constructor(database: { readonly id: DatabaseId; readonly pageBytes: number }, context: ReaderContext) {
@@ -56,9 +60,7 @@ export class ReaderView implements PageSource, Disposable {
     this.#position = index.published().position;
     this.#snapshot = index.pin(this.#pin);
     this.#level = level;
-    const header = Buffer.alloc(4);
-    this.read(1, pageCountOffset, header);
-    this.#pageCount = header.readUInt32BE(0);
+    this.#readHeader();
     return results.OK;
   }
 
@@ -77,6 +79,20 @@ export class ReaderView implements PageSource, Disposable {
   }
 
   read(page: number, offset: number, into: Uint8Array): void {
+    if (page === 1 && offset + into.length <= headerBytes)
+      into.set(this.#header.subarray(offset, offset + into.length));
+    else this.#read(page, offset, into);
+  }
+
+  #readHeader(): void {
+    if (this.#headerFrame === this.#snapshot.frame) return;
+    this.#headerFrame = undefined;
+    this.#read(1, 0, this.#header);
+    this.#pageCount = this.#header.readUInt32BE(pageCountOffset);
+    this.#headerFrame = this.#snapshot.frame;
+  }
+
+  #read(page: number, offset: number, into: Uint8Array): void {
     const { index, logFiles } = this.#context;
     const place = index.find(this.#database, page, this.#snapshot);
     try {

@@ -16,7 +16,7 @@ import { readState } from '../machine/state-record.ts';
 import { Store } from '../machine/store.ts';
 import { nameFiles, takeFiles } from './database-files.ts';
 import { Executor } from './executor.ts';
-import { checkName } from './names.ts';
+import { checkName, checkPageBytes } from './names.ts';
 import { type NodeSettings, pinsMax } from './options.ts';
 import type { DatabaseInfo, NodeStatus } from './request.ts';
 
@@ -177,6 +177,7 @@ export class WriterHost {
 
   async #makeDatabase(name: string, pageBytes: number): Promise<DatabaseInfo> {
     checkName(name);
+    checkPageBytes(pageBytes);
     await this.machine.submit({ kind: 'open', database: this.#store.nextDatabase, name, pageBytes });
     const made = this.#store.find(name);
     if (made === undefined) throw new BatonError('BUG', `the database ${name} was made and is not there`);
