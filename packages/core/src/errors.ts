@@ -36,6 +36,14 @@ export const errorCodes = {
   SOURCE_CHANGED: 'source files changed, shrank or vanished while they were copied',
   BACKUP_FAILED: 'a backup was not taken, unpacked or prepared to its end',
   REPLICATION_FAILED: 'replication could not be stopped, or could not be started again',
+  // Databases that Baton keeps itself
+  STATEMENT_FAILED: 'a database engine refused a statement',
+  TIMED_OUT: 'a statement, a transaction or a read took longer than it may',
+  REFUSED: 'a transaction was not accepted, since this node does not lead its log any more',
+  OUTCOME_UNKNOWN: 'nobody can say yet whether a transaction was accepted',
+  DIVERGED: 'two states do not follow from one another',
+  CHANGED: 'a file was changed by another program since it was closed',
+  LOG_DAMAGED: 'a log has lost what was acknowledged, or its records make no sense',
   // The rest
   STAGING_DAMAGED: 'what an earlier copy left cannot be read',
   CHILD_FAILED: 'a program that was started ended with an error',

@@ -1,0 +1,205 @@
+import { BatonError } from '@batondb/core/errors';
+import { openFlags, results } from './codes.ts';
+import type { Engine } from './engine.ts';
+import { authorizationOf, type Refusal, refusalOf } from './guard.ts';
+import type { PageSource } from './page-source.ts';
+import { SqlError } from './sql-error.ts';
+import { Statement } from './statement.ts';
+import type { NumberMode, SqlArguments, SqlValue } from './values.ts';
+import type { Pointer } from './wasm.ts';
+
+/** What a statement gave. */
+export type SqlResult = {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly SqlValue[])[];
+  /** Rows that an INSERT, UPDATE or DELETE changed; 0 for other statements. */
+  readonly changes: number;
+  readonly lastInsertRowid: bigint;
+};
+
+/** How far a statement may go. */
+export type RunLimits = {
+  /** Time after which the statement is interrupted, on the clock of performance.now(). */
+  readonly deadlineMs?: number;
+  /** Rows after which it is interrupted. */
+  readonly rowsMax?: number;
+  readonly numbers?: NumberMode;
+};
+
+export type ConnectionOptions = {
+  readonly isReadOnly: boolean;
+  /** It belongs to one client, who may set what is the connection's own. */
+  readonly isOwn: boolean;
+  /** Memory for pages, in KiB. */
+  readonly cacheKib: number;
+};
+
+/** Prepared statements that are kept, the ones used last. */
+const statementsMax = 128;
+const prepareNormalize = 0;
+const codeCacheBytesMax = 10_000;
+
+/** One connection to one database. */
+export class Connection implements Disposable {
+  readonly #engine: Engine;
+  readonly #name: string;
+  readonly #options: ConnectionOptions;
+  readonly #statements = new Map<string, Statement>();
+  readonly db: Pointer;
+  #isPreparing = false;
+  #refusal: Refusal;
+  #deadlineMs = Number.POSITIVE_INFINITY;
+
+  constructor(engine: Engine, source: PageSource, options: ConnectionOptions) {
+    this.#engine = engine;
+    this.#options = options;
+    this.#name = engine.vfs.offer(source);
+    this.db = engine.open(this.#name, options.isReadOnly ? openFlags.READONLY : openFlags.READWRITE | openFlags.CREATE);
+    engine.connections.set(this.db, this);
+    const cache = `PRAGMA cache_size = -${options.cacheKib}; PRAGMA synchronous = OFF; PRAGMA journal_mode = TRUNCATE`;
+    for (const sql of [`PRAGMA page_size = ${source.pageBytes}`, ...cache.split('; ')]) this.#runOwn(sql);
+    engine.guard(this.db);
+  }
+
+  /** True outside of a transaction. */
+  get isAutocommit(): boolean {
+    return this.#engine.wasm.exports.sqlite3_get_autocommit(this.db) !== 0;
+  }
+
+  /** Rows that were changed since the connection was opened. */
+  get totalChanges(): bigint {
+    return this.#engine.wasm.exports.sqlite3_total_changes64(this.db);
+  }
+
+  /**
+   * Prepares one statement, or finds it prepared. Throws SqlError, or USAGE when there is none or more than one. What is prepared belongs to
+   * the connection.
+   */
+  prepare(sql: string): Statement {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) {
+      this.#statements.delete(sql);
+      this.#statements.set(sql, known);
+      return known;
+    }
+    const { statement, tail } = this.prepareFirst(sql);
+    if (statement === undefined) throw new BatonError('USAGE', 'there is no statement in the text');
+    if (!isBlank(tail)) {
+      statement[Symbol.dispose]();
+      throw new BatonError(
+        'USAGE',
+        `there is more than one statement in the text; the second begins with ${tail.trim().slice(0, 40)}`,
+      );
+    }
+    if (sql.length <= codeCacheBytesMax) this.#keep(sql, statement);
+    return statement;
+  }
+
+  /** Prepares the first statement of a text, which the caller disposes of; undefined when only spaces and comments are left. */
+  prepareFirst(sql: string): { readonly statement: Statement | undefined; readonly tail: string } {
+    this.#isPreparing = true;
+    this.#refusal = undefined;
+    try {
+      const { code, pointer, tail } = this.#engine.prepare(this.db, sql, prepareNormalize);
+      if (code !== results.OK) {
+        if (this.#refusal !== undefined) throw new SqlError(results.AUTH, this.#refusal);
+        throw this.error(code);
+      }
+      return { statement: pointer === 0 ? undefined : new Statement(this.#engine, this, pointer), tail };
+    } finally {
+      this.#isPreparing = false;
+    }
+  }
+
+  /** Runs one statement to its end. Throws SqlError, TIMED_OUT, LIMIT, and what the page source throws. */
+  run(sql: string, parameters: SqlArguments = [], limits: RunLimits = {}): SqlResult {
+    const statement = this.prepare(sql);
+    try {
+      return this.runPrepared(statement, parameters, limits);
+    } finally {
+      if (!this.#statements.has(sql)) statement[Symbol.dispose]();
+    }
+  }
+
+  runPrepared(
+    statement: Statement,
+    parameters: SqlArguments,
+    { deadlineMs, rowsMax, numbers = 'plain' }: RunLimits,
+  ): SqlResult {
+    const { exports } = this.#engine.wasm;
+    this.#deadlineMs = deadlineMs ?? Number.POSITIVE_INFINITY;
+    const before = exports.sqlite3_total_changes64(this.db);
+    try {
+      statement.bind(parameters, numbers);
+      const rows = statement.rows(numbers, rowsMax ?? Number.POSITIVE_INFINITY);
+      const changed = exports.sqlite3_total_changes64(this.db) !== before;
+      return {
+        columns: statement.columns,
+        rows,
+        changes: changed ? Number(exports.sqlite3_changes64(this.db)) : 0,
+        lastInsertRowid: exports.sqlite3_last_insert_rowid(this.db),
+      };
+    } finally {
+      statement.reset();
+      this.#deadlineMs = Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /** The error that SQLite has for this connection now, or the one that was thrown within it. */
+  error(code: number): Error {
+    const thrown = this.#engine.vfs.takeError();
+    if (thrown instanceof Error) return thrown;
+    const { exports } = this.#engine.wasm;
+    if ((code & 0xff) === results.INTERRUPT && performance.now() > this.#deadlineMs) {
+      return new BatonError('TIMED_OUT', 'a statement was interrupted, since it took longer than it may', {
+        hint: 'raise the time limit, or look at its plan with EXPLAIN QUERY PLAN',
+      });
+    }
+    return new SqlError(
+      exports.sqlite3_extended_errcode(this.db),
+      this.#engine.wasm.text(exports.sqlite3_errmsg(this.db)),
+    );
+  }
+
+  /** Called by SQLite every few thousand steps. */
+  isOverdue(): boolean {
+    return performance.now() > this.#deadlineMs;
+  }
+
+  /** Called by SQLite while it prepares. Its own statements, such as those of VACUUM, are not asked about. */
+  authorize(action: number, first: string, second: string): number {
+    if (!this.#isPreparing) return 0;
+    const refusal = refusalOf(action, first, second, this.#options.isOwn);
+    this.#refusal ??= refusal;
+    return authorizationOf(refusal);
+  }
+
+  [Symbol.dispose](): void {
+    for (const statement of this.#statements.values()) statement[Symbol.dispose]();
+    this.#statements.clear();
+    this.#engine.wasm.exports.sqlite3_close_v2(this.db);
+    this.#engine.connections.delete(this.db);
+    this.#engine.vfs.withdraw(this.#name);
+    this.#engine.vfs.takeError();
+  }
+
+  #keep(sql: string, statement: Statement): void {
+    this.#statements.set(sql, statement);
+    if (this.#statements.size <= statementsMax) return;
+    const [oldest] = this.#statements;
+    if (oldest === undefined) return;
+    this.#statements.delete(oldest[0]);
+    oldest[1][Symbol.dispose]();
+  }
+
+  #runOwn(sql: string): void {
+    const { statement } = this.prepareFirst(sql);
+    using own = statement;
+    own?.rows('plain', 1);
+  }
+}
+
+/** True for a text of spaces, comments and semicolons only. */
+function isBlank(text: string): boolean {
+  return /^(?:[\s;]|--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$))*$/.test(text);
+}

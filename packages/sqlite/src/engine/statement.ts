@@ -1,0 +1,126 @@
+import { BatonError } from '@batondb/core/errors';
+import { results } from './codes.ts';
+import type { Connection } from './connection.ts';
+import type { Engine } from './engine.ts';
+import type { NumberMode, SqlArguments, SqlValue } from './values.ts';
+import type { Pointer } from './wasm.ts';
+
+/** What can be known of a statement without running it. */
+export type Description = {
+  readonly parameters: readonly (string | null)[];
+  readonly columns: readonly { readonly name: string; readonly declaredType: string | null }[];
+  readonly isReadOnly: boolean;
+  readonly isExplain: boolean;
+};
+
+/** A prepared statement of one connection. */
+export class Statement implements Disposable {
+  readonly #engine: Engine;
+  readonly #connection: Connection;
+  readonly #pointer: Pointer;
+  readonly #parameterCount: number;
+  #columns: readonly string[] | undefined;
+
+  constructor(engine: Engine, connection: Connection, pointer: Pointer) {
+    this.#engine = engine;
+    this.#connection = connection;
+    this.#pointer = pointer;
+    this.#parameterCount = engine.wasm.exports.sqlite3_bind_parameter_count(pointer);
+  }
+
+  /** True when it changes nothing in the database by itself: https://www.sqlite.org/c3ref/stmt_readonly.html */
+  get isReadOnly(): boolean {
+    return this.#engine.wasm.exports.sqlite3_stmt_readonly(this.#pointer) !== 0;
+  }
+
+  get columns(): readonly string[] {
+    const { exports } = this.#engine.wasm;
+    const count = exports.sqlite3_column_count(this.#pointer);
+    if (this.#columns?.length !== count) this.#columns = this.#names(count);
+    return this.#columns;
+  }
+
+  describe(): Description {
+    const { wasm } = this.#engine;
+    const { exports } = wasm;
+    const parameters = Array.from({ length: this.#parameterCount }, (_, index) => {
+      const name = exports.sqlite3_bind_parameter_name(this.#pointer, index + 1);
+      return name === 0 ? null : wasm.text(name);
+    });
+    const columns = this.columns.map((name, column) => {
+      const declaredType = exports.sqlite3_column_decltype(this.#pointer, column);
+      return { name, declaredType: declaredType === 0 ? null : wasm.text(declaredType) };
+    });
+    return {
+      parameters,
+      columns,
+      isReadOnly: this.isReadOnly,
+      isExplain: exports.sqlite3_stmt_isexplain(this.#pointer) !== 0,
+    };
+  }
+
+  /** Binds parameters; those without a value are NULL. Throws USAGE for one that the statement does not have. */
+  bind(values: SqlArguments, mode: NumberMode): void {
+    this.#engine.wasm.exports.sqlite3_clear_bindings(this.#pointer);
+    if (isList(values)) {
+      if (values.length > this.#parameterCount) {
+        throw new BatonError(
+          'USAGE',
+          `the statement has ${this.#parameterCount} parameters, and ${values.length} values were given`,
+        );
+      }
+      for (let index = 0; index < values.length; index++) this.#bindOne(index + 1, values[index]!, mode);
+      return;
+    }
+    const names = this.describe().parameters;
+    for (const [name, value] of Object.entries(values)) {
+      const index = names.findIndex((known) => known !== null && (known === name || known.slice(1) === name));
+      if (index < 0) throw new BatonError('USAGE', `the statement has no parameter ${name}`);
+      this.#bindOne(index + 1, value, mode);
+    }
+  }
+
+  /** Runs it and returns its rows. Throws LIMIT for more than `rowsMax`. */
+  rows(mode: NumberMode, rowsMax: number): SqlValue[][] {
+    const { exports } = this.#engine.wasm;
+    const { values } = this.#engine;
+    const pointer = this.#pointer;
+    const rows: SqlValue[][] = [];
+    for (;;) {
+      const code = exports.sqlite3_step(pointer);
+      if (code === results.DONE) return rows;
+      if (code !== results.ROW) throw this.#connection.error(code);
+      if (rows.length >= rowsMax)
+        throw new BatonError('LIMIT', `the statement gives more than ${rowsMax} rows`, { hint: 'use LIMIT' });
+      const count = exports.sqlite3_column_count(pointer);
+      const row: SqlValue[] = [];
+      for (let column = 0; column < count; column++) row.push(values.column(pointer, column, mode));
+      rows.push(row);
+    }
+  }
+
+  /** Ends it, so that it holds no lock. */
+  reset(): void {
+    this.#engine.wasm.exports.sqlite3_reset(this.#pointer);
+  }
+
+  [Symbol.dispose](): void {
+    this.#engine.wasm.exports.sqlite3_finalize(this.#pointer);
+  }
+
+  #bindOne(index: number, value: SqlValue, mode: NumberMode): void {
+    const code = this.#engine.values.bind(this.#pointer, index, value, mode);
+    if (code !== results.OK) throw this.#connection.error(code);
+  }
+
+  #names(count: number): string[] {
+    const { wasm } = this.#engine;
+    return Array.from({ length: count }, (_, column) =>
+      wasm.text(wasm.exports.sqlite3_column_name(this.#pointer, column)),
+    );
+  }
+}
+
+function isList(values: SqlArguments): values is readonly SqlValue[] {
+  return Array.isArray(values);
+}

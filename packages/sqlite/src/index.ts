@@ -1,0 +1,18 @@
+export type { SqlResult } from './engine/connection.ts';
+export { SqlError } from './engine/sql-error.ts';
+export type { Description } from './engine/statement.ts';
+export type { NumberMode, SqlArguments, SqlValue } from './engine/values.ts';
+export type { AppendOutcome, Epoch, Leadership, LogEntry, LogIndex, ReplicatedLog } from './log/log.ts';
+export { formatPosition, type Position, parsePosition } from './machine/position.ts';
+export type { LocalReader } from './node/local-reader.ts';
+export {
+  type BatchResult,
+  type ExecuteOptions,
+  openNode,
+  type QueryOptions,
+  type SqliteNode,
+  type WriteResult,
+} from './node/node.ts';
+export type { NodeOptions, NodeSettings } from './node/options.ts';
+export type { DatabaseInfo, DatabaseStatus, NodeStatus, ReceiptState, SqlStatement } from './node/request.ts';
+export type { PositionedResult, RunOptions, Session, Transaction } from './node/session.ts';

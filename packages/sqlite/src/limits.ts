@@ -1,0 +1,21 @@
+// Every bound of this package, each with its reason.
+
+export const limits = {
+  /** A log entry. Larger transactions are cut into parts; an etcd log has a lower bound of its own. */
+  entryBytesMax: 4_194_304,
+  /** A segment of the file log: a few entries of the largest size, and zero-filled in some 10 ms. */
+  segmentBytes: 16_777_216,
+  /** Segments kept for reuse, so that appending needs no metadata of the file system. */
+  spareSegmentsMax: 4,
+  /** A database's name: with its suffix it is a file's name, and a part of a URL. */
+  databaseNameBytesMax: 100,
+  /** An idempotency key: a UUID, or what a client's own numbering needs. */
+  receiptKeyBytesMax: 128,
+  /** Receipts that are remembered. The oldest are forgotten; 10,000 are some seconds at the highest rates and days at usual ones. */
+  receiptsMax: 10_000,
+  /** Transactions of one group: their ends are in the entry's head, which has to stay small beside its pages. */
+  groupTransactionsMax: 1024,
+  /** One page: what SQLite allows. */
+  pageBytesMin: 512,
+  pageBytesMax: 65_536,
+} as const;

@@ -1,0 +1,299 @@
+import { assert, BatonError } from '@batondb/core/errors';
+import { limits } from '../limits.ts';
+import type { Epoch, LogEntry, LogIndex, ReplicatedLog } from '../log/log.ts';
+import { Checkpointer } from './checkpoint.ts';
+import { type CommandToWrite, decodeCommands, encodeCommands, type FramesToWrite, framesPerEntry } from './command.ts';
+import type { Database } from './database.ts';
+import { mergeGroup } from './merge-group.ts';
+import type { PagePlace } from './page-index.ts';
+import type { Position } from './position.ts';
+import { Settlement } from './settlement.ts';
+import type { Store } from './store.ts';
+import { WriterView } from './writer-view.ts';
+
+// The leading side: what transactions wrote becomes entries, and is published once the log has accepted them. One append at a time is under
+// way; what commits meanwhile is the next group. A refusal drops everything that is not published (M4).
+
+/** Where the payloads of entries can be read again. */
+export type PayloadPlaces = {
+  /** Keeps an entry that was accepted, unless the log itself is such a place. */
+  place(entry: LogEntry): PagePlace;
+  /** Nobody reads entries through an index any more. */
+  forget(through: LogIndex): void;
+};
+
+export type MachineParts = {
+  readonly store: Store;
+  readonly log: ReplicatedLog;
+  readonly places: PayloadPlaces;
+  /** Called with every database whose unpublished transactions were dropped: connections to it know what never was. */
+  readonly onDrop: (database: Database) => void;
+  /** Default: limits.entryBytesMax. */
+  readonly entryBytesMax?: number;
+};
+
+/** Turns what is committed on this node into entries of the log. */
+export class Machine {
+  readonly store: Store;
+  readonly checkpointer: Checkpointer;
+  readonly #parts: MachineParts;
+  readonly #views = new Set<WriterView>();
+  readonly #settlement = new Settlement();
+  /** Commands without pages, which wait for the next append. */
+  readonly #structural: CommandToWrite[] = [];
+  #epoch: Epoch = 0;
+  #flushing: Promise<void> | undefined;
+  #failure: BatonError | undefined;
+  #isLeading = false;
+
+  constructor(parts: MachineParts) {
+    this.store = parts.store;
+    this.#parts = parts;
+    this.checkpointer = new Checkpointer(parts.store, () => [...this.#views].map(({ snapshot }) => snapshot));
+  }
+
+  /** Why nothing can be written by this process any more. */
+  get failure(): BatonError | undefined {
+    return this.#failure;
+  }
+
+  get epoch(): Epoch {
+    return this.#epoch;
+  }
+
+  /** A view for one connection. */
+  view(database: Database): WriterView {
+    const { index, logFiles } = this.store.parts;
+    return new WriterView(database, { index, logFiles, open: this.#views });
+  }
+
+  /**
+   * Takes the lead of the log and applies what is in it. Until then, and after the lead was lost, nothing is written. Throws what the log
+   * and the store throw.
+   */
+  async lead(signal: AbortSignal): Promise<void> {
+    const { epoch, head } = await this.#parts.log.lead(signal);
+    this.#epoch = epoch;
+    await this.#catchUp(head);
+    this.#isLeading = true;
+  }
+
+  /** Throws unless a transaction may begin. */
+  expectWritable(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (!this.#isLeading) throw refused();
+  }
+
+  /** Adds a command without pages; resolves when it is applied. */
+  async submit(command: CommandToWrite): Promise<Position> {
+    this.expectWritable();
+    this.#structural.push(command);
+    const done = this.#settlement.ofNextEntry();
+    await this.flush();
+    return await done;
+  }
+
+  /**
+   * Resolves to the position at which a database's transaction is accepted, or rejects when it was dropped. What stands on accepted
+   * transactions alone is settled at once.
+   */
+  settled(database: Database, sequence: number): Promise<Position> | Position {
+    if (sequence <= database.published.sequence) return this.store.position;
+    return this.#settlement.of(database, sequence);
+  }
+
+  /** Appends everything that is committed. Resolves when nothing is left; what went wrong is told to those who wait for it. */
+  flush(): Promise<void> {
+    if (this.#flushing === undefined && this.#hasWork) this.#flushing = this.#flushAll();
+    return this.#flushing ?? Promise.resolve();
+  }
+
+  /** Folds the log and lets it forget what was folded. */
+  async checkpoint(yields: boolean): Promise<void> {
+    const through = await this.checkpointer.run({ yields });
+    await this.#parts.log.trim(through);
+    this.#parts.places.forget(through);
+  }
+
+  async #flushAll(): Promise<void> {
+    while (this.#hasWork) {
+      try {
+        for (const entry of this.#nextGroup()) await this.#append(entry);
+      } catch (error) {
+        this.#dropAll(error instanceof BatonError ? error : unexpected(error));
+      }
+    }
+    // In the same turn as the last look: who commits from now on begins anew.
+    this.#flushing = undefined;
+  }
+
+  get #hasWork(): boolean {
+    return this.#structural.length > 0 || this.store.databases.some(({ ends }) => ends.length > 0);
+  }
+
+  /** Entries for what is committed now. Small groups of all databases share one; a large one is cut into parts. */
+  *#nextGroup(): Generator<LogEntry> {
+    const entryBytesMax = this.#parts.entryBytesMax ?? limits.entryBytesMax;
+    let commands: CommandToWrite[] = this.#structural.splice(0);
+    let bytes = 0;
+    for (const database of this.store.databases) {
+      if (database.parts !== undefined) commands.push({ kind: 'undo', database: database.id });
+      if (database.ends.length === 0) continue;
+      const group = mergeGroup(database, (...page) => this.store.readPublished(...page));
+      const perEntry = framesPerEntry(group, entryBytesMax);
+      const groupBytes = group.pages.length * database.pageBytes;
+      if (bytes > 0 && bytes + groupBytes > entryBytesMax / 2) {
+        yield this.#entry(commands);
+        [commands, bytes] = [[], 0];
+      }
+      for (const part of cut(group, perEntry)) {
+        if (part.commit === undefined) {
+          yield this.#entry([...commands, part]);
+          commands = [];
+        } else commands.push(part);
+      }
+      bytes += groupBytes;
+    }
+    if (commands.length > 0) yield this.#entry(commands);
+  }
+
+  #entry(commands: readonly CommandToWrite[]): LogEntry {
+    return { index: this.store.position.index + 1, epoch: this.#epoch, payload: encodeCommands(commands) };
+  }
+
+  async #append(entry: LogEntry): Promise<void> {
+    this.expectWritable();
+    const commands = decodeCommands(entry.payload as Buffer);
+    await this.#makeRoom(this.store.framesOf(commands));
+    const outcome = await this.#appendToLog(entry);
+    switch (outcome) {
+      case 'accepted':
+        this.#publish(entry);
+        return;
+      case 'refused':
+        this.#isLeading = false;
+        throw refused();
+      case 'unknown':
+        this.#isLeading = false;
+        await this.#resolveUnknown(entry);
+    }
+  }
+
+  async #appendToLog(entry: LogEntry): Promise<'accepted' | 'refused' | 'unknown'> {
+    try {
+      return await this.#parts.log.append(entry, this.#epoch);
+    } catch (error) {
+      if (error instanceof BatonError && error.code === 'NO_SPACE') throw error;
+      this.#failure = new BatonError('OUTCOME_UNKNOWN', `${describe(error)}; nothing more is written by this process`, {
+        hint: 'look at the disk, then start again: what was acknowledged is there',
+        cause: error,
+      });
+      throw this.#failure;
+    }
+  }
+
+  /** The next leader resolves what is unknown, and here the next one is we: what the log has at our index is ours, or it is not. */
+  async #resolveUnknown(entry: LogEntry): Promise<void> {
+    const { epoch, head } = await this.#parts.log.lead(new AbortController().signal);
+    this.#epoch = epoch;
+    if (head >= entry.index) {
+      const found = await this.#first(entry.index - 1);
+      if (found.epoch === entry.epoch && Buffer.compare(found.payload, entry.payload) === 0) {
+        this.#publish(entry);
+        await this.#catchUp(head);
+        this.#isLeading = true;
+        return;
+      }
+    }
+    this.#dropAll(refused());
+    await this.#catchUp(head);
+    this.#isLeading = true;
+  }
+
+  async #first(after: LogIndex): Promise<LogEntry> {
+    const ended = new AbortController();
+    try {
+      for await (const entry of this.#parts.log.entries(after, ended.signal)) return entry;
+    } finally {
+      ended.abort();
+    }
+    throw new BatonError('HISTORY_LOST', `the log ends before entry ${after + 1}, which it said it has`);
+  }
+
+  /** Applies entries of others, or of this node before it was started. */
+  async #catchUp(head: LogIndex): Promise<void> {
+    if (head <= this.store.position.index) return;
+    const ended = new AbortController();
+    for await (const entry of this.#parts.log.entries(this.store.position.index, ended.signal)) {
+      const commands = decodeCommands(Buffer.from(entry.payload));
+      await this.#makeRoom(this.store.framesOf(commands));
+      this.store.apply(entry, this.#parts.places.place(entry), commands);
+      for (const database of this.store.databases) database.sealed = database.published.sequence;
+      if (entry.index >= head) break;
+    }
+    ended.abort();
+  }
+
+  #publish(entry: LogEntry): void {
+    this.store.apply(entry, this.#parts.places.place(entry));
+    const { position } = this.store;
+    for (const database of this.store.databases) {
+      const { sequence } = database.published;
+      const count = database.ends.findIndex((end) => end.sequence > sequence);
+      database.ends.splice(0, count < 0 ? database.ends.length : count);
+      database.release();
+      this.#settlement.accept(database, sequence, position);
+    }
+    this.#settlement.acceptEntry(position);
+  }
+
+  #dropAll(error: BatonError): void {
+    this.#structural.length = 0;
+    for (const database of this.store.databases) {
+      database.drop();
+      this.#parts.onDrop(database);
+    }
+    this.#settlement.reject(error);
+  }
+
+  /** Makes room in the page index, if need be by taking away what old readers see. */
+  async #makeRoom(frames: number): Promise<void> {
+    const { index } = this.store.parts;
+    if (frames > index.frames) {
+      throw new BatonError('LIMIT', `a transaction changes ${frames} pages, and at most ${index.frames} are possible`, {
+        hint: 'raise indexPages, or change less at a time',
+      });
+    }
+    if (index.room >= frames) return;
+    await this.checkpoint(false);
+    if (index.room >= frames) return;
+    index.evict(0);
+    await this.checkpoint(false);
+    assert(index.room >= frames, 'I1: without readers everything can be folded');
+  }
+}
+
+/** A group as parts that each fit into an entry; the last one has the commit. */
+function* cut(group: FramesToWrite, pagesMax: number): Generator<FramesToWrite> {
+  const { commit, ...rest } = group;
+  for (let at = 0; at === 0 || at < group.pages.length; at += pagesMax) {
+    const isLast = at + pagesMax >= group.pages.length;
+    const pages = group.pages.slice(at, at + pagesMax);
+    yield isLast && commit !== undefined ? { ...rest, pages, commit } : { ...rest, pages };
+  }
+}
+
+function refused(): BatonError {
+  return new BatonError('REFUSED', 'this node does not lead the log any more, and the transaction is not in it', {
+    retryable: true,
+    hint: 'try again, where another node leads now',
+  });
+}
+
+function unexpected(error: unknown): BatonError {
+  return new BatonError('BUG', describe(error), { cause: error });
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,116 @@
+import { BatonError } from '@batondb/core/errors';
+import { blake3 } from '@napi-rs/blake-hash';
+import type { FileLayer } from '../log/file-layer.ts';
+import type { DatabaseId, StateChecksum } from './command.ts';
+import type { Paths } from './paths.ts';
+import type { Position } from './position.ts';
+import type { Receipt } from './receipts.ts';
+
+// The checkpoint record: through which position the databases' own files hold everything, and what they are at it. It is replaced
+// as a whole: temporary name, sync, rename, sync of the directory. Format 1: JSON behind a line with its digest.
+
+/** A database's state at a position. */
+export type DatabaseState = {
+  readonly pageCount: number;
+  readonly checksum: StateChecksum;
+  /** Number of the last transaction. */
+  readonly sequence: number;
+};
+
+/** What a closed file looked like from outside. */
+export type ClosedFile = { readonly bytes: number; readonly modifiedNs: bigint };
+
+export type DatabaseRecord = DatabaseState & {
+  readonly id: DatabaseId;
+  readonly name: string;
+  readonly pageBytes: number;
+  /** There since a clean stop. */
+  readonly closed?: ClosedFile;
+};
+
+export type StateRecord = {
+  readonly position: Position;
+  /** The number of the next database. */
+  readonly nextDatabase: DatabaseId;
+  readonly databases: readonly DatabaseRecord[];
+  readonly receipts: readonly Receipt[];
+};
+
+/** What a new directory begins with. */
+export const emptyState: StateRecord = {
+  position: { epoch: 0, index: 0 },
+  nextDatabase: 1,
+  databases: [],
+  receipts: [],
+};
+
+const format = 1;
+
+/** The record as bytes. */
+export function encodeState(record: StateRecord): Buffer {
+  const json = JSON.stringify({ format, ...record }, (_, value: unknown) =>
+    typeof value === 'bigint' ? String(value) : value,
+  );
+  return Buffer.from(`${digestOf(json)}\n${json}\n`);
+}
+
+/** Reads what `encodeState` wrote. Throws STAGING_DAMAGED, or VERSION_MISMATCH for a newer format. */
+export function decodeState(bytes: Buffer, path: string): StateRecord {
+  const text = bytes.toString('utf8');
+  const end = text.indexOf('\n');
+  const json = text.slice(end + 1, -1);
+  if (end < 0 || text.slice(0, end) !== digestOf(json)) {
+    throw new BatonError('LOG_DAMAGED', `${path} is not what its digest says`, { hint: 'restore a backup' });
+  }
+  const record = JSON.parse(json) as StateRecord & { readonly format: number };
+  if (record.format !== format) {
+    throw new BatonError('VERSION_MISMATCH', `${path} has format ${record.format}, and this release reads ${format}`, {
+      hint: 'start the release that wrote it, or a newer one',
+    });
+  }
+  const { position, nextDatabase, receipts } = record;
+  return { position, nextDatabase, receipts, databases: record.databases.map(reviveDatabase) };
+}
+
+function reviveDatabase(database: DatabaseRecord): DatabaseRecord {
+  const { closed } = database;
+  return {
+    ...database,
+    checksum: BigInt(database.checksum),
+    ...(closed === undefined ? {} : { closed: { ...closed, modifiedNs: BigInt(closed.modifiedNs) } }),
+  };
+}
+
+/** The record of a directory; that of a new one when there is none. */
+export function readState(layer: FileLayer, { state }: Paths): StateRecord {
+  const stat = layer.stat(state);
+  if (stat === undefined) return emptyState;
+  const file = layer.open(state, 'read');
+  try {
+    const bytes = Buffer.alloc(stat.bytes);
+    file.read(bytes, 0);
+    return decodeState(bytes, state);
+  } finally {
+    file.close();
+  }
+}
+
+/** Replaces the record. When this returns the new one lasts; before, the old one does. */
+export function writeState(layer: FileLayer, { state, own }: Paths, record: StateRecord): void {
+  const temporary = `${state}.new`;
+  const bytes = encodeState(record);
+  const file = layer.open(temporary, 'create');
+  try {
+    file.truncate(bytes.length);
+    file.write(bytes, 0);
+    file.sync();
+  } finally {
+    file.close();
+  }
+  layer.rename(temporary, state);
+  layer.syncDirectory(own);
+}
+
+function digestOf(json: string): string {
+  return blake3(json).toString('hex');
+}

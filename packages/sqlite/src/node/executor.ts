@@ -1,0 +1,266 @@
+import { BatonError } from '@batondb/core/errors';
+import { Connection, type SqlResult } from '../engine/connection.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { Description } from '../engine/statement.ts';
+import type { Database } from '../machine/database.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { Position } from '../machine/position.ts';
+import type { WriterView } from '../machine/writer-view.ts';
+import { checkKey } from './names.ts';
+import type { ReceiptState, RunReply, RunRequest } from './request.ts';
+
+// Runs statements in the thread that writes. Every reply, errors and no-ops included, waits until the log has accepted what it stands
+// on (N1): a transaction may read what another one committed a moment ago, and must not reveal it before.
+
+export type ExecutorOptions = {
+  readonly cacheKib: number;
+  /** A transaction that is open longer is rolled back, so that it does not hold up all others. */
+  readonly transactionMsMax: number;
+};
+
+/** A connection, and the view it reads and writes through. */
+type Seat = { readonly database: Database; readonly connection: Connection; readonly view: WriterView };
+type Session = {
+  readonly id: number;
+  readonly name: string;
+  seat: Seat | undefined;
+  begunMs: number | undefined;
+  lost: BatonError | undefined;
+};
+type Outcome = { readonly results: SqlResult[]; readonly error?: unknown };
+
+/** The connections of the thread that writes. */
+export class Executor implements Disposable {
+  readonly #machine: Machine;
+  readonly #engine: Engine;
+  readonly #options: ExecutorOptions;
+  /** One connection of each database for everybody without a session. */
+  readonly #shared = new Map<Database, Seat>();
+  readonly #sessions = new Map<number, Session>();
+  /** Who waits until a session's transaction on a database ends. */
+  readonly #waiting: { readonly database: Database; readonly resume: () => void }[] = [];
+  readonly #pendingKeys = new Map<string, Promise<unknown>>();
+  #nextSession = 1;
+
+  constructor(machine: Machine, engine: Engine, options: ExecutorOptions) {
+    this.#machine = machine;
+    this.#engine = engine;
+    this.#options = options;
+  }
+
+  /** How many sessions there are. */
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  /** Runs statements. What they commit reaches the log with the machine's next flush, which is the caller's. */
+  async run(request: RunRequest): Promise<RunReply> {
+    const { key } = request;
+    if (key === undefined) return await this.#run(request);
+    checkKey(key);
+    while (this.#pendingKeys.has(key)) await this.#pendingKeys.get(key)?.catch(() => undefined);
+    const receipt = this.#machine.store.receipts.get(key);
+    if (receipt !== undefined) {
+      if (request.session !== undefined) this.#rollBack(request.session);
+      return { results: [], position: receipt.position, isRepeated: true, isAutocommit: true };
+    }
+    const running = this.#run(request);
+    this.#pendingKeys.set(key, running);
+    try {
+      return await running;
+    } finally {
+      this.#pendingKeys.delete(key);
+    }
+  }
+
+  receipt(key: string): ReceiptState {
+    checkKey(key);
+    const receipt = this.#machine.store.receipts.get(key);
+    if (receipt !== undefined) return { state: 'committed', position: receipt.position };
+    return { state: this.#pendingKeys.has(key) ? 'pending' : 'absent' };
+  }
+
+  /** What a statement takes and gives. Throws SqlError. */
+  describe(name: string, sql: string): Description {
+    return this.#sharedSeat(this.#find(name)).connection.prepare(sql).describe();
+  }
+
+  openSession(name: string): number {
+    this.#find(name);
+    const id = this.#nextSession++;
+    this.#sessions.set(id, { id, name, seat: undefined, begunMs: undefined, lost: undefined });
+    return id;
+  }
+
+  /** Rolls back what a session has open, and forgets it. */
+  closeSession(id: number): void {
+    const session = this.#sessions.get(id);
+    if (session === undefined) return;
+    this.#sessions.delete(id);
+    this.#leave(session);
+  }
+
+  /** Rolls back transactions that are open for too long. Called from time to time. */
+  expire(): void {
+    const nowMs = performance.now();
+    for (const session of this.#sessions.values()) {
+      if (session.begunMs === undefined || nowMs - session.begunMs < this.#options.transactionMsMax) continue;
+      session.lost = new BatonError(
+        'TIMED_OUT',
+        `the transaction was open for more than ${this.#options.transactionMsMax} ms, and was rolled back`,
+        { retryable: true, hint: 'do less in one transaction, or raise transactionMsMax' },
+      );
+      this.#leave(session);
+    }
+  }
+
+  /** Connections to a database know what never was: they go, and open transactions with them. */
+  forget(database: Database): void {
+    close(this.#shared.get(database));
+    this.#shared.delete(database);
+    for (const session of this.#sessions.values()) {
+      if (session.seat?.database !== database) continue;
+      if (session.begunMs !== undefined) {
+        session.lost = new BatonError(
+          'REFUSED',
+          'the transaction stands on one that was not accepted, and was rolled back',
+          {
+            retryable: true,
+            hint: 'begin it again',
+          },
+        );
+      }
+      this.#leave(session);
+    }
+    this.#resume();
+  }
+
+  [Symbol.dispose](): void {
+    for (const id of [...this.#sessions.keys()]) this.closeSession(id);
+    for (const seat of this.#shared.values()) close(seat);
+    this.#shared.clear();
+  }
+
+  /** What a session has open was committed before, under the same key. */
+  #rollBack(id: number): void {
+    const { seat } = this.#session(id);
+    if (seat !== undefined && !seat.connection.isAutocommit) seat.connection.run('ROLLBACK');
+    this.#session(id).begunMs = undefined;
+    this.#resume();
+  }
+
+  async #run(request: RunRequest): Promise<RunReply> {
+    const session = request.session === undefined ? undefined : this.#session(request.session);
+    for (let hasWaited = false; ; hasWaited = true) {
+      const database = this.#find(session?.name ?? request.database);
+      const seat = session === undefined ? this.#sharedSeat(database) : this.#sessionSeat(session, database);
+      if (this.#mustWait(database, seat)) {
+        await new Promise<void>((resume) => this.#waiting.push({ database, resume }));
+        continue;
+      }
+      const outcome = this.#execute(request, seat, session);
+      // Who waited missed the flush that its caller began.
+      if (hasWaited) void this.#machine.flush();
+      const isAutocommit = session === undefined || seat.connection.isAutocommit;
+      const position = await this.#settle(database, seat.view);
+      if ('error' in outcome) throw outcome.error;
+      return { results: outcome.results, position, isRepeated: false, isAutocommit };
+    }
+  }
+
+  /** True while somebody else has a write transaction open, and this one has not begun. */
+  #mustWait(database: Database, seat: Seat): boolean {
+    return database.writer !== undefined && database.writer !== seat.view && seat.connection.isAutocommit;
+  }
+
+  #execute(request: RunRequest, seat: Seat, session: Session | undefined): Outcome {
+    const results: SqlResult[] = [];
+    const { connection, database } = seat;
+    try {
+      this.#machine.expectWritable();
+      database.nextKey = request.key;
+      const deadlineMs = performance.now() + request.timeoutMs;
+      const limits = { deadlineMs, rowsMax: request.rowsMax, numbers: request.numbers };
+      if (request.isAtomic) connection.run('BEGIN IMMEDIATE');
+      for (const { sql, args } of request.statements) results.push(connection.run(sql, args, limits));
+      if (request.isAtomic) connection.run('COMMIT');
+      if (session === undefined && !connection.isAutocommit) {
+        throw new BatonError('USAGE', 'a transaction was begun without a session', {
+          hint: 'use transaction() or batch()',
+        });
+      }
+      return { results };
+    } catch (error) {
+      if ((request.isAtomic || session === undefined) && !connection.isAutocommit) connection.run('ROLLBACK');
+      return { results, error };
+    } finally {
+      if (database.writer !== seat.view) database.nextKey = undefined;
+      if (session !== undefined)
+        session.begunMs = connection.isAutocommit ? undefined : (session.begunMs ?? performance.now());
+      if (connection.isAutocommit) this.#resume();
+    }
+  }
+
+  async #settle(database: Database, view: WriterView): Promise<Position> {
+    return await this.#machine.settled(database, view.layer);
+  }
+
+  #find(name: string): Database {
+    const database = this.#machine.store.find(name);
+    if (database !== undefined) return database;
+    throw new BatonError('NOT_FOUND', `there is no database ${name}`, { hint: 'create it first' });
+  }
+
+  #session(id: number): Session {
+    const session = this.#sessions.get(id);
+    if (session === undefined) throw new BatonError('NOT_FOUND', `there is no session ${id}`);
+    const { lost } = session;
+    session.lost = undefined;
+    if (lost !== undefined) throw lost;
+    return session;
+  }
+
+  #sharedSeat(database: Database): Seat {
+    const known = this.#shared.get(database);
+    if (known !== undefined) return known;
+    const seat = this.#seat(database, false);
+    this.#shared.set(database, seat);
+    return seat;
+  }
+
+  #sessionSeat(session: Session, database: Database): Seat {
+    if (session.seat !== undefined && session.seat.database !== database) this.#leave(session);
+    return (session.seat ??= this.#seat(database, true));
+  }
+
+  #seat(database: Database, isOwn: boolean): Seat {
+    const view = this.#machine.view(database);
+    const connection = new Connection(this.#engine, view, {
+      isReadOnly: false,
+      isOwn,
+      cacheKib: this.#options.cacheKib,
+    });
+    return { database, connection, view };
+  }
+
+  #leave(session: Session): void {
+    close(session.seat);
+    session.seat = undefined;
+    session.begunMs = undefined;
+    this.#resume();
+  }
+
+  #resume(): void {
+    const free = this.#waiting.filter(({ database }) => database.writer === undefined);
+    for (const waiting of free) {
+      this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+      waiting.resume();
+    }
+  }
+}
+
+function close(seat: Seat | undefined): void {
+  if (seat === undefined) return;
+  seat.connection[Symbol.dispose]();
+  seat.view.reset();
+}

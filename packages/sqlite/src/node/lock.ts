@@ -1,0 +1,26 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { BatonError } from '@batondb/core/errors';
+import { check, errnos, flags, flock } from '@batondb/core/files/libc';
+
+/**
+ * Takes a node's directory, which is made when it is missing. Throws IN_USE when another node has it. The kernel gives the lock back when the
+ * process ends, however it ends.
+ */
+export function lockNodeDirectory(directory: string): Disposable {
+  const own = join(directory, '.baton');
+  mkdirSync(own, { recursive: true, mode: 0o700 });
+  const fd = openSync(join(own, 'lock'), 'a', 0o600);
+  const result = flock(fd, flags.LOCK_EX_NB);
+  if (result < 0) {
+    closeSync(fd);
+    if (result === -errnos.EAGAIN) {
+      throw new BatonError('IN_USE', `${directory} is in use by another node`, {
+        retryable: true,
+        hint: 'stop it first, or choose another directory',
+      });
+    }
+    check(result, 'flock', () => directory);
+  }
+  return { [Symbol.dispose]: () => closeSync(fd) };
+}

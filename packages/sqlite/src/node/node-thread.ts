@@ -1,0 +1,37 @@
+import { Worker } from 'node:worker_threads';
+import { BatonError } from '@batondb/core/errors';
+import { Caller } from './call-port.ts';
+import { unpackError } from './error-transfer.ts';
+import type { ReaderCalls, WriterCalls } from './request.ts';
+import type { ThreadData } from './thread-data.ts';
+
+type Started<C extends ReaderCalls | WriterCalls> = { readonly worker: Worker; readonly caller: Caller<C> };
+
+/** The thread that writes, ready. Throws what kept it from being so. */
+export function startWriter(data: ThreadData): Promise<Started<WriterCalls>> {
+  return start<WriterCalls>(new Worker(new URL(`./writer-thread${extension}`, import.meta.url), { workerData: data }));
+}
+
+/** A thread that reads, ready. */
+export function startReader(data: ThreadData): Promise<Started<ReaderCalls>> {
+  return start<ReaderCalls>(new Worker(new URL(`./reader-thread${extension}`, import.meta.url), { workerData: data }));
+}
+
+/** `.ts` where sources run, `.js` where they were built. */
+const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
+
+function start<C extends ReaderCalls | WriterCalls>(worker: Worker): Promise<Started<C>> {
+  const caller = new Caller<C>(worker);
+  return new Promise((resolve, reject) => {
+    worker.on('message', (message: 'ready' | { readonly error: unknown } | Parameters<Caller<C>['receive']>[0]) => {
+      if (message === 'ready') resolve({ worker, caller });
+      else if (Array.isArray(message)) caller.receive(message);
+      else if ('error' in message) reject(unpackError(message.error));
+    });
+    worker.once('error', (error) => {
+      caller.fail(new BatonError('BUG', `a thread of the node ended: ${String(error)}`, { cause: error }));
+      reject(error);
+    });
+    worker.once('exit', () => caller.fail(new BatonError('INTERRUPTED', 'the node is closed')));
+  });
+}

@@ -1,0 +1,245 @@
+import { resolve } from 'node:path';
+import { BatonError } from '@batondb/core/errors';
+import type { Description } from '../engine/statement.ts';
+import type { SqlArguments } from '../engine/values.ts';
+import { sqliteModule } from '../engine/wasm.ts';
+import { PageIndex, pageIndexMemory } from '../machine/page-index.ts';
+import { formatPosition, type Position } from '../machine/position.ts';
+import { LocalReader } from './local-reader.ts';
+import { lockNodeDirectory } from './lock.ts';
+import { startReader, startWriter } from './node-thread.ts';
+import { defaultSettings, type NodeOptions, type NodeSettings, pinsMax } from './options.ts';
+import type { DatabaseInfo, NodeStatus, ReceiptState, RunReply, RunRequest, SqlStatement } from './request.ts';
+import { type PositionedResult, type RunOptions, Session, Transaction } from './session.ts';
+import type { ThreadData } from './thread-data.ts';
+
+/** Which database, and how. Default: `main`, which is made on first use. */
+export type ExecuteOptions = RunOptions & { readonly database?: string };
+
+/** How a read is done: on a state that is at least at a position, which it waits for. */
+export type QueryOptions = Omit<ExecuteOptions, 'key'> & { readonly atLeast?: Position };
+
+/** What a write gave. `isRepeated`: its key's transaction had been committed before, and nothing was run. */
+export type WriteResult = PositionedResult & { readonly isRepeated: boolean };
+export type BatchResult = Pick<RunReply, 'results' | 'position' | 'isRepeated'>;
+
+type Writer = Awaited<ReturnType<typeof startWriter>>;
+type Reader = Awaited<ReturnType<typeof startReader>>;
+type Threads = { readonly writer: Writer; readonly readers: readonly Reader[] };
+
+const emptyResult = { columns: [], rows: [], changes: 0, lastInsertRowid: 0n };
+
+/**
+ * SQLite databases on a log, in this process. Writes are replied to when the log has them; reads see what the log has accepted, and
+ * neither waits for the other. Ended by `close` or `await using`.
+ */
+export class SqliteNode implements AsyncDisposable {
+  readonly directory: string;
+  readonly #settings: NodeSettings;
+  readonly #data: ThreadData;
+  readonly #index: PageIndex;
+  readonly #lock: Disposable;
+  readonly #threads: Threads;
+  readonly #databases = new Map<string, Promise<DatabaseInfo>>();
+  readonly #localReaders = new Set<LocalReader>();
+  #closing: Promise<void> | undefined;
+
+  /** Use `openNode`. */
+  constructor(data: ThreadData, lock: Disposable, threads: Threads) {
+    this.directory = data.directory;
+    this.#settings = data.settings;
+    this.#data = data;
+    this.#lock = lock;
+    this.#threads = threads;
+    this.#index = new PageIndex(data.index, { frames: data.settings.indexPages, pins: pinsMax });
+  }
+
+  /** Through which entry everything can be read here. */
+  get position(): Position {
+    return this.#index.published().position;
+  }
+
+  /** Runs one statement and resolves when the log has what it did. Throws SqlError, REFUSED, NO_SPACE, TIMED_OUT, OUTCOME_UNKNOWN, LIMIT. */
+  async execute(sql: string, args: SqlArguments = [], options: ExecuteOptions = {}): Promise<WriteResult> {
+    const reply = await this.#write([{ sql, args }], options, false);
+    return { ...(reply.results[0] ?? emptyResult), position: reply.position, isRepeated: reply.isRepeated };
+  }
+
+  /** Runs statements in one transaction: all of them, or none. Throws as `execute` does. */
+  async batch(statements: readonly SqlStatement[], options: ExecuteOptions = {}): Promise<BatchResult> {
+    const { results, position, isRepeated } = await this.#write(statements, options, true);
+    return { results, position, isRepeated };
+  }
+
+  /** Runs a statement that changes nothing, in a reader's thread. Throws USAGE for one that writes; TIMED_OUT; HISTORY_LOST. */
+  async query(sql: string, args: SqlArguments = [], options: QueryOptions = {}): Promise<PositionedResult> {
+    const { results, position } = await this.queryAll([{ sql, args }], options);
+    return { ...(results[0] ?? emptyResult), position };
+  }
+
+  /** Runs statements that change nothing at one and the same state. Throws as `query` does. */
+  async queryAll(statements: readonly SqlStatement[], options: QueryOptions = {}): Promise<BatchResult> {
+    const { atLeast, ...rest } = options;
+    if (atLeast !== undefined) await this.#waitFor(atLeast);
+    const info = await this.#database(options.database);
+    const request = this.#request(statements, rest, false);
+    const [first, ...others] = this.#threads.readers;
+    const reader = others.reduce((idlest, one) => (one.caller.pending < idlest.caller.pending ? one : idlest), first!);
+    const reply = await reader.caller.call('query', { ...request, info });
+    if (reply === 'writes') throw new BatonError('USAGE', 'the statement writes', { hint: 'use execute()' });
+    return reply;
+  }
+
+  /** Begins a transaction of several calls. `deferred`: it takes the right to write with its first write, and fails if somebody wrote meanwhile. */
+  async transaction(
+    options: Omit<ExecuteOptions, 'key'> & { readonly mode?: 'immediate' | 'deferred' } = {},
+  ): Promise<Transaction> {
+    const { mode = 'immediate', ...rest } = options;
+    const session = await this.session(rest);
+    try {
+      await session.execute(mode === 'immediate' ? 'BEGIN IMMEDIATE' : 'BEGIN');
+    } catch (error) {
+      await session[Symbol.asyncDispose]();
+      throw error;
+    }
+    return new Transaction(session);
+  }
+
+  /** Opens a connection of its own, for a client that speaks SQL only. */
+  async session(options: Omit<ExecuteOptions, 'key'> = {}): Promise<Session> {
+    const { name } = await this.#database(options.database);
+    const session = await this.#threads.writer.caller.call('openSession', { database: name });
+    return new Session(this.#threads.writer.caller, { ...this.#limits(options), database: name, session });
+  }
+
+  /** Opens a synchronous reader in this thread. */
+  async reader(database?: string): Promise<LocalReader> {
+    const reader = new LocalReader(this.#data, await this.#database(database));
+    this.#localReaders.add(reader);
+    return reader;
+  }
+
+  /** Parameters and columns of a statement. Throws SqlError. */
+  async describe(sql: string, database?: string): Promise<Description> {
+    const { name } = await this.#database(database);
+    return await this.#threads.writer.caller.call('describe', { database: name, sql });
+  }
+
+  /** Makes a database, or finds it. Throws USAGE for what cannot be a name. */
+  async createDatabase(name: string, options: { readonly pageBytes?: number } = {}): Promise<DatabaseInfo> {
+    const pageBytes = options.pageBytes ?? this.#settings.pageBytes;
+    return await this.#threads.writer.caller.call('openDatabase', { name, pageBytes });
+  }
+
+  /** Drops a database; its file is kept in the directory's `dropped`. Throws NOT_FOUND. */
+  async dropDatabase(name: string): Promise<Position> {
+    this.#databases.delete(name);
+    return await this.#threads.writer.caller.call('dropDatabase', { name });
+  }
+
+  /** What became of the transaction with an idempotency key. */
+  async receipt(key: string): Promise<ReceiptState> {
+    return await this.#threads.writer.caller.call('receipt', { key });
+  }
+
+  /** Folds the log into the databases' files, as far as readers allow. Resolves to the position through which they hold everything. */
+  async checkpoint(): Promise<Position> {
+    return await this.#threads.writer.caller.call('checkpoint', null);
+  }
+
+  async status(): Promise<NodeStatus> {
+    return await this.#threads.writer.caller.call('status', null);
+  }
+
+  /** Ends in order; databases are ordinary files `NAME.db` afterwards. Open transactions are rolled back. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    try {
+      for (const reader of this.#localReaders) reader[Symbol.dispose]();
+      // Readers first: what they have pinned could not be folded.
+      await Promise.all(this.#threads.readers.map(({ caller }) => caller.call('close', null)));
+      await this.#threads.writer.caller.call('close', null);
+    } finally {
+      const { writer, readers } = this.#threads;
+      await Promise.all([writer, ...readers].map(({ worker }) => worker.terminate()));
+      this.#lock[Symbol.dispose]();
+    }
+  }
+
+  async #write(statements: readonly SqlStatement[], options: ExecuteOptions, isAtomic: boolean): Promise<RunReply> {
+    const { name } = await this.#database(options.database);
+    const request = this.#request(statements, { ...options, database: name }, isAtomic);
+    return await this.#threads.writer.caller.call('run', request);
+  }
+
+  #request(statements: readonly SqlStatement[], options: ExecuteOptions, isAtomic: boolean): RunRequest {
+    const { database = 'main', key } = options;
+    return { ...this.#limits(options), database, statements, isAtomic, ...(key === undefined ? {} : { key }) };
+  }
+
+  #limits({ timeoutMs, rowsMax, numbers }: ExecuteOptions): Pick<RunRequest, 'timeoutMs' | 'rowsMax' | 'numbers'> {
+    return {
+      timeoutMs: timeoutMs ?? this.#settings.statementMsMax,
+      rowsMax: rowsMax ?? this.#settings.rowsMax,
+      numbers: numbers ?? 'plain',
+    };
+  }
+
+  /** What is known of a database. Only `main` is made by being asked for. */
+  async #database(name = 'main'): Promise<DatabaseInfo> {
+    const known = this.#databases.get(name) ?? this.#findDatabase(name);
+    this.#databases.set(name, known);
+    try {
+      return await known;
+    } catch (error) {
+      this.#databases.delete(name);
+      throw error;
+    }
+  }
+
+  async #findDatabase(name: string): Promise<DatabaseInfo> {
+    const { databases } = await this.status();
+    const found = databases.find((database) => database.name === name);
+    if (found !== undefined) return found;
+    if (name === 'main') return await this.createDatabase(name);
+    throw new BatonError('NOT_FOUND', `there is no database ${name}`, { hint: 'create it first' });
+  }
+
+  async #waitFor(position: Position): Promise<void> {
+    if (await this.#index.waitFor(position.index, this.#settings.positionMsMax)) return;
+    throw new BatonError(
+      'TIMED_OUT',
+      `position ${formatPosition(position)} was waited for ${this.#settings.positionMsMax} ms; this node is at ${formatPosition(this.position)}`,
+      { retryable: true, hint: 'read elsewhere, or raise positionMsMax' },
+    );
+  }
+}
+
+/**
+ * Opens a node on a directory, which is made when it is missing: takes its lock, cuts a torn tail off its log, and applies what the
+ * databases' files do not hold yet. Throws IN_USE, CHANGED, LOG_DAMAGED, VERSION_MISMATCH, NO_PERMISSION, NO_SPACE.
+ */
+export async function openNode(options: NodeOptions): Promise<SqliteNode> {
+  const { directory, adopt = [], ...given } = options;
+  const settings: NodeSettings = { ...defaultSettings, ...given };
+  const path = resolve(directory);
+  const lock = lockNodeDirectory(path);
+  try {
+    const index = pageIndexMemory({ frames: settings.indexPages, pins: pinsMax });
+    const data: ThreadData = { directory: path, adopt, settings, index, module: sqliteModule() };
+    const writer = await startWriter(data);
+    const readers = await Promise.all(Array.from({ length: Math.max(1, settings.readers) }, () => startReader(data)));
+    return new SqliteNode(data, lock, { writer, readers });
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw error;
+  }
+}

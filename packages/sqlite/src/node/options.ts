@@ -1,0 +1,59 @@
+import { limits } from '../limits.ts';
+
+// What a node can be told, with every default in one place.
+
+export type NodeOptions = {
+  /** Where everything lies. Made when it is missing. */
+  readonly directory: string;
+  /** Databases whose files were changed while the node was stopped, and which go on from what they are now. */
+  readonly adopt?: readonly string[];
+} & Partial<NodeSettings>;
+
+/** Settings, all of which have a default. */
+export type NodeSettings = {
+  /** Threads that read. */
+  readonly readers: number;
+  /** Page size of new databases, in bytes. */
+  readonly pageBytes: number;
+  /** Memory of one connection for pages. */
+  readonly cacheKib: number;
+  /** Memory for the pages of a transaction before they go to a file, in bytes. */
+  readonly overlayBytes: number;
+  /** Memory for each temporary table, index or journal before it goes to a file, in bytes. */
+  readonly temporaryBytes: number;
+  /** Pages in the log that are not in the databases' own files: a power of two. It bounds the largest transaction. */
+  readonly indexPages: number;
+  /** Size of a segment of the log, in bytes. An entry fits into one, so it bounds entries, too. */
+  readonly segmentBytes: number;
+  /** A checkpoint begins when the log has so many bytes. */
+  readonly checkpointBytes: number;
+  /** A transaction that is open longer is rolled back. */
+  readonly transactionMsMax: number;
+  /** A statement that takes longer is interrupted. */
+  readonly statementMsMax: number;
+  /** A read whose snapshot is older loses it when a checkpoint needs the space. */
+  readonly snapshotMsMax: number;
+  /** Time that a read waits for the position it asked for. */
+  readonly positionMsMax: number;
+  /** Rows that one statement may give. */
+  readonly rowsMax: number;
+};
+
+export const defaultSettings: NodeSettings = {
+  readers: 2,
+  pageBytes: 4096,
+  cacheKib: 16_384,
+  overlayBytes: 33_554_432,
+  temporaryBytes: 8_388_608,
+  indexPages: 524_288,
+  segmentBytes: limits.segmentBytes,
+  checkpointBytes: 67_108_864,
+  transactionMsMax: 30_000,
+  statementMsMax: 60_000,
+  snapshotMsMax: 60_000,
+  positionMsMax: 10_000,
+  rowsMax: 1_000_000,
+};
+
+/** Readers in the threads that embed a node, besides those of its own threads. Each connection of one has a pin. */
+export const pinsMax = 256;

@@ -1,0 +1,55 @@
+import { Connection } from '../engine/connection.ts';
+import type { Engine } from '../engine/engine.ts';
+import { type ReaderContext, ReaderView } from '../machine/reader-view.ts';
+import type { DatabaseInfo, RunReply, RunRequest } from './request.ts';
+
+type Seat = { readonly connection: Connection; readonly view: ReaderView };
+
+/** The connections of a thread that only reads, one a database. */
+export class ReaderPool implements Disposable {
+  readonly #engine: Engine;
+  readonly #context: ReaderContext;
+  readonly #cacheKib: number;
+  readonly #seats = new Map<number, Seat>();
+
+  constructor(engine: Engine, context: ReaderContext, cacheKib: number) {
+    this.#engine = engine;
+    this.#context = context;
+    this.#cacheKib = cacheKib;
+  }
+
+  /** The connection to a database. */
+  seat(info: DatabaseInfo): Seat {
+    const known = this.#seats.get(info.id);
+    if (known !== undefined) return known;
+    const view = new ReaderView(info, this.#context);
+    const connection = new Connection(this.#engine, view, { isReadOnly: true, isOwn: false, cacheKib: this.#cacheKib });
+    const seat = { connection, view };
+    this.#seats.set(info.id, seat);
+    return seat;
+  }
+
+  /** Runs statements at one snapshot; `writes` when one of them would change something, and then nothing was run. */
+  query(request: RunRequest, info: DatabaseInfo): RunReply | 'writes' {
+    const { connection, view } = this.seat(info);
+    const { statements, rowsMax, numbers } = request;
+    if (!statements.every(({ sql }) => connection.prepare(sql).isReadOnly)) return 'writes';
+    const deadlineMs = performance.now() + request.timeoutMs;
+    const hasMany = statements.length > 1;
+    if (hasMany) connection.run('BEGIN');
+    try {
+      const results = statements.map(({ sql, args }) => connection.run(sql, args, { deadlineMs, rowsMax, numbers }));
+      return { results, position: view.position, isRepeated: false, isAutocommit: true };
+    } finally {
+      if (!connection.isAutocommit) connection.run('ROLLBACK');
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const { connection, view } of this.#seats.values()) {
+      connection[Symbol.dispose]();
+      view[Symbol.dispose]();
+    }
+    this.#seats.clear();
+  }
+}

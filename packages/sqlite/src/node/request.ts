@@ -1,0 +1,81 @@
+import type { SqlResult } from '../engine/connection.ts';
+import type { Description } from '../engine/statement.ts';
+import type { NumberMode, SqlArguments } from '../engine/values.ts';
+import type { Position } from '../machine/position.ts';
+
+// What can be asked of a node's threads. All of it can be cloned from thread to thread.
+
+/** A statement and its parameters. */
+export type SqlStatement = { readonly sql: string; readonly args?: SqlArguments };
+
+/** Statements to run on one database. */
+export type RunRequest = {
+  readonly database: string;
+  readonly statements: readonly SqlStatement[];
+  /** All of them or none: in a transaction of their own. Not in a session that is in one. */
+  readonly isAtomic: boolean;
+  /** Number of a session; undefined: nobody's, each statement by itself. */
+  readonly session?: number;
+  /** Idempotency key of the transaction that the statements end. */
+  readonly key?: string;
+  readonly timeoutMs: number;
+  readonly rowsMax: number;
+  readonly numbers: NumberMode;
+};
+
+/** What statements gave, and a position at which all of it is so. */
+export type RunReply = {
+  readonly results: readonly SqlResult[];
+  readonly position: Position;
+  /** The key's transaction was committed before, at the position; nothing was run. */
+  readonly isRepeated: boolean;
+  /** Of a session: no transaction is open afterwards. */
+  readonly isAutocommit: boolean;
+};
+
+/** What is known of an idempotency key. `absent`: it was never committed, or so long ago that it is forgotten. */
+export type ReceiptState =
+  | { readonly state: 'committed'; readonly position: Position }
+  | { readonly state: 'absent' }
+  | { readonly state: 'pending' };
+
+/** A database as the threads know it. */
+export type DatabaseInfo = { readonly name: string; readonly id: number; readonly pageBytes: number };
+
+/** How much there is of a database, published. */
+export type DatabaseStatus = DatabaseInfo & {
+  readonly pageCount: number;
+  readonly sequence: number;
+  readonly checksum: string;
+};
+
+export type NodeStatus = {
+  readonly position: Position;
+  /** Through which entry the databases' own files hold everything. */
+  readonly checkpoint: Position;
+  readonly logBytes: number;
+  readonly databases: readonly DatabaseStatus[];
+  readonly sessions: number;
+  /** Why nothing can be written any more. */
+  readonly failure?: string;
+};
+
+/** The requests of a writer's thread, by name, with what they take and give. */
+export type WriterCalls = {
+  readonly run: (request: RunRequest) => RunReply;
+  readonly describe: (request: { readonly database: string; readonly sql: string }) => Description;
+  readonly openDatabase: (request: { readonly name: string; readonly pageBytes: number }) => DatabaseInfo;
+  readonly dropDatabase: (request: { readonly name: string }) => Position;
+  readonly openSession: (request: { readonly database: string }) => number;
+  readonly closeSession: (request: { readonly session: number }) => null;
+  readonly receipt: (request: { readonly key: string }) => ReceiptState;
+  readonly checkpoint: (request: null) => Position;
+  readonly status: (request: null) => NodeStatus;
+  readonly close: (request: null) => null;
+};
+
+/** The requests of a reader's thread. */
+export type ReaderCalls = {
+  readonly query: (request: RunRequest & { readonly info: DatabaseInfo }) => RunReply | 'writes';
+  readonly close: (request: null) => null;
+};

@@ -1,0 +1,186 @@
+import { BatonError } from '@batondb/core/errors';
+import { Engine } from '../engine/engine.ts';
+import type { WasmModule } from '../engine/web-assembly.ts';
+import { limits } from '../limits.ts';
+import type { FileLayer } from '../log/file-layer.ts';
+import { FileLog } from '../log/file-log.ts';
+import type { Epoch, LogIndex, ReplicatedLog } from '../log/log.ts';
+import { blockBytes } from '../log/record.ts';
+import { segmentPath } from '../log/segment-files.ts';
+import { LogFiles } from '../machine/log-files.ts';
+import { Machine, type PayloadPlaces } from '../machine/machine.ts';
+import { PageIndex } from '../machine/page-index.ts';
+import { Paths } from '../machine/paths.ts';
+import type { Position } from '../machine/position.ts';
+import { readState } from '../machine/state-record.ts';
+import { Store } from '../machine/store.ts';
+import { nameFiles, takeFiles } from './database-files.ts';
+import { Executor } from './executor.ts';
+import { checkName, checkPageBytes } from './names.ts';
+import { type NodeSettings, pinsMax } from './options.ts';
+import type { DatabaseInfo, NodeStatus } from './request.ts';
+
+// All of a node that writes, in one thread: the log, the state machine, the engine and its connections. Whoever holds it decides when to flush.
+
+/** A log, and where the payloads of its entries can be read again. */
+export type OpenedLog = {
+  readonly log: ReplicatedLog;
+  readonly places: PayloadPlaces;
+  readonly pathOf: (file: number) => string;
+  readonly bytes: () => number;
+};
+
+/** Opens a log for a directory whose databases hold everything through a checkpoint. */
+export type OpenLog = (
+  layer: FileLayer,
+  paths: Paths,
+  checkpoint: { readonly index: LogIndex; readonly epoch: Epoch },
+  settings: NodeSettings,
+) => OpenedLog;
+
+export type WriterHostOptions = {
+  readonly directory: string;
+  readonly adopt: readonly string[];
+  readonly settings: NodeSettings;
+  readonly index: SharedArrayBuffer;
+  readonly layer: FileLayer;
+  readonly module: WasmModule;
+  /** Default: the file log. */
+  readonly openLog?: OpenLog;
+};
+
+/** The log that a node has unless it is told otherwise. */
+export function openFileLog(
+  layer: FileLayer,
+  paths: Paths,
+  { index, epoch }: { readonly index: LogIndex; readonly epoch: Epoch },
+  { segmentBytes }: NodeSettings,
+): OpenedLog {
+  const log = FileLog.open({ layer, directory: paths.log, checkpoint: index, epoch, segmentBytes });
+  const places = { place: (entry: { readonly index: LogIndex }) => log.place(entry.index), forget: () => undefined };
+  return { log, places, pathOf: (file) => segmentPath(paths.log, file), bytes: () => log.bytes };
+}
+
+/** The writing side of a node. */
+export class WriterHost {
+  readonly executor: Executor;
+  readonly machine: Machine;
+  readonly #options: WriterHostOptions;
+  readonly #paths: Paths;
+  readonly #store: Store;
+  readonly #logFiles: LogFiles;
+  readonly #log: OpenedLog;
+  readonly #opening = new Map<string, Promise<DatabaseInfo>>();
+  #checkpointing: Promise<void> | undefined;
+
+  private constructor(options: WriterHostOptions) {
+    const { layer, settings } = options;
+    this.#options = options;
+    this.#paths = new Paths(options.directory);
+    for (const path of [this.#paths.log, this.#paths.pages]) layer.makeDirectory(path);
+    const record = takeFiles(layer, this.#paths, readState(layer, this.#paths), options.adopt);
+    const index = new PageIndex(options.index, { frames: settings.indexPages, pins: pinsMax });
+    this.#log = (options.openLog ?? openFileLog)(layer, this.#paths, record.position, settings);
+    this.#logFiles = new LogFiles(layer, this.#log.pathOf);
+    const parts = { layer, paths: this.#paths, index, logFiles: this.#logFiles, overlayBytes: settings.overlayBytes };
+    this.#store = new Store(parts, record);
+    this.machine = new Machine({
+      store: this.#store,
+      log: this.#log.log,
+      places: this.#log.places,
+      entryBytesMax: Math.min(limits.entryBytesMax, settings.segmentBytes - blockBytes),
+      onDrop: (database) => this.executor.forget(database),
+    });
+    const spill = { layer, directory: this.#paths.own, memoryBytes: settings.temporaryBytes };
+    this.executor = new Executor(this.machine, new Engine(options.module, spill), settings);
+  }
+
+  /** Opens a directory, applies its log, and takes the lead. The caller holds the directory's lock. */
+  static async open(options: WriterHostOptions, signal: AbortSignal): Promise<WriterHost> {
+    const host = new WriterHost(options);
+    await host.machine.lead(signal);
+    return host;
+  }
+
+  /** A database by its name, which is made when it is missing. Throws USAGE for what is no name, LIMIT. */
+  openDatabase(name: string, pageBytes: number): Promise<DatabaseInfo> {
+    const known = this.#store.find(name);
+    if (known !== undefined) return Promise.resolve({ name, id: known.id, pageBytes: known.pageBytes });
+    const opening =
+      this.#opening.get(name) ?? this.#makeDatabase(name, pageBytes).finally(() => this.#opening.delete(name));
+    this.#opening.set(name, opening);
+    return opening;
+  }
+
+  /** Drops a database; its file is kept in `dropped/`. Throws NOT_FOUND. */
+  async dropDatabase(name: string): Promise<Position> {
+    const database = this.#store.find(name);
+    if (database === undefined) throw new BatonError('NOT_FOUND', `there is no database ${name}`);
+    await this.machine.flush();
+    this.executor.forget(database);
+    return await this.machine.submit({ kind: 'drop', database: database.id });
+  }
+
+  /** Work that waits until nothing else is to do: the next segment, old snapshots, a checkpoint when the log is long. */
+  async maintain(): Promise<void> {
+    const { settings } = this.#options;
+    this.executor.expire();
+    this.#store.parts.index.evict(Math.ceil(settings.snapshotMsMax / 1000));
+    if (this.#log.log instanceof FileLog) await this.#log.log.prepareNext();
+    if (this.#log.bytes() > settings.checkpointBytes) await this.checkpoint();
+  }
+
+  /** Folds what can be folded. */
+  checkpoint(): Promise<void> {
+    this.#checkpointing ??= this.machine.checkpoint(true).finally(() => {
+      this.#checkpointing = undefined;
+    });
+    return this.#checkpointing;
+  }
+
+  status(): NodeStatus {
+    const { failure } = this.machine;
+    return {
+      position: this.#store.position,
+      checkpoint: this.#store.record.position,
+      logBytes: this.#log.bytes(),
+      databases: this.#store.databases.map(({ id, name, pageBytes, published }) => ({
+        id,
+        name,
+        pageBytes,
+        pageCount: published.pageCount,
+        sequence: published.sequence,
+        checksum: published.checksum.toString(16).padStart(16, '0'),
+      })),
+      sessions: this.executor.sessions,
+      ...(failure === undefined ? {} : { failure: failure.message }),
+    };
+  }
+
+  /** Ends in order: open transactions are rolled back, all else is folded, and databases get their names. After a failure only memory is given back. */
+  async close(): Promise<void> {
+    this.executor[Symbol.dispose]();
+    await this.machine.flush();
+    await this.#checkpointing;
+    const hasFailed = this.machine.failure !== undefined;
+    if (!hasFailed) {
+      this.#store.parts.index.evict(0);
+      await this.machine.checkpoint(false);
+    }
+    const { record } = this.#store;
+    const isFolded = record.position.index === this.#store.position.index;
+    this.#store[Symbol.dispose]();
+    this.#logFiles[Symbol.dispose]();
+    await this.#log.log[Symbol.asyncDispose]();
+    if (!hasFailed && isFolded) nameFiles(this.#options.layer, this.#paths, record);
+  }
+
+  async #makeDatabase(name: string, pageBytes: number): Promise<DatabaseInfo> {
+    checkName(name);
+    checkPageBytes(pageBytes);
+    await this.machine.submit({ kind: 'open', database: this.#store.nextDatabase, name, pageBytes });
+    const made = this.#store.find(name);
+    if (made === undefined) throw new BatonError('BUG', `the database ${name} was made and is not there`);
+    return { name, id: made.id, pageBytes: made.pageBytes };
+  }
+}

@@ -1,0 +1,78 @@
+// A log whose outcomes a test writes down beforehand.
+import { BatonError } from '@batondb/core/errors';
+import type { FileLayer, LayerFile } from '../src/log/file-layer.ts';
+import type { AppendOutcome, Leadership, LogEntry, ReplicatedLog } from '../src/log/log.ts';
+import type { OpenedLog } from '../src/node/writer-host.ts';
+
+/**
+ * What happens to an append: it is accepted or refused; its outcome is unknown, and the next leader finds it in the log (`unknown-present`) or
+ * not (`unknown-absent`), or finds somebody else's entry there (`unknown-foreign`); there is no space.
+ */
+export type Step = 'accepted' | 'refused' | 'unknown-present' | 'unknown-absent' | 'unknown-foreign' | 'no-space';
+
+export class ScriptedLog implements ReplicatedLog {
+  readonly script: Step[] = [];
+  readonly list: LogEntry[] = [];
+  /** Makes an entry of another node that follows what is there. */
+  foreign: ((index: number, epoch: number) => LogEntry) | undefined;
+  /** Appends wait until it resolves. */
+  gate: Promise<void> = Promise.resolve();
+  #epoch = 0;
+
+  get head(): number {
+    return this.list.length;
+  }
+
+  lead(): Promise<Leadership> {
+    this.#epoch += 1;
+    return Promise.resolve({ epoch: this.#epoch, head: this.head });
+  }
+
+  async append(entry: LogEntry, fence: number): Promise<AppendOutcome> {
+    await this.gate;
+    const step = fence === this.#epoch ? (this.script.shift() ?? 'accepted') : 'refused';
+    const copy = { ...entry, payload: Buffer.from(entry.payload) };
+    switch (step) {
+      case 'accepted':
+        this.list.push(copy);
+        return 'accepted';
+      case 'refused':
+        return 'refused';
+      case 'unknown-present':
+        this.list.push(copy);
+        return 'unknown';
+      case 'unknown-absent':
+        return 'unknown';
+      case 'unknown-foreign':
+        this.list.push(this.foreign!(entry.index, fence + 1));
+        return 'unknown';
+      case 'no-space':
+        throw new BatonError('NO_SPACE', 'no space', { retryable: true });
+    }
+  }
+
+  async *entries(after: number): AsyncGenerator<LogEntry, void, undefined> {
+    await Promise.resolve();
+    yield* this.list.slice(after);
+  }
+
+  trim(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** The log with a file for payloads that were accepted. */
+export function openScripted(log: ScriptedLog, layer: FileLayer): OpenedLog {
+  const path = '/payloads';
+  const file: LayerFile = layer.open(path, 'create');
+  let end = 0;
+  const place = ({ payload }: LogEntry): { readonly file: number; readonly offset: number } => {
+    const offset = end;
+    file.write(payload, offset);
+    end += payload.length;
+    return { file: 1, offset };
+  };
+  return { log, places: { place, forget: () => undefined }, pathOf: () => path, bytes: () => 0 };
+}
