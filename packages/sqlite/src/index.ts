@@ -1,0 +1,22 @@
+export {
+  type BatchEvent,
+  type CallOptions,
+  type Column,
+  type Condition,
+  type Databases,
+  type Description,
+  type Effect,
+  type NamedValue,
+  type Readiness,
+  type Receipt,
+  type Row,
+  type Session,
+  type SessionOptions,
+  SqlError,
+  type SqlValue,
+  type Statement,
+  type StatementResult,
+  type Step,
+  type StepOutcome,
+} from './databases.ts';
+export { holds } from './hrana/conditions.ts';
