@@ -1,4 +1,5 @@
-import type { Step } from '../databases.ts';
+import type { CallOptions, Step } from '../databases.ts';
+import { decodeCallOptions } from './call-options.ts';
 import { at, type Fields, type Place, readFields, readInt32, readOptionalText, readUint32, wrong } from './fields.ts';
 import { limits } from './limits.ts';
 import { encodeError, type WireError } from './results.ts';
@@ -18,12 +19,18 @@ export type SocketRequest =
   | SqlRequest
   | { readonly type: 'open_stream'; readonly streamId: number }
   | { readonly type: 'close_stream'; readonly streamId: number }
-  | { readonly type: 'session'; readonly streamId: number; readonly request: SessionRequest }
+  | {
+      readonly type: 'session';
+      readonly streamId: number;
+      readonly request: SessionRequest;
+      readonly options: CallOptions;
+    }
   | {
       readonly type: 'open_cursor';
       readonly streamId: number;
       readonly cursorId: number;
       readonly steps: readonly Step[];
+      readonly options: CallOptions;
     }
   | { readonly type: 'fetch_cursor'; readonly cursorId: number; readonly entriesMax: number }
   | { readonly type: 'close_cursor'; readonly cursorId: number };
@@ -78,7 +85,8 @@ export function decodeSocketRequest(fields: Fields, version: HranaVersion, findS
   const request = decodeStreamRequest(fields, place, version, findSql);
   if (request === undefined) throw wrong(at(place, 'type'), `a request of Hrana ${version} over WebSocket`);
   if (request.type === 'store_sql' || request.type === 'close_sql') return request;
-  return { type: 'session', streamId: readInt32(fields, 'stream_id', place), request };
+  const streamId = readInt32(fields, 'stream_id', place);
+  return { type: 'session', streamId, request, options: decodeCallOptions(fields, place) };
 }
 
 function decodeCursorRequest(fields: Fields, findSql: FindSql): SocketRequest | undefined {
@@ -88,7 +96,8 @@ function decodeCursorRequest(fields: Fields, findSql: FindSql): SocketRequest | 
   if (type === 'close_cursor') return { type, cursorId };
   if (type === 'fetch_cursor') return { type, cursorId, entriesMax: readUint32(fields, 'max_count', place) };
   const steps = decodeBatch(readFields(fields, 'batch', place), at(place, 'batch'), findSql);
-  return { type, cursorId, streamId: readInt32(fields, 'stream_id', place), steps };
+  const streamId = readInt32(fields, 'stream_id', place);
+  return { type, cursorId, streamId, steps, options: decodeCallOptions(fields, place) };
 }
 
 export const helloOk = '{"type":"hello_ok"}';

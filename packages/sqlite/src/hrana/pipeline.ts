@@ -45,7 +45,10 @@ export function decodePipelineRequest(
 }
 
 /** What asks for a cursor: the stream, and the batch, which may name texts that are stored in it. */
-export type CursorBody = { readonly baton: string | undefined; readonly decodeSteps: (findSql: FindSql) => Step[] };
+export type CursorBody = {
+  readonly baton: string | undefined;
+  readonly decodeSteps: (findSql: FindSql) => Step[];
+};
 
 /** The body of a request for a cursor. */
 export function decodeCursorBody(body: Fields): CursorBody {

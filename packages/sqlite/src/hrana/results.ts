@@ -21,6 +21,11 @@ export function encodeResponse(type: string, result: string): string {
   return `{"type":"${type}","result":${result}}`;
 }
 
+/** A response with the position after what it wrote, in a field that only our own clients know. */
+export function withPosition(response: string, position: string): string {
+  return `${response.slice(0, -1)},"position":${JSON.stringify(position)}}`;
+}
+
 export function encodeAutocommit(isAutocommit: boolean): string {
   return `{"type":"get_autocommit","is_autocommit":${isAutocommit}}`;
 }
