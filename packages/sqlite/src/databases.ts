@@ -27,7 +27,7 @@ export type Condition =
 export type Step = { readonly statement: Statement; readonly condition: Condition | undefined };
 
 /** A column of a result. Expressions have no declared type. */
-export type Column = { readonly name: string; readonly declaredType: string | undefined };
+export type Column = { readonly name: string; readonly declaredType: string | null };
 
 export type Row = readonly SqlValue[];
 
@@ -53,7 +53,7 @@ export type BatchEvent =
 /** What SQLite says of a statement without running it. */
 export type Description = {
   /** By position; `?` has no name, the others have theirs with its sign. */
-  readonly parameters: readonly (string | undefined)[];
+  readonly parameters: readonly (string | null)[];
   readonly columns: readonly Column[];
   readonly isExplain: boolean;
   readonly isReadOnly: boolean;
@@ -122,13 +122,13 @@ export interface Databases {
 export class SqlError extends Error {
   override readonly name = 'SqlError';
   /** The primary result code by its name, such as SQLITE_CONSTRAINT. */
-  readonly code: string;
+  readonly sqliteCode: string;
   /** The extended one where there is one, such as SQLITE_CONSTRAINT_UNIQUE; else the primary one. */
-  readonly extendedCode: string;
+  readonly sqliteExtendedCode: string;
 
   constructor(extendedCode: string, message: string) {
     super(message);
-    this.extendedCode = extendedCode;
-    this.code = extendedCode.split('_', 2).join('_');
+    this.sqliteExtendedCode = extendedCode;
+    this.sqliteCode = extendedCode.split('_', 2).join('_');
   }
 }

@@ -1,25 +1,4 @@
-export {
-  type BatchEvent,
-  type CallOptions,
-  type Column,
-  type Condition,
-  type Databases,
-  type Description,
-  type Effect,
-  type NamedValue,
-  type Readiness,
-  type Receipt,
-  type Row,
-  type Session,
-  type SessionOptions,
-  SqlError,
-  type SqlValue,
-  type Statement,
-  type StatementResult,
-  type Step,
-  type StepOutcome,
-} from './databases.ts';
-export { holds } from './hrana/conditions.ts';
+export type { Databases } from './databases.ts';
 export type { CertificateFiles } from './server/certificate.ts';
 export { type RefusalCode, refusalCodes } from './server/refusal.ts';
 export { type RunningServer, type ServerOptions, startServer } from './server/server.ts';

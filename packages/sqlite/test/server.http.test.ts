@@ -279,7 +279,7 @@ test('databases', async () => {
     '/db/..%2fmain/v2',
     '/db/.hidden/v2',
     '/db/a%00/v2',
-    `/db/${'x'.repeat(65)}/v2`,
+    `/db/${'x'.repeat(101)}/v2`,
     '/v1',
     '/v2/cursor',
   ])

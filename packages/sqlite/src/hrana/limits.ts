@@ -36,7 +36,7 @@ export const limits = {
   cursorEntriesMax: 4096,
   cursorBytes: 1_048_576,
   /** A part of a path that names a database or a transaction's key. */
-  databaseCharactersMax: 64,
+  databaseCharactersMax: 100,
   transactionKeyCharactersMax: 128,
   /** A position as a header. */
   positionCharactersMax: 128,

@@ -1,4 +1,13 @@
-import type { BatchEvent, Column, Description, Effect, Row, StatementResult, StepOutcome } from '../databases.ts';
+import type {
+  BatchEvent,
+  Column,
+  Description,
+  Effect,
+  Row,
+  SqlError,
+  StatementResult,
+  StepOutcome,
+} from '../databases.ts';
 import { encodeValue } from './values.ts';
 
 // What the server answers, as JSON text: Hrana 3, "Shared structures". Text is put together directly: an object for every
@@ -9,6 +18,11 @@ export type WireError = { readonly message: string; readonly code: string };
 
 export function encodeError({ message, code }: WireError): string {
   return `{"message":${JSON.stringify(message)},"code":${JSON.stringify(code)}}`;
+}
+
+/** The client is told the primary code: stock clients compare with nothing else. */
+function encodeSqlError({ message, sqliteCode }: SqlError): string {
+  return encodeError({ message, code: sqliteCode });
 }
 
 /** The response to a request that only has to be confirmed. */
@@ -38,12 +52,12 @@ export function encodeStatementResult(result: StatementResult): string {
 /** Both lists have a member for each step; a step that was skipped has null in both. */
 export function encodeBatchResult(outcomes: readonly StepOutcome[]): string {
   const results = outcomes.map((outcome) => (outcome.type === 'done' ? encodeStatementResult(outcome.result) : 'null'));
-  const errors = outcomes.map((outcome) => (outcome.type === 'failed' ? encodeError(outcome.error) : 'null'));
+  const errors = outcomes.map((outcome) => (outcome.type === 'failed' ? encodeSqlError(outcome.error) : 'null'));
   return `{"step_results":[${results.join(',')}],"step_errors":[${errors.join(',')}]}`;
 }
 
 export function encodeDescription(description: Description): string {
-  const params = description.parameters.map((name) => `{"name":${encodeOptional(name)}}`).join(',');
+  const params = description.parameters.map((name) => `{"name":${JSON.stringify(name)}}`).join(',');
   const flags = `"is_explain":${description.isExplain},"is_readonly":${description.isReadOnly}`;
   return `{"params":[${params}],"cols":${encodeColumns(description.columns)},${flags}}`;
 }
@@ -58,7 +72,7 @@ export function encodeEntries(event: BatchEvent): string[] {
     case 'end':
       return [`{"type":"step_end",${encodeEffect(event)}}`];
     case 'failed':
-      return [`{"type":"step_error","step":${event.step},"error":${encodeError(event.error)}}`];
+      return [`{"type":"step_error","step":${event.step},"error":${encodeSqlError(event.error)}}`];
     default:
       return event satisfies never;
   }
@@ -71,7 +85,7 @@ export function encodeErrorEntry(error: WireError): string {
 
 function encodeColumns(columns: readonly Column[]): string {
   const members = columns.map(
-    ({ name, declaredType }) => `{"name":${JSON.stringify(name)},"decltype":${encodeOptional(declaredType)}}`,
+    ({ name, declaredType }) => `{"name":${JSON.stringify(name)},"decltype":${JSON.stringify(declaredType)}}`,
   );
   return `[${members.join(',')}]`;
 }
@@ -82,8 +96,4 @@ function encodeRow(row: Row): string {
 
 function encodeEffect({ affectedRows, lastInsertRowid }: Effect): string {
   return `"affected_row_count":${affectedRows},"last_insert_rowid":"${lastInsertRowid}"`;
-}
-
-function encodeOptional(text: string | undefined): string {
-  return text === undefined ? 'null' : JSON.stringify(text);
 }

@@ -47,7 +47,8 @@ export function isOurFault(error: unknown): boolean {
 
 /** Any thrown thing as a client is told of it. */
 export function toWireError(error: unknown): WireError {
-  if (error instanceof Refusal || error instanceof SqlError) return { message: error.message, code: error.code };
+  if (error instanceof SqlError) return { message: error.message, code: error.sqliteCode };
+  if (error instanceof Refusal) return { message: error.message, code: error.code };
   if (!(error instanceof BatonError)) return { message: 'an error in the server itself; its log has it', code: 'BUG' };
   const hint = error.hint === undefined ? '' : `; ${error.hint}`;
   return { message: `${error.message}${hint}`, code: error.code };

@@ -158,7 +158,7 @@ class NodeSqliteSession implements Session {
 
   async describe(sql: string): Promise<Description> {
     const prepared = this.#prepare({ sql, values: [], namedValues: [], wantRows: true });
-    const parameters = [...sql.matchAll(/[?]\d*|[:@$][a-z]\w*/g)].map(([text]) => (text === '?' ? undefined : text));
+    const parameters = [...sql.matchAll(/[?]\d*|[:@$][a-z]\w*/g)].map(([text]) => (text === '?' ? null : text));
     return {
       parameters,
       columns: columnsOf(prepared),
@@ -249,8 +249,8 @@ class NodeSqliteSession implements Session {
   }
 }
 
-function columnsOf(prepared: StatementSync): { name: string; declaredType: string | undefined }[] {
-  return prepared.columns().map(({ name, type }) => ({ name, declaredType: type ?? undefined }));
+function columnsOf(prepared: StatementSync): { name: string; declaredType: string | null }[] {
+  return prepared.columns().map(({ name, type }) => ({ name, declaredType: type }));
 }
 
 async function outcomeOf(running: Promise<StatementResult>): Promise<StepOutcome> {
