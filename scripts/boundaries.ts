@@ -154,8 +154,9 @@ function checkNames(module: Module): string[] {
   });
 }
 
+/** Hrana is what clients of databases speak; its room has its name. */
 function isProtocol(path: string): boolean {
-  return /^packages\/[^/]+\/src\/(.*\/)?protocol\//.test(path);
+  return /^packages\/[^/]+\/src\/(.*\/)?(protocol|hrana)\//.test(path);
 }
 
 /** The module's path a specifier stands for when it lies in the workspace. */

@@ -118,6 +118,12 @@ test('I/O that a protocol module reaches by way of another one is found, with th
   ]);
 });
 
+// Proves: the room of the client protocol is judged as a protocol, too.
+test('hrana/ does no I/O', () => {
+  const problems = problemsOf({ 'packages/sqlite/src/hrana/a.ts': `import { createServer } from 'node:http';` });
+  assert.match(problems.join('\n'), /^packages\/sqlite\/src\/hrana\/a\.ts: imports node:http: /);
+});
+
 // Proves: a check that looked at nothing, or not at everything, fails.
 test('it fails when it saw no modules, or fewer than there are files', () => {
   assert.match(problemsOf({}, { modules: [] }).join('\n'), /no module was seen/);

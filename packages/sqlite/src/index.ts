@@ -1,3 +1,4 @@
+export type { Databases } from './databases.ts';
 export type { SqlResult } from './engine/connection.ts';
 export { SqlError } from './engine/sql-error.ts';
 export type { Description } from './engine/statement.ts';
@@ -16,3 +17,9 @@ export {
 export type { NodeOptions, NodeSettings } from './node/options.ts';
 export type { DatabaseInfo, DatabaseStatus, NodeStatus, ReceiptState, SqlStatement } from './node/request.ts';
 export type { PositionedResult, RunOptions, Session, Transaction } from './node/session.ts';
+export type { CertificateFiles } from './server/certificate.ts';
+export { type RefusalCode, refusalCodes } from './server/refusal.ts';
+export { type RunningServer, type ServerOptions, startServer } from './server/server.ts';
+export { defaultSettings, type ServerSettings } from './server/settings.ts';
+export { createToken, listTokens, revokeToken, type TokenSummary } from './server/tokens/manage.ts';
+export { type Right, rights } from './server/tokens/token.ts';

@@ -5,10 +5,14 @@ import type { Engine } from './engine.ts';
 import type { NumberMode, SqlArguments, SqlValue } from './values.ts';
 import type { Pointer } from './wasm.ts';
 
+/** A column of a result. Expressions have no declared type. */
+export type Column = { readonly name: string; readonly declaredType: string | null };
+
 /** What can be known of a statement without running it. */
 export type Description = {
+  /** By position; `?` has no name, the others have theirs with its sign. */
   readonly parameters: readonly (string | null)[];
-  readonly columns: readonly { readonly name: string; readonly declaredType: string | null }[];
+  readonly columns: readonly Column[];
   readonly isReadOnly: boolean;
   readonly isExplain: boolean;
 };

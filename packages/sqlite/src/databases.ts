@@ -1,0 +1,109 @@
+import type { SqlError } from './engine/sql-error.ts';
+import type { Column, Description } from './engine/statement.ts';
+import type { SqlValue } from './engine/values.ts';
+
+// What clients can ask of databases, whoever serves them: the server in server/ asks, the node answers. Of values, a `bigint` is an INTEGER,
+// a `number` is a REAL, bytes are a BLOB.
+
+/** A value for a parameter by its name, with or without the sign (`:`, `@` or `$`) that stands before it in the SQL. */
+export type NamedValue = { readonly name: string; readonly value: SqlValue };
+
+/** One statement with its values. A name wins over a position; a value without a parameter, and a parameter without, is an error. */
+export type Statement = {
+  readonly sql: string;
+  /** For ?1, ?2 and so on. */
+  readonly values: readonly SqlValue[];
+  readonly namedValues: readonly NamedValue[];
+  /** False: rows are stepped over, and none is kept. */
+  readonly wantRows: boolean;
+};
+
+/** A condition on the steps of a batch before this one, by their numbers from 0 on. `holds` in hrana/conditions.ts judges it. */
+export type Condition =
+  | { readonly type: 'ok' | 'error'; readonly step: number }
+  | { readonly type: 'not'; readonly condition: Condition }
+  | { readonly type: 'and' | 'or'; readonly conditions: readonly Condition[] }
+  | { readonly type: 'is_autocommit' };
+
+/** One step of a batch. It runs if its condition holds by then; without one it runs in any case. */
+export type Step = { readonly statement: Statement; readonly condition: Condition | undefined };
+
+export type Row = readonly SqlValue[];
+
+/** What a statement did: counts as sqlite3_changes64() and sqlite3_last_insert_rowid() tell them after it. */
+export type Effect = { readonly affectedRows: bigint; readonly lastInsertRowid: bigint };
+
+/** What a statement gave. */
+export type StatementResult = { readonly columns: readonly Column[]; readonly rows: readonly Row[] } & Effect;
+
+/** What became of a step. */
+export type StepOutcome =
+  | { readonly type: 'done'; readonly result: StatementResult }
+  | { readonly type: 'failed'; readonly error: SqlError }
+  | { readonly type: 'skipped' };
+
+/** What comes out of a batch, piece by piece: of each step that runs its begin, its rows, and its end or error. */
+export type BatchEvent =
+  | { readonly type: 'begin'; readonly step: number; readonly columns: readonly Column[] }
+  | { readonly type: 'rows'; readonly rows: readonly Row[] }
+  | ({ readonly type: 'end' } & Effect)
+  | { readonly type: 'failed'; readonly step: number; readonly error: SqlError };
+
+/** What a client may say beside its statements. */
+export type CallOptions = {
+  /** Names the transaction that commits in this call, for `Databases.receipt`. One call commits at most one under it. */
+  readonly transactionKey?: string;
+  /** The call waits until the database is at this position or after it. */
+  readonly atLeast?: string;
+};
+
+/**
+ * One connection to one database; calls come one at a time. What SQLite answers to a statement is thrown as a SqlError, what
+ * went wrong around it as a BatonError. No reply reveals what the log may still refuse.
+ *
+ * An aborted signal interrupts what runs and undoes the statement; what the log has been asked to accept is not taken back.
+ */
+export interface Session {
+  /** Whether no explicit transaction is open, as of the last reply. */
+  readonly isAutocommit: boolean;
+  /** The position of the last write that this session was told is accepted, in a form that `atLeast` understands. */
+  readonly position: string | undefined;
+  execute(statement: Statement, options: CallOptions, signal: AbortSignal): Promise<StatementResult>;
+  /** The outcomes, one for each step. A failed step ends nothing; conditions decide what follows. */
+  batch(steps: readonly Step[], options: CallOptions, signal: AbortSignal): Promise<readonly StepOutcome[]>;
+  /** A batch whose rows are pulled, some at a time. Leaving the loop early undoes the statement that is running and runs no more. */
+  cursor(steps: readonly Step[], options: CallOptions, signal: AbortSignal): AsyncIterable<readonly BatchEvent[]>;
+  /** Statements with semicolons between them, up to the first that fails. */
+  sequence(sql: string, options: CallOptions, signal: AbortSignal): Promise<void>;
+  describe(sql: string, signal: AbortSignal): Promise<Description>;
+  /** Rolls back what is open and gives everything free, an open cursor too. May be called at any time, also during a call and again. */
+  close(): Promise<void>;
+}
+
+/** How a session is opened. */
+export type SessionOptions = {
+  readonly database: string;
+  /** Every statement that would write is refused with SQLITE_READONLY. */
+  readonly isReadOnly: boolean;
+  /** Rows of one execute or batch: a statement that gives more fails with SQLITE_TOOBIG and is undone. A cursor has no such limit. */
+  readonly resultBytesMax: number;
+};
+
+/** What became of a transaction that was sent with a key. */
+export type Receipt =
+  | { readonly state: 'committed'; readonly position: string }
+  | { readonly state: 'absent' }
+  | { readonly state: 'pending' };
+
+/** Whether requests can be answered now; if not, why. */
+export type Readiness = { readonly isReady: true } | { readonly isReady: false; readonly reason: string };
+
+/** All databases that a server serves. */
+export interface Databases {
+  /** Cheap: a client that executes one statement opens a session for it. Throws NOT_FOUND for a database that does not exist. */
+  open(options: SessionOptions, signal: AbortSignal): Promise<Session>;
+  receipt(transactionKey: string, signal: AbortSignal): Promise<Receipt>;
+  readiness(): Readiness;
+  /** What `/status` shows: databases, positions, the log, replicas. Values of JSON. */
+  status(signal: AbortSignal): Promise<Readonly<Record<string, unknown>>>;
+}
