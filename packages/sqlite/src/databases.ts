@@ -1,12 +1,9 @@
 import type { SqlError } from './engine/sql-error.ts';
 import type { Column, Description } from './engine/statement.ts';
-import type { SqlValue } from './engine/values.ts';
+import type { NamedValue, SqlValue } from './engine/values.ts';
 
 // What clients can ask of databases, whoever serves them: the server in server/ asks, the node answers. Of values, a `bigint` is an INTEGER,
 // a `number` is a REAL, bytes are a BLOB.
-
-/** A value for a parameter by its name, with or without the sign (`:`, `@` or `$`) that stands before it in the SQL. */
-export type NamedValue = { readonly name: string; readonly value: SqlValue };
 
 /** One statement with its values. A name wins over a position; a value without a parameter, and a parameter without, is an error. */
 export type Statement = {

@@ -1,11 +1,12 @@
 import { BatonError } from '@batondb/core/errors';
 import { openFlags, results } from './codes.ts';
+import { Cursor } from './cursor.ts';
 import type { Engine } from './engine.ts';
 import { authorizationOf, type Refusal, refusalOf } from './guard.ts';
 import type { PageSource } from './page-source.ts';
 import { SqlError } from './sql-error.ts';
-import { Statement } from './statement.ts';
-import type { NumberMode, SqlArguments, SqlValue } from './values.ts';
+import { type Description, Statement } from './statement.ts';
+import type { NamedValue, NumberMode, SqlArguments, SqlValue } from './values.ts';
 import type { Pointer } from './wasm.ts';
 
 /** What a statement gave. */
@@ -15,6 +16,14 @@ export type SqlResult = {
   /** Rows that an INSERT, UPDATE or DELETE changed; 0 for other statements. */
   readonly changes: number;
   readonly lastInsertRowid: bigint;
+};
+
+/** When what runs is interrupted. */
+export type Watch = {
+  /** From this time on, on the clock of performance.now(). */
+  readonly deadlineMs: number;
+  /** Whether somebody asked for it. */
+  readonly isInterrupted: () => boolean;
 };
 
 /** How far a statement may go. */
@@ -36,6 +45,7 @@ export type ConnectionOptions = {
 
 /** Prepared statements that are kept, the ones used last. */
 const statementsMax = 128;
+const unwatched: Watch = { deadlineMs: Number.POSITIVE_INFINITY, isInterrupted: () => false };
 const prepareNormalize = 0;
 const codeCacheBytesMax = 10_000;
 
@@ -48,7 +58,10 @@ export class Connection implements Disposable {
   readonly db: Pointer;
   #isPreparing = false;
   #refusal: Refusal;
-  #deadlineMs = Number.POSITIVE_INFINITY;
+  #watch: Watch = unwatched;
+  /** Statements of cursors that are not kept prepared. */
+  readonly #loose = new Set<Statement>();
+  #running = 0;
 
   constructor(engine: Engine, source: PageSource, options: ConnectionOptions) {
     this.#engine = engine;
@@ -64,6 +77,11 @@ export class Connection implements Disposable {
   /** True outside of a transaction. */
   get isAutocommit(): boolean {
     return this.#engine.wasm.exports.sqlite3_get_autocommit(this.db) !== 0;
+  }
+
+  /** True outside of a transaction, while no cursor is open either. */
+  get isAtRest(): boolean {
+    return this.isAutocommit && this.#running === 0;
   }
 
   /** Rows that were changed since the connection was opened. */
@@ -127,7 +145,8 @@ export class Connection implements Disposable {
     { deadlineMs, rowsMax, numbers = 'plain' }: RunLimits,
   ): SqlResult {
     const { exports } = this.#engine.wasm;
-    this.#deadlineMs = deadlineMs ?? Number.POSITIVE_INFINITY;
+    const outer = this.#watch;
+    if (deadlineMs !== undefined) this.#watch = { ...outer, deadlineMs };
     const before = exports.sqlite3_total_changes64(this.db);
     try {
       statement.bind(parameters, numbers);
@@ -141,8 +160,64 @@ export class Connection implements Disposable {
       };
     } finally {
       statement.reset();
-      this.#deadlineMs = Number.POSITIVE_INFINITY;
+      this.#watch = outer;
     }
+  }
+
+  /** Does some work, and interrupts what it runs when it has to end. */
+  watch<T>(watch: Watch, work: () => T): T {
+    const outer = this.#watch;
+    this.#watch = watch;
+    try {
+      return work();
+    } finally {
+      this.#watch = outer;
+    }
+  }
+
+  /** Begins a statement whose rows are pulled, exactly as they are stored. Throws SqlError; USAGE as `prepare` does. */
+  begin(sql: string, values: readonly SqlValue[], namedValues: readonly NamedValue[]): Cursor {
+    const statement = this.prepare(sql);
+    if (!this.#statements.has(sql)) this.#loose.add(statement);
+    this.#running += 1;
+    try {
+      statement.bindAll(values, namedValues);
+    } catch (error) {
+      this.end(statement);
+      throw error;
+    }
+    return new Cursor(this, statement);
+  }
+
+  /** What a statement takes and gives. Throws SqlError. */
+  describe(sql: string): Description {
+    const statement = this.prepare(sql);
+    try {
+      return statement.describe();
+    } finally {
+      if (!this.#statements.has(sql)) statement[Symbol.dispose]();
+    }
+  }
+
+  /** A cursor is done with its statement. */
+  end(statement: Statement): void {
+    this.#running -= 1;
+    statement.reset();
+    if (this.#loose.delete(statement)) statement[Symbol.dispose]();
+  }
+
+  /** Rows that the last INSERT, UPDATE or DELETE changed, and the row number of the last INSERT. */
+  get effect(): { readonly affectedRows: bigint; readonly lastInsertRowid: bigint } {
+    const { exports } = this.#engine.wasm;
+    return {
+      affectedRows: exports.sqlite3_changes64(this.db),
+      lastInsertRowid: exports.sqlite3_last_insert_rowid(this.db),
+    };
+  }
+
+  /** Throws when what runs has to end. */
+  expectTime(): void {
+    if (this.isOverdue()) throw this.#overdue();
   }
 
   /** The error that SQLite has for this connection now, or the one that was thrown within it. */
@@ -150,11 +225,7 @@ export class Connection implements Disposable {
     const thrown = this.#engine.vfs.takeError();
     if (thrown instanceof Error) return thrown;
     const { exports } = this.#engine.wasm;
-    if ((code & 0xff) === results.INTERRUPT && performance.now() > this.#deadlineMs) {
-      return new BatonError('TIMED_OUT', 'a statement was interrupted, since it took longer than it may', {
-        hint: 'raise the time limit, or look at its plan with EXPLAIN QUERY PLAN',
-      });
-    }
+    if ((code & 0xff) === results.INTERRUPT && this.isOverdue()) return this.#overdue();
     return new SqlError(
       exports.sqlite3_extended_errcode(this.db),
       this.#engine.wasm.text(exports.sqlite3_errmsg(this.db)),
@@ -163,7 +234,7 @@ export class Connection implements Disposable {
 
   /** Called by SQLite every few thousand steps. */
   isOverdue(): boolean {
-    return performance.now() > this.#deadlineMs;
+    return performance.now() > this.#watch.deadlineMs || this.#watch.isInterrupted();
   }
 
   /** Called by SQLite while it prepares. Its own statements, such as those of VACUUM, are not asked about. */
@@ -177,6 +248,8 @@ export class Connection implements Disposable {
   [Symbol.dispose](): void {
     for (const statement of this.#statements.values()) statement[Symbol.dispose]();
     this.#statements.clear();
+    for (const statement of this.#loose) statement[Symbol.dispose]();
+    this.#loose.clear();
     this.#engine.wasm.exports.sqlite3_close_v2(this.db);
     this.#engine.connections.delete(this.db);
     this.#engine.vfs.withdraw(this.#name);
@@ -190,6 +263,13 @@ export class Connection implements Disposable {
     if (oldest === undefined) return;
     this.#statements.delete(oldest[0]);
     oldest[1][Symbol.dispose]();
+  }
+
+  #overdue(): Error {
+    if (this.#watch.isInterrupted()) return new BatonError('INTERRUPTED', 'the statement was interrupted');
+    return new BatonError('TIMED_OUT', 'a statement was interrupted, since it took longer than it may', {
+      hint: 'raise the time limit, or look at its plan with EXPLAIN QUERY PLAN',
+    });
   }
 
   #runOwn(sql: string): void {

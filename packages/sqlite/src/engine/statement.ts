@@ -2,7 +2,8 @@ import { BatonError } from '@batondb/core/errors';
 import { results } from './codes.ts';
 import type { Connection } from './connection.ts';
 import type { Engine } from './engine.ts';
-import type { NumberMode, SqlArguments, SqlValue } from './values.ts';
+import { SqlError } from './sql-error.ts';
+import type { NamedValue, NumberMode, SqlArguments, SqlValue } from './values.ts';
 import type { Pointer } from './wasm.ts';
 
 /** A column of a result. Expressions have no declared type. */
@@ -45,22 +46,47 @@ export class Statement implements Disposable {
   }
 
   describe(): Description {
-    const { wasm } = this.#engine;
-    const { exports } = wasm;
-    const parameters = Array.from({ length: this.#parameterCount }, (_, index) => {
-      const name = exports.sqlite3_bind_parameter_name(this.#pointer, index + 1);
-      return name === 0 ? null : wasm.text(name);
-    });
-    const columns = this.columns.map((name, column) => {
-      const declaredType = exports.sqlite3_column_decltype(this.#pointer, column);
-      return { name, declaredType: declaredType === 0 ? null : wasm.text(declaredType) };
-    });
+    const { exports } = this.#engine.wasm;
     return {
-      parameters,
-      columns,
+      parameters: Array.from({ length: this.#parameterCount }, (_, index) => this.#parameterName(index + 1)),
+      columns: this.describeColumns(),
       isReadOnly: this.isReadOnly,
       isExplain: exports.sqlite3_stmt_isexplain(this.#pointer) !== 0,
     };
+  }
+
+  /** Columns with their types as they are now: a statement that is prepared anew after a change of the schema may have others. */
+  describeColumns(): readonly Column[] {
+    const { wasm } = this.#engine;
+    const { exports } = wasm;
+    return this.#names(exports.sqlite3_column_count(this.#pointer)).map((name, column) => {
+      const declaredType = exports.sqlite3_column_decltype(this.#pointer, column);
+      return { name, declaredType: declaredType === 0 ? null : wasm.text(declaredType) };
+    });
+  }
+
+  /** Binds each parameter: to its name's value if there is one, else to that of its position. Throws SqlError where values and parameters do not match. */
+  bindAll(values: readonly SqlValue[], namedValues: readonly NamedValue[]): void {
+    this.#engine.wasm.exports.sqlite3_clear_bindings(this.#pointer);
+    const count = this.#parameterCount;
+    if (values.length > count)
+      throw new SqlError(
+        results.RANGE,
+        `the statement has ${count} parameters, and ${values.length} values were given`,
+      );
+    const unused = new Set(namedValues);
+    for (let index = 1; index <= count; index++) {
+      const name = namedValues.length === 0 ? null : this.#parameterName(index);
+      const named = namedValues.filter(
+        (given) => name !== null && (given.name === name || given.name === name.slice(1)),
+      );
+      for (const given of named) unused.delete(given);
+      const value = named.length === 0 ? values[index - 1] : named[0]!.value;
+      if (value === undefined)
+        throw new SqlError(results.ERROR, `parameter ${this.#parameterName(index) ?? index} has no value`);
+      this.#bindOne(index, value, 'exact');
+    }
+    for (const { name } of unused) throw new SqlError(results.RANGE, `the statement has no parameter ${name}`);
   }
 
   /** Binds parameters; those without a value are NULL. Throws USAGE for one that the statement does not have. */
@@ -86,21 +112,31 @@ export class Statement implements Disposable {
 
   /** Runs it and returns its rows. Throws LIMIT for more than `rowsMax`. */
   rows(mode: NumberMode, rowsMax: number): SqlValue[][] {
-    const { exports } = this.#engine.wasm;
-    const { values } = this.#engine;
-    const pointer = this.#pointer;
     const rows: SqlValue[][] = [];
-    for (;;) {
-      const code = exports.sqlite3_step(pointer);
-      if (code === results.DONE) return rows;
-      if (code !== results.ROW) throw this.#connection.error(code);
+    while (this.step()) {
       if (rows.length >= rowsMax)
         throw new BatonError('LIMIT', `the statement gives more than ${rowsMax} rows`, { hint: 'use LIMIT' });
-      const count = exports.sqlite3_column_count(pointer);
-      const row: SqlValue[] = [];
-      for (let column = 0; column < count; column++) row.push(values.column(pointer, column, mode));
-      rows.push(row);
+      rows.push(this.row(mode));
     }
+    return rows;
+  }
+
+  /** Goes to the next row. False when there is none. */
+  step(): boolean {
+    const code = this.#engine.wasm.exports.sqlite3_step(this.#pointer);
+    if (code === results.ROW) return true;
+    if (code === results.DONE) return false;
+    throw this.#connection.error(code);
+  }
+
+  /** The row that it is at. */
+  row(mode: NumberMode): SqlValue[] {
+    const { values, wasm } = this.#engine;
+    const pointer = this.#pointer;
+    const count = wasm.exports.sqlite3_column_count(pointer);
+    const row: SqlValue[] = [];
+    for (let column = 0; column < count; column++) row.push(values.column(pointer, column, mode));
+    return row;
   }
 
   /** Ends it, so that it holds no lock. */
@@ -115,6 +151,13 @@ export class Statement implements Disposable {
   #bindOne(index: number, value: SqlValue, mode: NumberMode): void {
     const code = this.#engine.values.bind(this.#pointer, index, value, mode);
     if (code !== results.OK) throw this.#connection.error(code);
+  }
+
+  /** A parameter's name with its sign; `?` has none. */
+  #parameterName(index: number): string | null {
+    const { wasm } = this.#engine;
+    const name = wasm.exports.sqlite3_bind_parameter_name(this.#pointer, index);
+    return name === 0 ? null : wasm.text(name);
   }
 
   #names(count: number): string[] {

@@ -7,6 +7,9 @@ import type { Pointer, Wasm } from './wasm.ts';
 /** A value of a row, or of a parameter. `bigint` is an INTEGER of any size. */
 export type SqlValue = null | number | bigint | string | Uint8Array;
 
+/** A value for a parameter by its name, with or without the sign (`:`, `@` or `$`) that stands before it in the SQL. */
+export type NamedValue = { readonly name: string; readonly value: SqlValue };
+
 /** Parameters by position, or by name with or without its `:`, `@` or `$`. */
 export type SqlArguments = readonly SqlValue[] | Readonly<Record<string, SqlValue>>;
 

@@ -1,4 +1,5 @@
-import type { NamedValue, Statement, Step } from '../databases.ts';
+import type { Statement, Step } from '../databases.ts';
+import type { NamedValue } from '../engine/values.ts';
 import { decodeCondition } from './conditions.ts';
 import {
   asFields,

@@ -4,10 +4,12 @@ import type { Engine } from '../engine/engine.ts';
 import type { Description } from '../engine/statement.ts';
 import type { Database } from '../machine/database.ts';
 import type { Machine } from '../machine/machine.ts';
-import type { Position } from '../machine/position.ts';
+import { formatPosition, type Position } from '../machine/position.ts';
 import type { WriterView } from '../machine/writer-view.ts';
+import { packError } from './error-transfer.ts';
 import { checkKey } from './names.ts';
-import type { ReceiptState, RunReply, RunRequest } from './request.ts';
+import type { ReceiptState, RunReply, RunRequest, SessionTurn, Visit } from './request.ts';
+import { watchOf } from './turn.ts';
 
 // Runs statements in the thread that writes. Every reply, errors and no-ops included, waits until the log has accepted what it stands
 // on (N1): a transaction may read what another one committed a moment ago, and must not reveal it before.
@@ -23,6 +25,7 @@ type Seat = { readonly database: Database; readonly connection: Connection; read
 type Session = {
   readonly id: number;
   readonly name: string;
+  readonly isReadOnly: boolean;
   seat: Seat | undefined;
   begunMs: number | undefined;
   lost: BatonError | undefined;
@@ -82,14 +85,48 @@ export class Executor implements Disposable {
 
   /** What a statement takes and gives. Throws SqlError. */
   describe(name: string, sql: string): Description {
-    return this.#sharedSeat(this.#find(name)).connection.prepare(sql).describe();
+    return this.#sharedSeat(this.#find(name)).connection.describe(sql);
   }
 
-  openSession(name: string): number {
+  openSession(name: string, isReadOnly: boolean = false): number {
     this.#find(name);
     const id = this.#nextSession++;
-    this.#sessions.set(id, { id, name, seat: undefined, begunMs: undefined, lost: undefined });
+    this.#sessions.set(id, { id, name, isReadOnly, seat: undefined, begunMs: undefined, lost: undefined });
     return id;
+  }
+
+  /**
+   * Does some work on a session's connection when it is its turn. Resolves when everything that it saw is accepted (N1), and rejects when the
+   * connection was given up, with what was open.
+   */
+  async visit<T>(turn: SessionTurn, work: (connection: Connection) => T): Promise<Visit<T>> {
+    const { key } = turn;
+    if (key === undefined) return await this.#visit(turn, work);
+    checkKey(key);
+    while (this.#pendingKeys.has(key)) await this.#pendingKeys.get(key)?.catch(() => undefined);
+    const receipt = this.#machine.store.receipts.get(key);
+    if (receipt !== undefined) {
+      this.#rollBack(turn.session);
+      throw new BatonError(
+        'USAGE',
+        `the transaction ${key} was committed before, at ${formatPosition(receipt.position)}`,
+        {
+          hint: 'its receipt says so, too',
+        },
+      );
+    }
+    const visiting = this.#visit(turn, work);
+    this.#pendingKeys.set(key, visiting);
+    try {
+      return await visiting;
+    } finally {
+      this.#pendingKeys.delete(key);
+    }
+  }
+
+  /** Those who wait for their turn look whether they were interrupted. */
+  wake(): void {
+    for (const { resume } of this.#waiting.splice(0)) resume();
   }
 
   /** Rolls back what a session has open, and forgets it. */
@@ -168,6 +205,43 @@ export class Executor implements Disposable {
     }
   }
 
+  async #visit<T>(turn: SessionTurn, work: (connection: Connection) => T): Promise<Visit<T>> {
+    const watch = watchOf(turn);
+    for (let hasWaited = false; ; hasWaited = true) {
+      if (watch.isInterrupted()) throw new BatonError('INTERRUPTED', 'the call was interrupted while it waited');
+      const session = this.#session(turn.session);
+      const database = this.#find(session.name);
+      const seat = this.#sessionSeat(session, database);
+      if (this.#mustWait(database, seat)) {
+        await new Promise<void>((resume) => this.#waiting.push({ database, resume }));
+        continue;
+      }
+      const { connection, view } = seat;
+      const sealedBefore = database.sealed;
+      const value = this.#attempt(seat, session, turn.key, () => connection.watch(watch, () => work(connection)));
+      const isAutocommit = connection.isAutocommit;
+      const hasWritten = database.sealed !== sealedBefore;
+      if (hasWaited) void this.#machine.flush();
+      const position = await this.#settle(database, view);
+      return { value, isAutocommit, ...(hasWritten ? { position } : {}) };
+    }
+  }
+
+  #attempt<T>(seat: Seat, session: Session, key: string | undefined, work: () => T): Visit<T>['value'] {
+    const { connection, database } = seat;
+    try {
+      this.#machine.expectWritable();
+      database.nextKey = key;
+      return { done: work() };
+    } catch (error) {
+      return { error: packError(error) };
+    } finally {
+      if (database.writer !== seat.view) database.nextKey = undefined;
+      session.begunMs = connection.isAtRest ? undefined : (session.begunMs ?? performance.now());
+      if (connection.isAutocommit) this.#resume();
+    }
+  }
+
   /** True while somebody else has a write transaction open, and this one has not begun. */
   #mustWait(database: Database, seat: Seat): boolean {
     return database.writer !== undefined && database.writer !== seat.view && seat.connection.isAutocommit;
@@ -230,13 +304,13 @@ export class Executor implements Disposable {
 
   #sessionSeat(session: Session, database: Database): Seat {
     if (session.seat !== undefined && session.seat.database !== database) this.#leave(session);
-    return (session.seat ??= this.#seat(database, true));
+    return (session.seat ??= this.#seat(database, true, session.isReadOnly));
   }
 
-  #seat(database: Database, isOwn: boolean): Seat {
+  #seat(database: Database, isOwn: boolean, isReadOnly: boolean = false): Seat {
     const view = this.#machine.view(database);
     const connection = new Connection(this.#engine, view, {
-      isReadOnly: false,
+      isReadOnly,
       isOwn,
       cacheKib: this.#options.cacheKib,
     });

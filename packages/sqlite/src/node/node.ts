@@ -1,10 +1,12 @@
 import { resolve } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
+import type { Databases } from '../databases.ts';
 import type { Description } from '../engine/statement.ts';
 import type { SqlArguments } from '../engine/values.ts';
 import { sqliteModule } from '../engine/wasm.ts';
 import { PageIndex, pageIndexMemory } from '../machine/page-index.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
+import { ClientDatabases } from './client-databases.ts';
 import { LocalReader } from './local-reader.ts';
 import { lockNodeDirectory } from './lock.ts';
 import { startReader, startWriter } from './node-thread.ts';
@@ -83,9 +85,7 @@ export class SqliteNode implements AsyncDisposable {
     if (atLeast !== undefined) await this.#waitFor(atLeast);
     const info = await this.#database(options.database);
     const request = this.#request(statements, rest, false);
-    const [first, ...others] = this.#threads.readers;
-    const reader = others.reduce((idlest, one) => (one.caller.pending < idlest.caller.pending ? one : idlest), first!);
-    const reply = await reader.caller.call('query', { ...request, info });
+    const reply = await this.#idlestReader().call('query', { ...request, info });
     if (reply === 'writes') throw new BatonError('USAGE', 'the statement writes', { hint: 'use execute()' });
     return reply;
   }
@@ -108,8 +108,19 @@ export class SqliteNode implements AsyncDisposable {
   /** Opens a connection of its own, for a client that speaks SQL only. */
   async session(options: Omit<ExecuteOptions, 'key'> = {}): Promise<Session> {
     const { name } = await this.#database(options.database);
-    const session = await this.#threads.writer.caller.call('openSession', { database: name });
+    const session = await this.#threads.writer.caller.call('openSession', { database: name, isReadOnly: false });
     return new Session(this.#threads.writer.caller, { ...this.#limits(options), database: name, session });
+  }
+
+  /** What a server asks for its clients. */
+  clients(): Databases {
+    return new ClientDatabases({
+      writer: this.#threads.writer.caller,
+      reader: () => this.#idlestReader(),
+      find: (name) => this.#database(name),
+      waitFor: (position) => this.#waitFor(position),
+      statementMsMax: this.#settings.statementMsMax,
+    });
   }
 
   /** Opens a synchronous reader in this thread. */
@@ -172,6 +183,11 @@ export class SqliteNode implements AsyncDisposable {
       await Promise.all([writer, ...readers].map(({ worker }) => worker.terminate()));
       this.#lock[Symbol.dispose]();
     }
+  }
+
+  #idlestReader(): Reader['caller'] {
+    const [first, ...others] = this.#threads.readers.map(({ caller }) => caller);
+    return others.reduce((idlest, one) => (one.pending < idlest.pending ? one : idlest), first!);
   }
 
   async #write(statements: readonly SqlStatement[], options: ExecuteOptions, isAtomic: boolean): Promise<RunReply> {

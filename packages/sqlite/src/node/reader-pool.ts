@@ -1,7 +1,10 @@
 import { Connection } from '../engine/connection.ts';
 import type { Engine } from '../engine/engine.ts';
 import { type ReaderContext, ReaderView } from '../machine/reader-view.ts';
-import type { DatabaseInfo, RunReply, RunRequest } from './request.ts';
+import { packOutcomes } from './packed.ts';
+import type { DatabaseInfo, PackedOutcome, ReaderCalls, RunReply, RunRequest } from './request.ts';
+import { runSteps } from './steps.ts';
+import { watchOf } from './turn.ts';
 
 type Seat = { readonly connection: Connection; readonly view: ReaderView };
 
@@ -45,11 +48,32 @@ export class ReaderPool implements Disposable {
     }
   }
 
+  /** Runs a client's statement outside of a transaction; `writes` when it would change something, and then nothing was run. */
+  read({
+    info,
+    steps,
+    resultBytesMax,
+    ...turn
+  }: Parameters<ReaderCalls['read']>[0]): readonly PackedOutcome[] | 'writes' {
+    const { connection } = this.seat(info);
+    if (!steps.every(({ statement }) => readsOnly(connection, statement.sql))) return 'writes';
+    return connection.watch(watchOf(turn), () => packOutcomes(runSteps(connection, steps, resultBytesMax)));
+  }
+
   [Symbol.dispose](): void {
     for (const { connection, view } of this.#seats.values()) {
       connection[Symbol.dispose]();
       view[Symbol.dispose]();
     }
     this.#seats.clear();
+  }
+}
+
+/** What cannot be prepared changes nothing, and its error is its answer. */
+function readsOnly(connection: Connection, sql: string): boolean {
+  try {
+    return connection.describe(sql).isReadOnly;
+  } catch {
+    return true;
   }
 }

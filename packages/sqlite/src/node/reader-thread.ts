@@ -20,6 +20,7 @@ function main(): void {
   const service: Service<ReaderCalls> = {
     calls: {
       query: ({ info, ...request }) => pool.query(request, info),
+      read: (request) => pool.read(request),
       close: () => {
         pool[Symbol.dispose]();
         context.logFiles[Symbol.dispose]();

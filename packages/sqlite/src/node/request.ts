@@ -1,3 +1,4 @@
+import type { BatchEvent, Step, StepOutcome } from '../databases.ts';
 import type { SqlResult } from '../engine/connection.ts';
 import type { Description } from '../engine/statement.ts';
 import type { NumberMode, SqlArguments } from '../engine/values.ts';
@@ -33,6 +34,36 @@ export type RunReply = {
   readonly isAutocommit: boolean;
 };
 
+/** Who asks, and how the call is interrupted: when the number in shared memory is not below that of the call. */
+export type Turn = {
+  readonly call: number;
+  readonly interrupted: Int32Array;
+  readonly timeoutMs: number;
+};
+
+/** A call of a session that speaks SQL only. */
+export type SessionTurn = Turn & {
+  readonly session: number;
+  /** Idempotency key of the transaction that the call commits. */
+  readonly key?: string;
+};
+
+/** What became of a step, as it can be cloned: errors are packed. */
+export type PackedOutcome =
+  | Exclude<StepOutcome, { readonly type: 'failed' }>
+  | { readonly type: 'failed'; readonly error: unknown };
+export type PackedEvent =
+  | Exclude<BatchEvent, { readonly type: 'failed' }>
+  | { readonly type: 'failed'; readonly step: number; readonly error: unknown };
+
+/** What a session's call came to. A call that is rejected instead leaves no transaction open. */
+export type Visit<T> = {
+  readonly value: { readonly done: T } | { readonly error: unknown };
+  /** Where it is accepted, if the call wrote. */
+  readonly position?: Position;
+  readonly isAutocommit: boolean;
+};
+
 /** What is known of an idempotency key. `absent`: it was never committed, or so long ago that it is forgotten. */
 export type ReceiptState =
   | { readonly state: 'committed'; readonly position: Position }
@@ -60,13 +91,25 @@ export type NodeStatus = {
   readonly failure?: string;
 };
 
+/** Steps whose rows have a limit together. */
+export type StepsRequest = { readonly steps: readonly Step[]; readonly resultBytesMax: number };
+
 /** The requests of a writer's thread, by name, with what they take and give. */
 export type WriterCalls = {
   readonly run: (request: RunRequest) => RunReply;
   readonly describe: (request: { readonly database: string; readonly sql: string }) => Description;
   readonly openDatabase: (request: { readonly name: string; readonly pageBytes: number }) => DatabaseInfo;
   readonly dropDatabase: (request: { readonly name: string }) => Position;
-  readonly openSession: (request: { readonly database: string }) => number;
+  readonly openSession: (request: { readonly database: string; readonly isReadOnly: boolean }) => number;
+  readonly steps: (request: SessionTurn & StepsRequest) => Visit<readonly PackedOutcome[]>;
+  readonly script: (request: SessionTurn & { readonly sql: string }) => Visit<null>;
+  readonly describeIn: (request: SessionTurn & { readonly sql: string }) => Visit<Description>;
+  readonly beginCursor: (request: SessionTurn & { readonly steps: readonly Step[] }) => Visit<null>;
+  /** The next events; undefined at the end. */
+  readonly pull: (request: SessionTurn) => Visit<readonly PackedEvent[] | null>;
+  readonly endCursor: (request: SessionTurn) => Visit<null>;
+  /** Those who wait look whether they were interrupted. */
+  readonly wake: (request: null) => null;
   readonly closeSession: (request: { readonly session: number }) => null;
   readonly receipt: (request: { readonly key: string }) => ReceiptState;
   readonly checkpoint: (request: null) => Position;
@@ -77,5 +120,9 @@ export type WriterCalls = {
 /** The requests of a reader's thread. */
 export type ReaderCalls = {
   readonly query: (request: RunRequest & { readonly info: DatabaseInfo }) => RunReply | 'writes';
+  /** One statement outside of a transaction. */
+  readonly read: (
+    request: Turn & StepsRequest & { readonly info: DatabaseInfo },
+  ) => readonly PackedOutcome[] | 'writes';
   readonly close: (request: null) => null;
 };

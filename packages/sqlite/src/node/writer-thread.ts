@@ -4,6 +4,7 @@ import { nodeFileLayer } from '../log/file-layer.ts';
 import { type Service, serve } from './call-port.ts';
 import { packError } from './error-transfer.ts';
 import type { WriterCalls } from './request.ts';
+import { sessionCalls } from './session-calls.ts';
 import type { ThreadData } from './thread-data.ts';
 import { WriterHost } from './writer-host.ts';
 
@@ -40,9 +41,10 @@ async function main(): Promise<void> {
       describe: ({ database, sql }) => host.executor.describe(database, sql),
       openDatabase: ({ name, pageBytes }) => host.openDatabase(name, pageBytes),
       dropDatabase: ({ name }) => host.dropDatabase(name),
-      openSession: ({ database }) => host.executor.openSession(database),
-      closeSession: ({ session }) => {
-        host.executor.closeSession(session);
+      openSession: ({ database, isReadOnly }) => host.executor.openSession(database, isReadOnly),
+      ...sessionCalls(host.executor),
+      wake: () => {
+        host.executor.wake();
         return null;
       },
       receipt: ({ key }) => host.executor.receipt(key),
