@@ -1,5 +1,5 @@
-// Stock clients against the server, over databases that stand in for the node.
+// Stock clients against the server, over a node.
 import { describeClients } from './support/client-suite.ts';
-import { serve } from './support/served.ts';
+import { serveNode } from './support/served-node.ts';
 
-describeClients('stand-in', () => serve());
+describeClients('node', serveNode);
