@@ -98,6 +98,7 @@ test('scripts and descriptions', { timeout }, () =>
       {},
       signal,
     );
+    await session.sequence('SELECT 1; \0 nonsense', {}, signal);
     const failing = session.sequence('INSERT INTO t VALUES (3, 4); nonsense; DELETE FROM t', {}, signal);
     await assert.rejects(failing, { sqliteCode: 'SQLITE_ERROR', message: /nonsense/ });
     assert.deepEqual(await session.describe('SELECT a, b + ? AS c FROM t WHERE a = :a', signal), {

@@ -4,6 +4,7 @@ import { Cursor } from './cursor.ts';
 import type { Engine } from './engine.ts';
 import { authorizationOf, type Refusal, refusalOf } from './guard.ts';
 import type { PageSource } from './page-source.ts';
+import { Script } from './script.ts';
 import { SqlError } from './sql-error.ts';
 import { type Description, Statement } from './statement.ts';
 import type { NamedValue, NumberMode, SqlArguments, SqlValue } from './values.ts';
@@ -115,17 +116,23 @@ export class Connection implements Disposable {
 
   /** Prepares the first statement of a text, which the caller disposes of; undefined when only spaces and comments are left. */
   prepareFirst(sql: string): { readonly statement: Statement | undefined; readonly tail: string } {
-    this.#isPreparing = true;
-    this.#refusal = undefined;
-    try {
-      const { code, pointer, tail } = this.#engine.prepare(this.db, sql, prepareNormalize);
-      if (code !== results.OK) {
-        if (this.#refusal !== undefined) throw new SqlError(results.AUTH, this.#refusal);
-        throw this.error(code);
-      }
-      return { statement: pointer === 0 ? undefined : new Statement(this.#engine, this, pointer), tail };
-    } finally {
-      this.#isPreparing = false;
+    let tail = '';
+    const statement = this.#prepareBy(() => {
+      const prepared = this.#engine.prepare(this.db, sql, prepareNormalize);
+      tail = prepared.tail;
+      return prepared;
+    });
+    return { statement, tail };
+  }
+
+  /** Runs the statements of a text, up to the first that fails. Rows are passed over. */
+  runScript(sql: string): void {
+    using script = new Script(this.#engine, sql);
+    while (!script.isAtEnd) {
+      this.expectTime();
+      using statement = this.#prepareBy(() => script.prepareNext(this.db, prepareNormalize));
+      statement?.bindAll([], []);
+      while (statement?.step());
     }
   }
 
@@ -254,6 +261,18 @@ export class Connection implements Disposable {
     this.#engine.connections.delete(this.db);
     this.#engine.vfs.withdraw(this.#name);
     this.#engine.vfs.takeError();
+  }
+
+  #prepareBy(prepare: () => { readonly code: number; readonly pointer: Pointer }): Statement | undefined {
+    this.#isPreparing = true;
+    this.#refusal = undefined;
+    try {
+      const { code, pointer } = prepare();
+      if (code === results.OK) return pointer === 0 ? undefined : new Statement(this.#engine, this, pointer);
+      throw this.#refusal === undefined ? this.error(code) : new SqlError(results.AUTH, this.#refusal);
+    } finally {
+      this.#isPreparing = false;
+    }
   }
 
   #keep(sql: string, statement: Statement): void {

@@ -11,6 +11,9 @@ import type { WasmModule } from './web-assembly.ts';
 /** Steps of SQLite's machine between two looks at the clock: some hundred microseconds. */
 const progressSteps = 10_000;
 
+/** SQLite's result code, and the statement: 0 when the text had none. */
+type Prepared = { readonly code: number; readonly pointer: Pointer };
+
 /** SQLite in one thread, with our file system. */
 export class Engine {
   readonly wasm: Wasm;
@@ -56,17 +59,17 @@ export class Engine {
   }
 
   /** Prepares the first statement of a text. `tail` is what follows it. */
-  prepare(
-    db: Pointer,
-    sql: string,
-    flags: number,
-  ): { readonly code: number; readonly pointer: Pointer; readonly tail: string } {
+  prepare(db: Pointer, sql: string, flags: number): Prepared & { readonly tail: string } {
     const { pointer: text, bytes } = this.values.put(sql);
+    const { code, pointer, tailAt } = this.prepareAt(db, text, bytes, flags);
+    const isAll = code !== results.OK || tailAt >= text + bytes;
+    return { code, pointer, tail: isAll ? '' : this.wasm.bytes.toString('utf8', tailAt, text + bytes) };
+  }
+
+  /** Prepares the first statement of a C string of so many bytes. `tailAt` is where what follows it is. */
+  prepareAt(db: Pointer, text: Pointer, bytes: number, flags: number): Prepared & { readonly tailAt: Pointer } {
     const code = this.wasm.exports.sqlite3_prepare_v3(db, text, bytes + 1, flags, this.#out, this.#out + 4);
     const { view } = this.wasm;
-    const pointer = view.getUint32(this.#out, true);
-    const tailAt = view.getUint32(this.#out + 4, true);
-    const isAll = code !== results.OK || tailAt === 0 || tailAt >= text + bytes;
-    return { code, pointer, tail: isAll ? '' : this.wasm.bytes.toString('utf8', tailAt, text + bytes) };
+    return { code, pointer: view.getUint32(this.#out, true), tailAt: view.getUint32(this.#out + 4, true) };
   }
 }

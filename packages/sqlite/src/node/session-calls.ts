@@ -4,7 +4,7 @@ import type { Connection } from '../engine/connection.ts';
 import type { Executor } from './executor.ts';
 import { packEvents, packOutcomes } from './packed.ts';
 import type { WriterCalls } from './request.ts';
-import { runScript, runSteps, stepEvents } from './steps.ts';
+import { runSteps, stepEvents } from './steps.ts';
 
 // What a client's session asks of the thread that writes.
 
@@ -27,7 +27,7 @@ export function sessionCalls(executor: Executor): Served {
       executor.visit(turn, (connection) => packOutcomes(runSteps(connection, steps, resultBytesMax))),
     script: ({ sql, ...turn }) =>
       executor.visit(turn, (connection) => {
-        runScript(connection, sql);
+        connection.runScript(sql);
         return null;
       }),
     describeIn: ({ sql, ...turn }) => executor.visit(turn, (connection) => connection.describe(sql)),

@@ -61,22 +61,6 @@ export function* stepEvents(connection: Connection, steps: readonly Step[]): Gen
   }
 }
 
-/** Runs the statements of a script, up to the first that fails. Rows are passed over. */
-export function runScript(connection: Connection, sql: string): void {
-  for (let rest = sql; ; ) {
-    connection.expectTime();
-    const { statement, tail } = connection.prepareFirst(rest);
-    // Spaces and comments between semicolons are no statement, and what follows them may be one.
-    if (statement !== undefined) {
-      using one = statement;
-      one.bindAll([], []);
-      while (one.step());
-    }
-    if (tail === '') return;
-    rest = tail;
-  }
-}
-
 function runOne(
   connection: Connection,
   { sql, values, namedValues, wantRows }: Statement,
