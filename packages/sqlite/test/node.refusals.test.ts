@@ -70,6 +70,29 @@ test('replies wait', async () => {
   assert.deepEqual(host.status().position.index, before.index + 1);
 });
 
+// Proves: what a session is told waits like every other reply: results, errors of a step, a description (K1).
+test('sessions over a refused transaction', async () => {
+  const { host, log } = await makeBed();
+  const session = host.executor.openSession('main');
+  const turn = { session, call: 1, interrupted: new Int32Array(1), timeoutMs: 60_000 };
+  log.script.push('refused');
+  const visits = [
+    host.executor.run(request('CREATE TABLE u (v)')),
+    host.executor.visit(turn, (connection) => connection.run('SELECT * FROM u')),
+    host.executor.visit(turn, (connection) => connection.run('nonsense')),
+    host.executor.visit(turn, (connection) => connection.describe('SELECT * FROM u')),
+  ];
+  const all = Promise.allSettled(visits);
+  await host.machine.flush();
+  assert.deepEqual((await all).map(codeOf), ['REFUSED', 'REFUSED', 'REFUSED', 'REFUSED']);
+  await host.machine.lead(new AbortController().signal);
+  const { value, isAutocommit } = await host.executor.visit(
+    turn,
+    (connection) => connection.run('SELECT v FROM t').rows,
+  );
+  assert.deepEqual([value, isAutocommit], [{ done: [['first']] }, true]);
+});
+
 // Proves: an unknown outcome becomes what the log says: the same node finds its entry, does not find it, or finds another one's in its place;
 // replies and receipts say the same (M5, M6).
 test('unknown outcomes', async () => {

@@ -11,7 +11,11 @@ const { signal } = new AbortController();
 const endless = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n';
 const numbers = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) SELECT i FROM n';
 
-type Bed = { readonly node: SqliteNode; readonly databases: Databases; open(more?: object): Promise<Session> };
+type Bed = {
+  readonly node: SqliteNode;
+  readonly databases: Databases;
+  readonly open: (more?: object) => Promise<Session>;
+};
 
 async function withNode(use: (bed: Bed) => Promise<void>, options: Partial<NodeOptions> = {}): Promise<void> {
   await using sandbox = makeSandbox();
