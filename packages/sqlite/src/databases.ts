@@ -48,7 +48,7 @@ export type BatchEvent =
 
 /** What a client may say beside its statements. */
 export type CallOptions = {
-  /** Names the transaction that commits in this call, for `Databases.receipt`. One call commits at most one under it. */
+  /** Names the transaction that commits in this call, for `Databases.receipt`. One call commits at most one under it; a key that one has is refused with USAGE. */
   readonly transactionKey?: string;
   /** The call waits until the database is at this position or after it. */
   readonly atLeast?: string;

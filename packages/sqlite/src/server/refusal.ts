@@ -30,7 +30,12 @@ export class Refusal extends Error {
   }
 }
 
-const statusOfCode: Partial<Readonly<Record<ErrorCode, number>>> = { PROTOCOL: 400, LIMIT: 413, NOT_FOUND: 404 };
+const statusOfCode: Partial<Readonly<Record<ErrorCode, number>>> = {
+  PROTOCOL: 400,
+  USAGE: 400,
+  LIMIT: 413,
+  NOT_FOUND: 404,
+};
 
 /** The HTTP status of an answer that consists of an error. */
 export function statusOf(error: unknown): number {
