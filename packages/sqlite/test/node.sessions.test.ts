@@ -137,6 +137,13 @@ test('interruption', { timeout }, () =>
     const batch = writer.batch([step(endless), step('COMMIT')], {}, AbortSignal.timeout(50));
     await assert.rejects(batch, { code: 'INTERRUPTED' });
     assert.equal(writer.isAutocommit, false);
+    const early = async (session: Session, ended: AbortSignal): Promise<unknown> =>
+      await session.execute(statement('SELECT 1'), { atLeast: '1.999' }, ended);
+    await assert.rejects(early(writer, AbortSignal.timeout(50)), { name: 'TimeoutError' });
+    const waiter = await open();
+    const ahead = assert.rejects(early(waiter, signal), { code: 'INTERRUPTED' });
+    await waiter.close();
+    await ahead;
     const running = assert.rejects(rows(writer, endless), { code: 'INTERRUPTED' });
     const closing = writer.close();
     await Promise.all([running, closing, writer.close()]);

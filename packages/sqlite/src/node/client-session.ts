@@ -33,6 +33,7 @@ export class ClientSession implements Session {
   readonly #notice: (error: unknown) => void;
   /** The number of the last call that is interrupted. */
   readonly #interrupted = new Int32Array(new SharedArrayBuffer(4));
+  readonly #closed = new AbortController();
   #calls = 0;
   #session: Promise<number> | undefined;
   #closing: Promise<void> | undefined;
@@ -112,6 +113,7 @@ export class ClientSession implements Session {
   async #close(): Promise<void> {
     this.#isAutocommit = true;
     this.#interrupt(everyCall);
+    this.#closed.abort(closed());
     const session = await this.#session?.catch(() => undefined);
     if (session !== undefined) await this.#place.writer.call('closeSession', { session });
   }
@@ -157,9 +159,10 @@ export class ClientSession implements Session {
 
   async #call<T>({ atLeast }: CallOptions, signal: AbortSignal, use: (turn: Turn) => Promise<T>): Promise<T> {
     signal.throwIfAborted();
-    if (this.#closing !== undefined) throw new BatonError('INTERRUPTED', 'the session is closed');
-    if (atLeast !== undefined) await this.#place.waitFor(parsePosition(atLeast));
+    if (this.#closing !== undefined) throw closed();
+    if (atLeast !== undefined) await this.#reach(atLeast, signal);
     signal.throwIfAborted();
+    this.#closed.signal.throwIfAborted();
     this.#calls += 1;
     const call = this.#calls;
     const interrupt = (): void => this.#interrupt(call);
@@ -171,9 +174,26 @@ export class ClientSession implements Session {
     }
   }
 
+  /** Waits for a position, unless there is nobody any more to wait for it. */
+  async #reach(position: string, signal: AbortSignal): Promise<void> {
+    const { promise: ended, reject } = Promise.withResolvers<never>();
+    const signals = [signal, this.#closed.signal];
+    const end = (): void => reject(signals.find(({ aborted }) => aborted)?.reason);
+    for (const one of signals) one.addEventListener('abort', end);
+    try {
+      await Promise.race([this.#place.waitFor(parsePosition(position)), ended]);
+    } finally {
+      for (const one of signals) one.removeEventListener('abort', end);
+    }
+  }
+
   #interrupt(call: number): void {
     Atomics.store(this.#interrupted, 0, call);
     // Who waits for others does not look by itself. A node that is closed has nobody to wake.
     this.#place.writer.call('wake', null).catch(() => undefined);
   }
+}
+
+function closed(): BatonError {
+  return new BatonError('INTERRUPTED', 'the session is closed');
 }
