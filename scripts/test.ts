@@ -10,8 +10,8 @@ import { ensureDebianPackages } from './debian-packages.ts';
 import { type RunnerEvent, Totals } from './test-totals.ts';
 
 // npm test: everything that runs. First the packages' own tests, then the black-box tests in test/, several files at a time; then, two at a
-// time, those that mostly wait for links and silences, and judge how soon something ended; and by itself the one that judges how much is
-// on its way when a host is killed.
+// time, those that mostly wait for links and silences, and judge how soon something ended; and by themselves the one that judges
+// how much is on its way when a host is killed, and the demo, which takes all of the machine.
 
 const help = `Usage: npm test [-- --only PART] [-- --soak]
 
@@ -23,14 +23,14 @@ The tests in test/ and of the testbed need root: they make network namespaces an
 
 const root = resolve(import.meta.dirname, '..');
 
-const alone = /\/copy\.kill\.resume\.test\.ts$/;
-const apart = /\/(copy\.(chain|healing|kill|lifetime|security)|demo)\.test\.ts$/;
+const alone = /\/(copy\.kill\.resume|demo)\.test\.ts$/;
+const apart = /\/copy\.(chain|healing|kill|lifetime|security)\.test\.ts$/;
 
 type Group = { readonly files: readonly string[]; readonly concurrency: number };
 
 /** Minutes after which one test, and the whole run, are given up. */
 type Bounds = { readonly testMinutesMax: number; readonly runMinutesMax: number };
-const usualBounds: Bounds = { testMinutesMax: 5, runMinutesMax: 60 };
+const usualBounds: Bounds = { testMinutesMax: 10, runMinutesMax: 60 };
 const soakBounds: Bounds = { testMinutesMax: 60, runMinutesMax: 480 };
 
 function findGroups(parts: readonly string[]): Group[] {

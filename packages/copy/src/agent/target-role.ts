@@ -181,7 +181,7 @@ export class TargetRole implements Disposable {
   async abandonStream(): Promise<void> {
     if (!this.#options.isStream) return;
     await this.#backup?.[Symbol.asyncDispose]();
-    // Of a backup that is done, the stream that it came as is still there.
+    // Of a backup that is done, what is left of its stream is still there.
     if (this.#phase === 'done' && this.#backup === undefined) return;
     this.receiver.close(new BatonError('INTERRUPTED', 'the stream was given up'));
     // What stays is removed by the next run, or by `clean`.
