@@ -19,6 +19,7 @@ const packages: Readonly<Record<string, string>> = {
   pigz: 'a peer of the bench',
   zstd: 'a peer of the bench',
   'netcat-openbsd': 'a peer of the bench',
+  chromium: 'a real browser for the page of a server',
   sqlite3: 'the independent judge of database files',
   'mariadb-server': 'a real server that is backed up, started from the backup, and replicates',
   'mariadb-backup': 'hot backups: mariadb-backup and mbstream',

@@ -35,6 +35,10 @@ export const flags = {
   FADV_DONTNEED: 4,
   SYNC_FILE_RANGE_WRITE: 2,
   FALLOC_KEEP_SIZE_PUNCH_HOLE: 3,
+  AF_UNIX: 1,
+  SOCK_DGRAM: 2,
+  SOCK_CLOEXEC: 0o2000000,
+  MSG_NOSIGNAL: 0x4000,
 } as const;
 
 /** Positive error numbers the callers compare with. */

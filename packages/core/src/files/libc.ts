@@ -50,6 +50,8 @@ const prototypes = {
   setpriority: 'int setpriority(int, uint, int)',
   getpriority: 'int getpriority(int, uint)',
   mallopt: 'int mallopt(int, int)',
+  socket: 'int socket(int, int, int)',
+  sendto: 'int64_t sendto(int, const void *, size_t, int, const void *, uint)',
 } as const;
 type Library = Record<keyof typeof prototypes | 'getdents64' | 'listxattrat' | 'ioprioSet', Call>;
 
@@ -276,4 +278,15 @@ export function limitMalloc(arenas: number, keptBytes: number): void {
   const M_ARENA_MAX = -8;
   libc().mallopt(M_ARENA_MAX, arenas);
   libc().mallopt(M_TRIM_THRESHOLD, keptBytes);
+}
+/** A socket of the default protocol. */
+export function socket(domain: number, type: number): number {
+  return settle(libc().socket(domain, type, 0));
+}
+/** Sends one datagram to an address as sockaddr. Returns the bytes sent. */
+export function sendto(fd: number, datagram: Uint8Array, address: Uint8Array): number {
+  for (;;) {
+    const count = settle(libc().sendto(fd, datagram, datagram.length, flags.MSG_NOSIGNAL, address, address.length));
+    if (count !== -EINTR) return count;
+  }
 }

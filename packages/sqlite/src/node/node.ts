@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
+import type { Registry } from 'prom-client';
 import type { Databases } from '../databases.ts';
 import type { Description } from '../engine/statement.ts';
 import type { SqlArguments } from '../engine/values.ts';
@@ -9,6 +10,7 @@ import { formatPosition, type Position } from '../machine/position.ts';
 import { ClientDatabases } from './client-databases.ts';
 import { LocalReader } from './local-reader.ts';
 import { lockNodeDirectory } from './lock.ts';
+import { registerNodeMetrics } from './metrics.ts';
 import { startReader, startWriter } from './node-thread.ts';
 import { defaultSettings, type NodeOptions, type NodeSettings, pinsMax } from './options.ts';
 import type { DatabaseInfo, NodeStatus, ReceiptState, RunReply, RunRequest, SqlStatement } from './request.ts';
@@ -160,6 +162,11 @@ export class SqliteNode implements AsyncDisposable {
 
   async status(): Promise<NodeStatus> {
     return await this.#threads.writer.caller.call('status', null);
+  }
+
+  /** Registers levels of this node as `baton_sqlite_…`, to be served with a server's own: the same registry is one of its options. */
+  registerMetrics(registry: Registry): void {
+    registerNodeMetrics(registry, () => this.status());
   }
 
   /** Ends in order; databases are ordinary files `NAME.db` afterwards. Open transactions are rolled back. */

@@ -9,6 +9,7 @@ import { readBody } from './body.ts';
 import { bearerToken, type Context } from './context.ts';
 import { checkBodyType, checkSender } from './guard.ts';
 import { answerCursor, answerPipeline, type StreamCall } from './hrana-http.ts';
+import { operatorPage } from './page.ts';
 import { isOurFault, statusOf, toWireError } from './refusal.ts';
 import { parseRoute, type Route } from './routes.ts';
 import { type Grant, requireRight } from './tokens/gate.ts';
@@ -50,6 +51,7 @@ async function answerRoute(
   if (route.type === 'health') return send(response, 200, 'text/plain', 'ok\n');
   if (route.type === 'ready') return answerReady(context, response);
   checkSender(request.headers, context.guard());
+  if (route.type === 'page') return sendPage(response);
   if (route.type === 'version') return send(response, 200, 'text/plain', 'ok\n');
   const grant = context.gate.admit(bearerToken(request.headers.authorization));
   if (route.type === 'pipeline' || route.type === 'cursor')
@@ -119,6 +121,12 @@ function send(response: ServerResponse, status: number, type: string, text: stri
     'x-content-type-options': 'nosniff',
   });
   response.end(text);
+}
+
+function sendPage(response: ServerResponse): void {
+  const { html, headers } = operatorPage();
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  send(response, 200, 'text/html; charset=utf-8', html);
 }
 
 function sendJson(response: ServerResponse, value: unknown): void {

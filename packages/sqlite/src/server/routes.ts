@@ -8,7 +8,7 @@ import { Refusal } from './refusal.ts';
 export const defaultDatabase = 'main';
 
 export type Route =
-  | { readonly type: 'health' | 'ready' | 'status' | 'metrics' }
+  | { readonly type: 'page' | 'health' | 'ready' | 'status' | 'metrics' }
   | { readonly type: 'receipt'; readonly transactionKey: string }
   | { readonly type: 'version' }
   | { readonly type: 'pipeline'; readonly version: HranaVersion; readonly database: string }
@@ -27,6 +27,10 @@ export function parseRoute(method: string, target: string): Route {
   if (path === '/health' || path === '/ready' || path === '/status' || path === '/metrics') {
     requireMethod(method, 'GET', path);
     return { type: path.slice(1) as 'health' };
+  }
+  if (path === '/') {
+    requireMethod(method, 'GET', path);
+    return { type: 'page' };
   }
   const { database, rest } = splitDatabase(path);
   switch (rest) {

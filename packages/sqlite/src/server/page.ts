@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+// The page at `/`: one file without anything from elsewhere. It holds no data, so everybody may have it; what it shows it asks /status
+// for, with the token that its reader types in.
+
+/** The page, and what a browser may do with it. */
+export type Page = { readonly html: string; readonly headers: Readonly<Record<string, string>> };
+
+let loaded: Page | undefined;
+
+/** The page, which is read once. */
+export function operatorPage(): Page {
+  return (loaded ??= load());
+}
+
+function load(): Page {
+  const html = readFileSync(new URL('../../assets/page.html', import.meta.url), 'utf8');
+  const policy = [
+    "default-src 'none'",
+    `script-src ${digestOf(html, 'script')}`,
+    `style-src ${digestOf(html, 'style')}`,
+    'img-src data:',
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ];
+  return { html, headers: { 'content-security-policy': policy.join('; '), 'referrer-policy': 'no-referrer' } };
+}
+
+/** The digest by which a browser knows the page's one element of a name for ours (Content Security Policy Level 3, "hash-source"). */
+function digestOf(html: string, name: string): string {
+  const content = html.slice(html.indexOf(`<${name}>`) + name.length + 2, html.indexOf(`</${name}>`));
+  return `'sha256-${createHash('sha256').update(content).digest('base64')}'`;
+}
