@@ -32,6 +32,8 @@ export type DatabaseRecord = DatabaseState & {
 export type StateRecord = {
   /** Which history the position is one of: 32 hexadecimal digits, made with the first directory that held it. */
   readonly logId: string;
+  /** The URL of the node whose log this directory follows; undefined: it leads. */
+  readonly follows?: string;
   readonly position: Position;
   /** The number of the next database. */
   readonly nextDatabase: DatabaseId;
@@ -73,8 +75,8 @@ export function decodeState(bytes: Buffer, path: string): StateRecord {
       hint: 'start the release that wrote it, or a newer one',
     });
   }
-  const { logId, position, nextDatabase, receipts } = record;
-  return { logId, position, nextDatabase, receipts, databases: record.databases.map(reviveDatabase) };
+  const { format: _, databases, ...rest } = record;
+  return { ...rest, databases: databases.map(reviveDatabase) };
 }
 
 function reviveDatabase(database: DatabaseRecord): DatabaseRecord {

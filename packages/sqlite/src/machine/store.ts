@@ -166,8 +166,8 @@ export class Store implements Disposable {
       for (const id of dropped) known.delete(id);
     }
     const receipts = this.receipts.through(through);
-    const { logId } = this.#record;
-    return { logId, position: mark.position, nextDatabase: this.#nextDatabase, databases: [...known.values()], receipts };
+    const { position } = mark;
+    return { ...this.#record, position, nextDatabase: this.#nextDatabase, databases: [...known.values()], receipts };
   }
 
   /** Databases that were dropped and whose files are still in use. */

@@ -141,6 +141,7 @@ export class WriterHost {
   status(): NodeStatus {
     const { failure } = this.machine;
     return {
+      logId: this.#store.record.logId,
       position: this.#store.position,
       checkpoint: this.#store.record.position,
       logBytes: this.#log.bytes(),
