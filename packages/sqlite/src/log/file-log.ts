@@ -1,9 +1,10 @@
 import { assert, BatonError } from '@batondb/core/errors';
 import { limits } from '../limits.ts';
-import type { FileLayer, LayerFile } from './file-layer.ts';
+import type { FileLayer } from './file-layer.ts';
 import type { AppendOutcome, Epoch, Leadership, LogEntry, LogIndex, ReplicatedLog } from './log.ts';
-import { encodeRecord, recordBytes, recordHeaderBytes } from './record.ts';
+import { recordBytes } from './record.ts';
 import { type FoundRecord, judge, scanSegment } from './scan.ts';
+import { type PayloadPlace, SegmentEntries } from './segment-entries.ts';
 import { SegmentFiles, segmentPath } from './segment-files.ts';
 
 // A log in files of one machine: segments that were filled with zeros beforehand, so that an append is one write and one fdatasync
@@ -23,52 +24,25 @@ export type FileLogOptions = {
   readonly segmentBytes?: number;
 };
 
-/** Where the payload of an entry lies: its file's number, and the offset in bytes. */
-export type PayloadPlace = { readonly file: number; readonly offset: number };
-
-type Entry = {
-  readonly index: LogIndex;
-  readonly file: number;
-  readonly offset: number;
-  readonly bytes: number;
-  readonly epoch: Epoch;
-};
-
 /** The file log. One process at a time may open a directory: the caller holds a lock. */
 export class FileLog implements ReplicatedLog {
-  readonly #layer: FileLayer;
   readonly #directory: string;
-  readonly #files: SegmentFiles;
-  readonly #entries: Entry[];
-  readonly #buffer: Buffer;
-  readonly #readers = new Map<number, LayerFile>();
+  readonly #entries: SegmentEntries;
   #wakers: (() => void)[] = [];
   #epoch: Epoch;
   #head: LogIndex;
   #trimmed: LogIndex;
-  #offset: number;
   #failure: unknown;
 
   private constructor(options: FileLogOptions, files: SegmentFiles, kept: readonly FoundRecord[]) {
-    this.#layer = options.layer;
     this.#directory = options.directory;
-    this.#files = files;
     // What ends below the checkpoint is of no use: the next entry would not follow it.
     const last = kept.at(-1);
     const useful = last !== undefined && last.index >= options.checkpoint ? kept : [];
-    this.#entries = useful.map((record) => ({
-      index: record.index,
-      file: record.generation,
-      offset: record.offset + recordHeaderBytes,
-      bytes: record.payloadBytes,
-      epoch: record.epoch,
-    }));
+    this.#entries = new SegmentEntries(options.layer, options.directory, files, { kept: useful, end: last });
     this.#head = Math.max(options.checkpoint, last?.index ?? 0);
-    this.#trimmed = (useful[0]?.index ?? this.#head + 1) - 1;
+    this.#trimmed = (this.#entries.first ?? this.#head + 1) - 1;
     this.#epoch = Math.max(options.epoch, last?.epoch ?? 0);
-    const isLastActive = last !== undefined && last.generation === files.generation;
-    this.#offset = isLastActive ? last.offset + recordBytes(last.payloadBytes) : 0;
-    this.#buffer = Buffer.alloc(recordBytes(Math.min(limits.entryBytesMax, files.segmentBytes - recordHeaderBytes)));
   }
 
   /**
@@ -77,7 +51,10 @@ export class FileLog implements ReplicatedLog {
    */
   static open(options: FileLogOptions): FileLog {
     const { layer, directory, checkpoint } = options;
-    const files = SegmentFiles.open(layer, directory, options.segmentBytes ?? limits.segmentBytes);
+    const files = SegmentFiles.open(layer, directory, {
+      segmentBytes: options.segmentBytes ?? limits.segmentBytes,
+      lasts: true,
+    });
     const records = files.generations.flatMap((generation) => scan(layer, directory, generation));
     const { kept, strays, lost } = judge(records, checkpoint);
     if (lost !== undefined) {
@@ -106,7 +83,7 @@ export class FileLog implements ReplicatedLog {
 
   /** Bytes of all segments that hold entries. */
   get bytes(): number {
-    return this.#files.generations.length * this.#files.segmentBytes;
+    return this.#entries.bytes;
   }
 
   lead(): Promise<Leadership> {
@@ -124,10 +101,7 @@ export class FileLog implements ReplicatedLog {
 
   /** Where the payload of an entry lies that is in the log. */
   place(index: LogIndex): PayloadPlace {
-    const first = this.#entries[0];
-    const entry = first && this.#entries[index - first.index];
-    assert(entry !== undefined, 'L1: the log has no holes');
-    return { file: entry.file, offset: entry.offset };
+    return this.#entries.place(index);
   }
 
   async *entries(after: LogIndex, signal: AbortSignal): AsyncGenerator<LogEntry, void, undefined> {
@@ -144,28 +118,17 @@ export class FileLog implements ReplicatedLog {
   trim(through: LogIndex): Promise<void> {
     // The newest entry stays, so that the highest epoch and index can be read from the log alone.
     const end = Math.min(through, this.#head - 1);
-    const kept = this.#entries.find(({ index }) => index > end);
-    const firstFile = kept?.file ?? this.#files.generation;
-    for (const generation of this.#files.generations.filter((candidate) => candidate < firstFile)) {
-      this.#readers.get(generation)?.close();
-      this.#readers.delete(generation);
-      this.#files.retire(generation);
-    }
-    const count = this.#entries.findIndex(({ file }) => file >= firstFile);
-    const removed = this.#entries.splice(0, count < 0 ? 0 : count);
-    this.#trimmed = removed.at(-1)?.index ?? this.#trimmed;
+    this.#trimmed = this.#entries.forget(end) ?? this.#trimmed;
     return Promise.resolve();
   }
 
   /** Makes the segment that will be needed next, while nobody waits for it. */
   async prepareNext(): Promise<void> {
-    await this.#files.prepare();
+    await this.#entries.prepareNext();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    for (const file of this.#readers.values()) file.close();
-    this.#readers.clear();
-    this.#files.close();
+    this.#entries.close();
     for (const wake of this.#wakers.splice(0)) wake();
     return Promise.resolve();
   }
@@ -174,46 +137,18 @@ export class FileLog implements ReplicatedLog {
     if (this.#failure !== undefined) throw stopped(this.#directory, this.#failure);
     if (fence !== this.#epoch) return 'refused';
     assert(entry.index === this.#head + 1, 'L1: the log has no holes');
-    const bytes = recordBytes(entry.payload.length);
-    assert(bytes <= this.#buffer.length, 'L5: an entry fits into a segment');
-    if (this.#offset + bytes > this.#files.segmentBytes || this.#files.generation === 0) this.#nextSegment();
-    const generation = this.#files.generation;
-    const record = encodeRecord(entry, { generation, syncedThrough: this.#head }, this.#buffer);
+    this.#entries.reserve(entry.payload.length);
     try {
-      this.#files.active.write(record, this.#offset);
-      this.#files.active.sync();
+      this.#entries.write(entry, this.#head);
+      this.#entries.sync();
     } catch (error) {
       // The kernel may have dropped the dirty pages, and would report success at a second try (L6).
       this.#failure = error;
       throw stopped(this.#directory, error);
     }
-    const offset = this.#offset + recordHeaderBytes;
-    this.#entries.push({
-      index: entry.index,
-      file: generation,
-      offset,
-      bytes: entry.payload.length,
-      epoch: entry.epoch,
-    });
-    this.#offset += bytes;
     this.#head = entry.index;
     for (const wake of this.#wakers.splice(0)) wake();
     return 'accepted';
-  }
-
-  #nextSegment(): void {
-    try {
-      this.#files.next();
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
-      throw new BatonError('NO_SPACE', `${this.#directory}: no space for another segment of the log`, {
-        retryable: true,
-        hint: 'make space; writing goes on by itself then',
-        cause: error,
-      });
-    }
-    this.#offset = 0;
   }
 
   #read(index: LogIndex): LogEntry {
@@ -226,15 +161,7 @@ export class FileLog implements ReplicatedLog {
         },
       );
     }
-    const entry = this.#entries[index - this.#entries[0]!.index]!;
-    let file = this.#readers.get(entry.file);
-    if (file === undefined) {
-      file = this.#layer.open(segmentPath(this.#directory, entry.file), 'read');
-      this.#readers.set(entry.file, file);
-    }
-    const payload = Buffer.allocUnsafe(entry.bytes);
-    file.read(payload, entry.offset);
-    return { index, epoch: entry.epoch, payload };
+    return this.#entries.read(index);
   }
 
   #change(signal: AbortSignal): Promise<void> {

@@ -15,9 +15,13 @@ export function segmentPath(directory: string, generation: number): string {
   return join(directory, `${generation.toString(16).padStart(12, '0')}.segment`);
 }
 
+/** How segments are kept. `lasts`: what is in them has to survive the machine, and so their names and zeros have to. */
+export type SegmentOptions = { readonly segmentBytes: number; readonly lasts: boolean };
+
 /** The segments of one directory, and the one that is written to. */
 export class SegmentFiles {
   readonly segmentBytes: number;
+  readonly #lasts: boolean;
   readonly #layer: FileLayer;
   readonly #directory: string;
   readonly #generations: number[];
@@ -26,8 +30,9 @@ export class SegmentFiles {
   #spareCount: number;
   #isPreparing = false;
 
-  private constructor(layer: FileLayer, directory: string, segmentBytes: number) {
+  private constructor(layer: FileLayer, directory: string, { segmentBytes, lasts }: SegmentOptions) {
     this.segmentBytes = segmentBytes;
+    this.#lasts = lasts;
     this.#layer = layer;
     this.#directory = directory;
     const names = layer.list(directory);
@@ -43,9 +48,17 @@ export class SegmentFiles {
     if (last !== undefined) this.#active = layer.open(segmentPath(directory, last), 'write');
   }
 
-  static open(layer: FileLayer, directory: string, segmentBytes: number): SegmentFiles {
+  static open(layer: FileLayer, directory: string, options: SegmentOptions): SegmentFiles {
     layer.makeDirectory(directory);
-    return new SegmentFiles(layer, directory, segmentBytes);
+    return new SegmentFiles(layer, directory, options);
+  }
+
+  /** The same without what was there. When this returns it is gone for good. */
+  static openEmpty(layer: FileLayer, directory: string, options: SegmentOptions): SegmentFiles {
+    layer.makeDirectory(directory);
+    for (const name of layer.list(directory)) if (segmentName.test(name)) layer.remove(join(directory, name));
+    layer.syncDirectory(directory);
+    return new SegmentFiles(layer, directory, options);
   }
 
   /** Numbers of the segments that hold entries, ascending. */
@@ -69,7 +82,7 @@ export class SegmentFiles {
     const generation = this.generation + 1;
     const path = segmentPath(this.#directory, generation);
     this.#layer.rename(spare, path);
-    this.#layer.syncDirectory(this.#directory);
+    if (this.#lasts) this.#layer.syncDirectory(this.#directory);
     this.#active?.close();
     this.#active = this.#layer.open(path, 'write');
     this.#generations.push(generation);
@@ -100,7 +113,7 @@ export class SegmentFiles {
         file.write(new Uint8Array(Math.min(fillBytes, this.segmentBytes - offset)), offset);
         await new Promise(setImmediate);
       }
-      await file.syncSoon();
+      if (this.#lasts) await file.syncSoon();
       this.#spares.push(path);
     } finally {
       file.close();
@@ -119,7 +132,7 @@ export class SegmentFiles {
     try {
       for (const offset of this.#pieces())
         file.write(new Uint8Array(Math.min(fillBytes, this.segmentBytes - offset)), offset);
-      file.sync();
+      if (this.#lasts) file.sync();
     } finally {
       file.close();
     }

@@ -81,6 +81,8 @@ export type DatabaseStatus = DatabaseInfo & {
 };
 
 export type NodeStatus = {
+  /** Names the log: nodes with another one have another history. */
+  readonly logId: string;
   readonly position: Position;
   /** Through which entry the databases' own files hold everything. */
   readonly checkpoint: Position;

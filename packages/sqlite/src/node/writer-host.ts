@@ -141,6 +141,7 @@ export class WriterHost {
   status(): NodeStatus {
     const { failure } = this.machine;
     return {
+      logId: this.#store.record.logId,
       position: this.#store.position,
       checkpoint: this.#store.record.position,
       logBytes: this.#log.bytes(),
@@ -164,7 +165,7 @@ export class WriterHost {
     await this.#checkpointing;
     const hasFailed = this.machine.failure !== undefined;
     if (!hasFailed) {
-      this.#store.parts.index.evict(0);
+      this.#store.parts.index.evictAll();
       await this.machine.checkpoint(false);
     }
     const { record } = this.#store;
