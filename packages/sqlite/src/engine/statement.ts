@@ -24,6 +24,8 @@ export class Statement implements Disposable {
   readonly #connection: Connection;
   readonly #pointer: Pointer;
   readonly #parameterCount: number;
+  /** True when it changes nothing in the database by itself: https://www.sqlite.org/c3ref/stmt_readonly.html */
+  readonly isReadOnly: boolean;
   #columns: readonly string[] | undefined;
 
   constructor(engine: Engine, connection: Connection, pointer: Pointer) {
@@ -31,11 +33,7 @@ export class Statement implements Disposable {
     this.#connection = connection;
     this.#pointer = pointer;
     this.#parameterCount = engine.wasm.exports.sqlite3_bind_parameter_count(pointer);
-  }
-
-  /** True when it changes nothing in the database by itself: https://www.sqlite.org/c3ref/stmt_readonly.html */
-  get isReadOnly(): boolean {
-    return this.#engine.wasm.exports.sqlite3_stmt_readonly(this.#pointer) !== 0;
+    this.isReadOnly = engine.wasm.exports.sqlite3_stmt_readonly(pointer) !== 0;
   }
 
   get columns(): readonly string[] {
@@ -91,7 +89,8 @@ export class Statement implements Disposable {
 
   /** Binds parameters; those without a value are NULL. Throws USAGE for one that the statement does not have. */
   bind(values: SqlArguments, mode: NumberMode): void {
-    this.#engine.wasm.exports.sqlite3_clear_bindings(this.#pointer);
+    const isComplete = isList(values) && values.length === this.#parameterCount;
+    if (!isComplete) this.#engine.wasm.exports.sqlite3_clear_bindings(this.#pointer);
     if (isList(values)) {
       if (values.length > this.#parameterCount) {
         throw new BatonError(

@@ -21,6 +21,9 @@ export type Parts = {
 /** Who stands on an unpublished layer: those layers stay readable as long as it is there. */
 export type Holder = { readonly publishedAtBegin: number; readonly layer: number };
 
+/** The header of page 1 (https://www.sqlite.org/fileformat2.html#the_database_header). */
+export const headerBytes = 100;
+
 /** A page that SQLite never writes, since its lock bytes would be there (https://www.sqlite.org/fileformat2.html#the_lock_byte_page). */
 export function lockPage(pageBytes: number): number {
   return 0x40000000 / pageBytes + 1;

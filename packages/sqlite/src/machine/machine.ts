@@ -2,7 +2,14 @@ import { assert, BatonError } from '@batondb/core/errors';
 import { limits } from '../limits.ts';
 import type { Epoch, LogEntry, LogIndex, ReplicatedLog } from '../log/log.ts';
 import { Checkpointer } from './checkpoint.ts';
-import { type CommandToWrite, decodeCommands, encodeCommands, type FramesToWrite, framesPerEntry } from './command.ts';
+import {
+  type Command,
+  type CommandToWrite,
+  decodeCommands,
+  encodeCommands,
+  type FramesToWrite,
+  framesPerEntry,
+} from './command.ts';
 import type { Database } from './database.ts';
 import { mergeGroup } from './merge-group.ts';
 import type { PagePlace } from './page-index.ts';
@@ -183,14 +190,14 @@ export class Machine {
     const outcome = await this.#appendToLog(entry);
     switch (outcome) {
       case 'accepted':
-        this.#publish(entry);
+        this.#publish(entry, commands);
         return;
       case 'refused':
         this.#isLeading = false;
         throw refused();
       case 'unknown':
         this.#isLeading = false;
-        await this.#resolveUnknown(entry);
+        await this.#resolveUnknown(entry, commands);
     }
   }
 
@@ -208,13 +215,13 @@ export class Machine {
   }
 
   /** The next leader resolves what is unknown, and here the next one is we: what the log has at our index is ours, or it is not. */
-  async #resolveUnknown(entry: LogEntry): Promise<void> {
+  async #resolveUnknown(entry: LogEntry, commands: readonly Command[]): Promise<void> {
     const { epoch, head } = await this.#parts.log.lead(new AbortController().signal);
     this.#epoch = epoch;
     if (head >= entry.index) {
       const found = await this.#first(entry.index - 1);
       if (found.epoch === entry.epoch && Buffer.compare(found.payload, entry.payload) === 0) {
-        this.#publish(entry);
+        this.#publish(entry, commands);
         await this.#catchUp(head);
         this.#isLeading = true;
         return;
@@ -249,8 +256,8 @@ export class Machine {
     ended.abort();
   }
 
-  #publish(entry: LogEntry): void {
-    this.store.apply(entry, this.#parts.places.place(entry));
+  #publish(entry: LogEntry, commands: readonly Command[]): void {
+    this.store.apply(entry, this.#parts.places.place(entry), commands);
     const { position } = this.store;
     for (const database of this.store.databases) {
       const { sequence } = database.published;

@@ -83,13 +83,14 @@ export function serve<C extends Calls>(port: MessagePort, service: Service<C>): 
     if (answers.length === 1) setImmediate(send);
   };
   const begin = (calls: readonly Call[]): void => {
-    for (const { id, name, request } of calls) {
-      const work = service.calls[name] as (request: unknown) => unknown;
-      // What throws at once is an answer like any other.
-      void (async () => await work(request))().then(
-        (reply) => answer({ id, reply }),
-        (error: unknown) => answer({ id, error: packError(error) }),
-      );
+    for (const call of calls) void take(call);
+  };
+  const take = async ({ id, name, request }: Call): Promise<void> => {
+    const work = service.calls[name] as (request: unknown) => unknown;
+    try {
+      answer({ id, reply: await work(request) });
+    } catch (error) {
+      answer({ id, error: packError(error) });
     }
   };
   port.on('message', (calls: readonly Call[]) => {
