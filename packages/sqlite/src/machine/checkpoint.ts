@@ -66,12 +66,15 @@ export class Checkpointer {
 
   #folded = 0;
 
-  /** The newest mark at or before everybody's snapshot, after the last fold. */
+  /**
+   * The newest mark at or before everybody's snapshot, after the last fold. Where parts wait for their commit is none (C4): what is trimmed
+   * would take them with it.
+   */
   #target(): Mark | undefined {
     const { marks, parts } = this.#store;
     let through = parts.index.beginFold(parts.index.newest);
     for (const { frame } of this.#ownSnapshots()) through = Math.min(through, parts.index.widen(frame));
-    return marks.findLast(({ frame }) => frame <= through);
+    return marks.findLast(({ frame, isWhole }) => isWhole && frame <= through);
   }
 
   /** Of each page the newest version at a mark that is not in the database's own file. */

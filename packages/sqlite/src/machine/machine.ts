@@ -76,6 +76,10 @@ export class Machine {
     this.#epoch = epoch;
     await this.#catchUp(head);
     this.#isLeading = true;
+    // Their commit will never come, and no state with them in it can be folded (C4).
+    for (const { id, parts } of this.store.databases)
+      if (parts !== undefined) this.#structural.push({ kind: 'undo', database: id });
+    await this.flush();
   }
 
   /** Throws unless a transaction may begin. */
@@ -267,7 +271,7 @@ export class Machine {
     if (index.room >= frames) return;
     await this.checkpoint(false);
     if (index.room >= frames) return;
-    index.evict(0);
+    index.evictAll();
     await this.checkpoint(false);
     assert(index.room >= frames, 'I1: without readers everything can be folded');
   }

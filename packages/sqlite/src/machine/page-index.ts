@@ -12,6 +12,8 @@ const cells = { version: 0, published: 1, indexLow: 2, indexHigh: 3, folded: 4, 
 const headerCells = 16;
 /** state, snapshot, floor, seconds since the node was opened. */
 const pinCells = 4;
+/** In place of the seconds: a pin that has no age. */
+const ageless = 0x7fffffff;
 const pinStates = { free: 0, taken: 1, active: 2, evicted: 3 } as const;
 /** database, page, file, offset, link. */
 const frameCells = 5;
@@ -74,16 +76,17 @@ export class PageIndex {
 
   /**
    * Pins the newest published state. The pin is told first, and then what folds is looked at again: either the one who folds sees the
-   * pin, or we see that it goes further than our snapshot (I3).
+   * pin, or we see that it goes further than our snapshot (I3). One that `lasts` is taken away only when there is no room otherwise.
    */
-  pin(pin: number): Snapshot {
+  pin(pin: number, lasts: boolean = false): Snapshot {
+    const seconds = lasts ? ageless : nowSeconds();
     const at = this.#pins + pin * pinCells;
     for (;;) {
       const floor = Atomics.load(this.#cells, cells.folded);
       const frame = Atomics.load(this.#cells, cells.published);
       Atomics.store(this.#cells, at + 1, frame);
       Atomics.store(this.#cells, at + 2, floor);
-      Atomics.store(this.#cells, at + 3, Math.floor(performance.timeOrigin / 1000 + performance.now() / 1000) | 0);
+      Atomics.store(this.#cells, at + 3, seconds);
       Atomics.store(this.#cells, at, pinStates.active);
       const isFloorSame = Atomics.load(this.#cells, cells.folded) === floor;
       const isFoldBehind = ((Atomics.load(this.#cells, cells.foldingThrough) - frame) | 0) <= 0;
@@ -218,11 +221,20 @@ export class PageIndex {
 
   /** Takes away pins that are older than `ageSeconds`: their readers notice at their next page. Returns how many. */
   evict(ageSeconds: number): number {
-    const nowSeconds = Math.floor(performance.timeOrigin / 1000 + performance.now() / 1000) | 0;
+    const now = nowSeconds();
+    return this.#evict((seconds) => seconds !== ageless && now - seconds >= ageSeconds);
+  }
+
+  /** Takes away all pins. */
+  evictAll(): number {
+    return this.#evict(() => true);
+  }
+
+  #evict(isChosen: (seconds: number) => boolean): number {
     let count = 0;
     for (let pin = 0; pin < this.#pinCount; pin++) {
       const at = this.#pins + pin * pinCells;
-      if (nowSeconds - Atomics.load(this.#cells, at + 3) < ageSeconds) continue;
+      if (!isChosen(Atomics.load(this.#cells, at + 3))) continue;
       if (Atomics.compareExchange(this.#cells, at, pinStates.active, pinStates.evicted) === pinStates.active)
         count += 1;
     }
@@ -260,4 +272,8 @@ export class PageIndex {
     const mixed = Math.imul(page ^ Math.imul(database, 0x85ebca6b), 0x9e3779b1);
     return ((mixed ^ (mixed >>> 15)) >>> 0) & (this.#buckets - 1);
   }
+}
+
+function nowSeconds(): number {
+  return Math.floor(performance.timeOrigin / 1000 + performance.now() / 1000) | 0;
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { BatonError } from '@batondb/core/errors';
 import { blake3 } from '@napi-rs/blake-hash';
 import type { FileLayer } from '../log/file-layer.ts';
@@ -29,6 +30,8 @@ export type DatabaseRecord = DatabaseState & {
 };
 
 export type StateRecord = {
+  /** Which history the position is one of: 32 hexadecimal digits, made with the first directory that held it. */
+  readonly logId: string;
   readonly position: Position;
   /** The number of the next database. */
   readonly nextDatabase: DatabaseId;
@@ -36,13 +39,15 @@ export type StateRecord = {
   readonly receipts: readonly Receipt[];
 };
 
+/** A name for a new history. */
+export function makeLogId(): string {
+  return randomBytes(16).toString('hex');
+}
+
 /** What a new directory begins with. */
-export const emptyState: StateRecord = {
-  position: { epoch: 0, index: 0 },
-  nextDatabase: 1,
-  databases: [],
-  receipts: [],
-};
+export function newState(): StateRecord {
+  return { logId: makeLogId(), position: { epoch: 0, index: 0 }, nextDatabase: 1, databases: [], receipts: [] };
+}
 
 const format = 1;
 
@@ -68,8 +73,8 @@ export function decodeState(bytes: Buffer, path: string): StateRecord {
       hint: 'start the release that wrote it, or a newer one',
     });
   }
-  const { position, nextDatabase, receipts } = record;
-  return { position, nextDatabase, receipts, databases: record.databases.map(reviveDatabase) };
+  const { logId, position, nextDatabase, receipts } = record;
+  return { logId, position, nextDatabase, receipts, databases: record.databases.map(reviveDatabase) };
 }
 
 function reviveDatabase(database: DatabaseRecord): DatabaseRecord {
@@ -81,10 +86,15 @@ function reviveDatabase(database: DatabaseRecord): DatabaseRecord {
   };
 }
 
-/** The record of a directory; that of a new one when there is none. */
-export function readState(layer: FileLayer, { state }: Paths): StateRecord {
+/** The record of a directory. One that has none gets that of a new one, so that its log has one name from its first entry on. */
+export function readState(layer: FileLayer, paths: Paths): StateRecord {
+  const { state } = paths;
   const stat = layer.stat(state);
-  if (stat === undefined) return emptyState;
+  if (stat === undefined) {
+    const made = newState();
+    writeState(layer, paths, made);
+    return made;
+  }
   const file = layer.open(state, 'read');
   try {
     const bytes = Buffer.alloc(stat.bytes);

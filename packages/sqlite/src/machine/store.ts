@@ -28,6 +28,8 @@ export type StoreParts = {
 export type Mark = {
   readonly position: Position;
   readonly frame: number;
+  /** No transaction is half there: a state at it can be gone on from. */
+  readonly isWhole: boolean;
   readonly opened: readonly DatabaseId[];
   readonly dropped: readonly DatabaseId[];
   readonly states: ReadonlyMap<DatabaseId, DatabaseState>;
@@ -90,6 +92,11 @@ export class Store implements Disposable {
     return this.#byId.get(id);
   }
 
+  /** No part of a transaction waits for its commit. */
+  get isWhole(): boolean {
+    return this.databases.every(({ parts }) => parts === undefined);
+  }
+
   /** How many frames an entry adds: room for them has to be there before it is applied. */
   framesOf(commands: readonly Command[]): number {
     let count = 0;
@@ -137,7 +144,14 @@ export class Store implements Disposable {
       }
     }
     const { index } = this.parts;
-    this.marks.push({ position: this.#position, frame: index.newest, opened, dropped, states });
+    this.marks.push({
+      position: this.#position,
+      frame: index.newest,
+      isWhole: this.isWhole,
+      opened,
+      dropped,
+      states,
+    });
     index.publish(this.#position);
   }
 
@@ -152,7 +166,8 @@ export class Store implements Disposable {
       for (const id of dropped) known.delete(id);
     }
     const receipts = this.receipts.through(through);
-    return { position: mark.position, nextDatabase: this.#nextDatabase, databases: [...known.values()], receipts };
+    const { logId } = this.#record;
+    return { logId, position: mark.position, nextDatabase: this.#nextDatabase, databases: [...known.values()], receipts };
   }
 
   /** Databases that were dropped and whose files are still in use. */

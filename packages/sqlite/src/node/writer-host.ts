@@ -164,7 +164,7 @@ export class WriterHost {
     await this.#checkpointing;
     const hasFailed = this.machine.failure !== undefined;
     if (!hasFailed) {
-      this.#store.parts.index.evict(0);
+      this.#store.parts.index.evictAll();
       await this.machine.checkpoint(false);
     }
     const { record } = this.#store;
