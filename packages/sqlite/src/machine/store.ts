@@ -155,6 +155,19 @@ export class Store implements Disposable {
     index.publish(this.#position);
   }
 
+  /** What a record of the newest state says. */
+  currentRecord(): StateRecord {
+    const databases = this.databases.map((database) => recordOf(database, database.published));
+    const receipts = this.receipts.through(this.#position.index);
+    return {
+      logId: this.#record.logId,
+      position: this.#position,
+      nextDatabase: this.#nextDatabase,
+      databases,
+      receipts,
+    };
+  }
+
   /** What a checkpoint record says when the files hold everything through a mark. */
   recordAt(mark: Mark): StateRecord {
     const through = mark.position.index;
@@ -167,7 +180,13 @@ export class Store implements Disposable {
     }
     const receipts = this.receipts.through(through);
     const { logId } = this.#record;
-    return { logId, position: mark.position, nextDatabase: this.#nextDatabase, databases: [...known.values()], receipts };
+    return {
+      logId,
+      position: mark.position,
+      nextDatabase: this.#nextDatabase,
+      databases: [...known.values()],
+      receipts,
+    };
   }
 
   /** Databases that were dropped and whose files are still in use. */
