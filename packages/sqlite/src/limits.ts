@@ -15,6 +15,8 @@ export const limits = {
   receiptsMax: 10_000,
   /** Transactions of one group: their ends are in the entry's head, which has to stay small beside its pages. */
   groupTransactionsMax: 1024,
+  /** A snapshot stays for whoever joins by it after its connection broke, or has still to ask for what follows it. */
+  snapshotLingerMs: 30_000,
   /** One page: what SQLite allows. */
   pageBytesMin: 512,
   pageBytesMax: 65_536,

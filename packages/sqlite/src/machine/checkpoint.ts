@@ -1,6 +1,6 @@
-import { join } from 'node:path';
 import type { Database } from './database.ts';
 import type { PagePlace } from './page-index.ts';
+import { dropPath } from './paths.ts';
 import { writeState } from './state-record.ts';
 import type { Mark, Store } from './store.ts';
 
@@ -130,10 +130,10 @@ export class Checkpointer {
     for (const id of this.#store.droppedIds()) {
       if (recorded.has(id) || this.#store.marks.some(({ states, opened }) => states.has(id) || opened.includes(id)))
         continue;
-      const { name } = this.#store.byId(id)!;
+      const to = dropPath(paths, this.#store.byId(id)!);
       this.#store.forget(id);
       layer.makeDirectory(paths.dropped);
-      layer.rename(paths.pagesOf(id), join(paths.dropped, `${name}.${id}.db`));
+      layer.rename(paths.pagesOf(id), to);
       layer.syncDirectory(paths.dropped);
     }
   }

@@ -164,6 +164,19 @@ export class Store implements Disposable {
     index.publish(this.#position);
   }
 
+  /** What a record of the newest state says. */
+  currentRecord(): StateRecord {
+    const databases = this.databases.map((database) => recordOf(database, database.published));
+    const receipts = this.receipts.through(this.#position.index);
+    return {
+      logId: this.#record.logId,
+      position: this.#position,
+      nextDatabase: this.#nextDatabase,
+      databases,
+      receipts,
+    };
+  }
+
   /** What a checkpoint record says when the files hold everything through a mark. */
   recordAt(mark: Mark): StateRecord {
     const through = mark.position.index;

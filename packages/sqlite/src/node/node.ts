@@ -5,13 +5,18 @@ import type { Databases } from '../databases.ts';
 import type { Description } from '../engine/statement.ts';
 import type { SqlArguments } from '../engine/values.ts';
 import { sqliteModule } from '../engine/wasm.ts';
+import { nodeFileLayer } from '../log/file-layer.ts';
 import { PageIndex, pageIndexMemory } from '../machine/page-index.ts';
+import { Paths } from '../machine/paths.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
+import { SnapshotDesk } from '../snapshot/desk.ts';
+import { NodeSnapshot } from '../snapshot/snapshot.ts';
+import { finishSwap } from '../snapshot/swap.ts';
 import { ClientDatabases } from './client-databases.ts';
 import { LocalReader } from './local-reader.ts';
 import { lockNodeDirectory } from './lock.ts';
 import { registerNodeMetrics } from './metrics.ts';
-import { startReader, startWriter } from './node-thread.ts';
+import { startReader, startSnapshotThread, startWriter } from './node-thread.ts';
 import { defaultSettings, type NodeOptions, type NodeSettings, pinsMax } from './options.ts';
 import type { DatabaseInfo, NodeStatus, ReceiptState, RunReply, RunRequest, SqlStatement } from './request.ts';
 import { type PositionedResult, type RunOptions, Session, Transaction } from './session.ts';
@@ -46,6 +51,9 @@ export class SqliteNode implements AsyncDisposable {
   readonly #threads: Threads;
   readonly #databases = new Map<string, Promise<DatabaseInfo>>();
   readonly #localReaders = new Set<LocalReader>();
+  readonly #snapshots = new Set<NodeSnapshot>();
+  /** Snapshots for those who join. */
+  readonly desk: SnapshotDesk = new SnapshotDesk(() => this.snapshot());
   #closing: Promise<void> | undefined;
 
   /** Use `openNode`. */
@@ -155,6 +163,20 @@ export class SqliteNode implements AsyncDisposable {
     return await this.#threads.writer.caller.call('receipt', { key });
   }
 
+  /**
+   * Holds all databases at one position, to be sent or written to files while writers go on. To be disposed of. Throws LIMIT, BUSY.
+   */
+  async snapshot(): Promise<NodeSnapshot> {
+    const pinned = await this.#threads.writer.caller.call('pinState', null);
+    const snapshot = await NodeSnapshot.open(pinned, {
+      index: this.#index,
+      start: () => startSnapshotThread(this.#data),
+      onEnd: (ended) => this.#snapshots.delete(ended),
+    });
+    this.#snapshots.add(snapshot);
+    return snapshot;
+  }
+
   /** Folds the log into the databases' files, as far as readers allow. Resolves to the position through which they hold everything. */
   async checkpoint(): Promise<Position> {
     return await this.#threads.writer.caller.call('checkpoint', null);
@@ -182,6 +204,8 @@ export class SqliteNode implements AsyncDisposable {
   async #close(): Promise<void> {
     try {
       for (const reader of this.#localReaders) reader[Symbol.dispose]();
+      await this.desk[Symbol.asyncDispose]();
+      await Promise.all([...this.#snapshots].map((snapshot) => snapshot[Symbol.asyncDispose]()));
       // Readers first: what they have pinned could not be folded.
       await Promise.all(this.#threads.readers.map(({ caller }) => caller.call('close', null)));
       await this.#threads.writer.caller.call('close', null);
@@ -256,6 +280,7 @@ export async function openNode(options: NodeOptions): Promise<SqliteNode> {
   const path = resolve(directory);
   const lock = lockNodeDirectory(path);
   try {
+    finishSwap(nodeFileLayer, new Paths(path));
     const index = pageIndexMemory({ frames: settings.indexPages, pins: pinsMax });
     const data: ThreadData = { directory: path, adopt, settings, index, module: sqliteModule() };
     const writer = await startWriter(data);

@@ -3,6 +3,7 @@ import type { SqlResult } from '../engine/connection.ts';
 import type { Description } from '../engine/statement.ts';
 import type { NumberMode, SqlArguments } from '../engine/values.ts';
 import type { Position } from '../machine/position.ts';
+import type { Pinned } from '../snapshot/pinned-state.ts';
 
 // What can be asked of a node's threads. All of it can be cloned from thread to thread.
 
@@ -116,6 +117,8 @@ export type WriterCalls = {
   readonly receipt: (request: { readonly key: string }) => ReceiptState;
   readonly checkpoint: (request: null) => Position;
   readonly status: (request: null) => NodeStatus;
+  /** Holds the newest state in which no transaction is half there. */
+  readonly pinState: (request: null) => Pinned;
   readonly close: (request: null) => null;
 };
 

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { BatonError } from '@batondb/core/errors';
 import { Engine } from '../engine/engine.ts';
 import type { WasmModule } from '../engine/web-assembly.ts';
@@ -14,6 +15,7 @@ import { Paths } from '../machine/paths.ts';
 import type { Position } from '../machine/position.ts';
 import { readState } from '../machine/state-record.ts';
 import { Store } from '../machine/store.ts';
+import type { Pinned } from '../snapshot/pinned-state.ts';
 import { nameFiles, takeFiles } from './database-files.ts';
 import { Executor } from './executor.ts';
 import { checkName, checkPageBytes } from './names.ts';
@@ -60,6 +62,9 @@ export function openFileLog(
   const places = { place: (entry: { readonly index: LogIndex }) => log.place(entry.index), forget: () => undefined };
   return { log, places, pathOf: (file) => segmentPath(paths.log, file), bytes: () => log.bytes };
 }
+
+/** How often it is looked whether a large transaction has come to its end. */
+const wholeLookMs = 5;
 
 /** The writing side of a node. */
 export class WriterHost {
@@ -128,6 +133,35 @@ export class WriterHost {
     this.#store.parts.index.evict(Math.ceil(settings.snapshotMsMax / 1000));
     if (this.#log.log instanceof FileLog) await this.#log.log.prepareNext();
     if (this.#log.bytes() > settings.checkpointBytes) await this.checkpoint();
+  }
+
+  /**
+   * Holds the newest state, in which no transaction is half there (B1), until its pin is freed. Throws LIMIT when all pins are taken, and BUSY
+   * when a large transaction does not end.
+   */
+  async pinState(): Promise<Pinned> {
+    const store = this.#store;
+    const { index } = store.parts;
+    const deadlineMs = performance.now() + this.#options.settings.transactionMsMax;
+    while (!store.isWhole) {
+      if (performance.now() > deadlineMs) {
+        throw new BatonError(
+          'BUSY',
+          `the log ends in the middle of a transaction since ${this.#options.settings.transactionMsMax} ms`,
+          {
+            retryable: true,
+          },
+        );
+      }
+      await setTimeout(wholeLookMs);
+    }
+    const pin = index.takePin();
+    if (pin === undefined)
+      throw new BatonError('LIMIT', 'there are as many readers as are possible', {
+        retryable: true,
+        hint: 'close some',
+      });
+    return { pin, snapshot: index.pin(pin, true), record: store.currentRecord() };
   }
 
   /** Folds what can be folded. */

@@ -53,6 +53,7 @@ async function main(): Promise<void> {
         return host.status().checkpoint;
       },
       status: () => host.status(),
+      pinState: () => host.pinState(),
       close: async () => {
         clearInterval(timer);
         await host.close();
