@@ -125,8 +125,7 @@ export class Store implements Disposable {
     commands: readonly Command[] = decodeCommands(toBuffer(entry.payload)),
   ): void {
     assert(entry.index === this.#position.index + 1, 'M1: entries are applied in their order, each once');
-    this.#checkFold(entry);
-    for (const command of commands) this.#check(command);
+    this.expectFollows(entry, commands);
     this.#position = { epoch: entry.epoch, index: entry.index };
     const states = new Map<DatabaseId, DatabaseState>();
     const opened: DatabaseId[] = [];
@@ -153,6 +152,7 @@ export class Store implements Disposable {
       }
     }
     const { index } = this.parts;
+    if (opened.length > 0 || dropped.length > 0) index.rename();
     this.marks.push({
       position: this.#position,
       frame: index.newest,
@@ -216,6 +216,12 @@ export class Store implements Disposable {
     for (const database of this.#byId.values()) database[Symbol.dispose]();
     this.#byId.clear();
     this.#byName.clear();
+  }
+
+  /** Throws DIVERGED unless an entry follows from the state that is here (M1). Changes nothing. */
+  expectFollows(entry: LogEntry, commands: readonly Command[]): void {
+    this.#checkFold(entry);
+    for (const command of commands) this.#check(command);
   }
 
   #checkFold({ index, epoch }: LogEntry): void {
