@@ -226,22 +226,22 @@ test('killed in the middle of the upload', async () => {
     const result = await run.finished;
     assert.equal(onlyFinding(result).error.code, 'UNREACHABLE');
   }
-  assert.deepEqual(
-    entriesOf(`${b.home}/.cache/baton/agents`).map((name) => name.slice(0, 5)),
-    ['.new-'],
-  );
+  // Processes die one after the other: a shell that saw its upload die may have removed it before its own turn came.
+  const agents = `${b.home}/.cache/baton/agents`;
+  const left = existsSync(agents) ? entriesOf(agents) : [];
+  assert.ok(left.length <= 1 && left.every((name) => name.startsWith('.new-')), left.join());
   await b.setLinkMbit(undefined);
   const [unused, used] = ['0.0.1-0123456789abcdef-x64', '0.0.2-0123456789abcdef-x64'];
   for (const [name, days] of [
     [unused, 31],
     [used, 29],
   ] as const) {
-    const path = `${b.home}/.cache/baton/agents/${name}`;
+    const path = `${agents}/${name}`;
     await mustRun(['sh', '-c', 'mkdir "$1" && touch -d "$2 days ago" "$1"', 'sh', path, String(days)]);
   }
   assertAllDone(await copyToB(), [toB()]);
   assert.match(
-    entriesOf(`${b.home}/.cache/baton/agents`).join(),
+    entriesOf(agents).join(),
     /^0\.0\.2-0123456789abcdef-x64,[0-9.]+-[0-9a-f]{16}-x64$/,
   );
   assert.equal((await forget('b')).code, 0);

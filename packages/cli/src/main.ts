@@ -1,22 +1,26 @@
-import { version } from '@batondb/core/version';
-import { reportFailure } from './failure.ts';
-import { watchInterruption } from './interruption.ts';
-import { Output } from './output.ts';
 import { rawArguments } from './raw-arguments.ts';
 
 // The entry: the only place that reads argv and the environment and sets the exit code. What is not needed for `--version`
 // and `agent` is loaded when it is: an agent starts on every host of every copy.
 
 async function main(words: readonly string[]): Promise<number> {
-  const [first] = words;
-  if (first === 'agent' && words.length === 1) {
+  if (words[0] === 'agent' && words.length === 1) {
     const { runAgent } = await import('@batondb/copy/agent');
     await runAgent(process.stdin, process.stdout);
     return 0;
   }
+  return await runCommand(words);
+}
+
+async function runCommand(words: readonly string[]): Promise<number> {
+  const { version } = await import('@batondb/core/version');
+  const { reportFailure } = await import('./failure.ts');
+  const { watchInterruption } = await import('./interruption.ts');
+  const { Output } = await import('./output.ts');
   const interruption = watchInterruption();
   const stdout = new Output(process.stdout, interruption);
   const stderr = new Output(process.stderr, interruption);
+  const [first] = words;
   try {
     if (first === '--version' || first === '-V') {
       await stdout.writeLines([`baton ${version}`]);

@@ -15,31 +15,40 @@ export type WorkerReply =
 type Waiting = { readonly resolve: (result: never) => void; readonly reject: (error: Error) => void };
 type Slot = { readonly worker: Worker; readonly waiting: Map<number, Waiting>; readonly started: Promise<void> };
 
-/** A fixed number of worker threads. Disposing ends them, whatever they are doing. */
+/** Jobs that every worker has to do. */
+type TreeJob = JobOf<'open' | 'relocate' | 'close'>;
+
+/**
+ * Jobs that every worker has begun or waits with when another worker is started. A small copy never gets there, and a thread costs as much
+ * as many of its jobs.
+ */
+const waitingMax = 2;
+
+/** At most `size` worker threads: the first at once, the others when there is work for them. Disposing ends them, whatever they are doing. */
 export class WorkerPool implements AsyncDisposable {
+  readonly size: number;
   readonly #slots: Slot[] = [];
+  /** What all workers were told of the tree they are at work on, for those that are started later. */
+  #told: TreeJob[] = [];
   #lastNumber = 0;
   #failure: Error | undefined;
 
-  /** `size` threads, started at once. */
   constructor(size: number) {
-    for (let index = 0; index < size; index++) this.#slots.push(this.#start());
-  }
-
-  get size(): number {
-    return this.#slots.length;
+    this.size = size;
+    this.#slots.push(this.#start());
   }
 
   /** Has the least busy worker do a job. `transfer` names buffers that move to the worker instead of being copied. */
   run<K extends Job['kind']>(job: JobOf<K>, transfer: readonly ArrayBuffer[] = []): Promise<JobResult<K>> {
-    let chosen = this.#slots[0];
-    for (const slot of this.#slots) if (chosen === undefined || slot.waiting.size < chosen.waiting.size) chosen = slot;
-    if (chosen === undefined) throw new Error('a pool has at least one worker');
-    return this.#post(chosen, job, transfer);
+    const idlest = this.#slots.reduce((one, other) => (other.waiting.size < one.waiting.size ? other : one));
+    const isFull = idlest.waiting.size >= waitingMax && this.#slots.length < this.size;
+    return this.#post(isFull && this.#failure === undefined ? this.#add() : idlest, job, transfer);
   }
 
-  /** Has every worker do a job: for what all of them must know. */
-  async runOnAll<K extends Job['kind']>(job: JobOf<K>): Promise<void> {
+  /** Has every worker do a job, also those that are started later: for what all of them must know. */
+  async runOnAll(job: TreeJob): Promise<void> {
+    if (job.kind === 'open') this.#told = [];
+    this.#told.push(job);
     await Promise.all(this.#slots.map((slot) => this.#post(slot, job, [])));
   }
 
@@ -47,6 +56,13 @@ export class WorkerPool implements AsyncDisposable {
     this.#failure ??= new BatonError('INTERRUPTED', 'the worker threads were ended');
     // A thread that is ended while it loads native code takes the process with it.
     await Promise.all(this.#slots.map(({ worker, started }) => started.then(() => worker.terminate())));
+  }
+
+  #add(): Slot {
+    const slot = this.#start();
+    this.#slots.push(slot);
+    for (const job of this.#told) this.#post(slot, job, []).catch((error: Error) => this.#fail(slot, error));
+    return slot;
   }
 
   #post<K extends Job['kind']>(slot: Slot, job: JobOf<K>, transfer: readonly ArrayBuffer[]): Promise<JobResult<K>> {

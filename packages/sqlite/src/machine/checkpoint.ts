@@ -38,6 +38,11 @@ export class Checkpointer {
     const { index, layer, paths } = this.#store.parts;
     const mark = this.#target();
     if (mark === undefined) return this.#trimmable();
+    const { record: before } = this.#store;
+    if (mark.frame > this.#folded) {
+      this.#store.record = { ...before, foldingThrough: mark.position };
+      writeState(layer, paths, this.#store.record);
+    }
     const touched = new Set<Database>();
     let copied = 0;
     for (const { database, page, place } of this.#newestPages(mark)) {

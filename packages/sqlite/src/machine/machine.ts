@@ -6,7 +6,7 @@ import { type CommandToWrite, decodeCommands, encodeCommands, type FramesToWrite
 import type { Database } from './database.ts';
 import { mergeGroup } from './merge-group.ts';
 import type { PagePlace } from './page-index.ts';
-import type { Position } from './position.ts';
+import { formatPosition, type Position } from './position.ts';
 import { Settlement } from './settlement.ts';
 import type { Store } from './store.ts';
 import { WriterView } from './writer-view.ts';
@@ -75,11 +75,22 @@ export class Machine {
     const { epoch, head } = await this.#parts.log.lead(signal);
     this.#epoch = epoch;
     await this.#catchUp(head);
+    this.#expectSound();
     this.#isLeading = true;
     // Their commit will never come, and no state with them in it can be folded (C4).
     for (const { id, parts } of this.store.databases)
       if (parts !== undefined) this.#structural.push({ kind: 'undo', database: id });
     await this.flush();
+  }
+
+  #expectSound(): void {
+    if (this.store.isSound) return;
+    const { position, record } = this.store;
+    throw new BatonError(
+      'DIVERGED',
+      `the database files hold pages of entries through ${formatPosition(record.foldingThrough!)}, and the log ends at ${formatPosition(position)}`,
+      { hint: 'restore a backup, or begin again with a snapshot of another node' },
+    );
   }
 
   /** Throws unless a transaction may begin. */

@@ -35,6 +35,8 @@ export type StateRecord = {
   /** The URL of the node whose log this directory follows; undefined: it leads. */
   readonly follows?: string;
   readonly position: Position;
+  /** A fold through this entry was begun: the databases' own files may hold pages of entries after `position`, through this one (C5). */
+  readonly foldingThrough?: Position;
   /** The number of the next database. */
   readonly nextDatabase: DatabaseId;
   readonly databases: readonly DatabaseRecord[];

@@ -6,7 +6,7 @@ import { Database } from './database.ts';
 import type { LogFiles } from './log-files.ts';
 import type { PageIndex, PagePlace } from './page-index.ts';
 import type { Paths } from './paths.ts';
-import type { Position } from './position.ts';
+import { formatPosition, type Position } from './position.ts';
 import { Receipts } from './receipts.ts';
 import { emptyChecksum } from './state-checksum.ts';
 import type { DatabaseRecord, DatabaseState, StateRecord } from './state-record.ts';
@@ -92,6 +92,14 @@ export class Store implements Disposable {
     return this.#byId.get(id);
   }
 
+  /**
+   * What is read here is one state (C5). It is not while pages of entries that are to come are in the databases' own files already: of a fold
+   * that a crash cut short.
+   */
+  get isSound(): boolean {
+    return this.#position.index >= (this.#record.foldingThrough?.index ?? 0);
+  }
+
   /** No part of a transaction waits for its commit. */
   get isWhole(): boolean {
     return this.databases.every(({ parts }) => parts === undefined);
@@ -117,6 +125,7 @@ export class Store implements Disposable {
     commands: readonly Command[] = decodeCommands(toBuffer(entry.payload)),
   ): void {
     assert(entry.index === this.#position.index + 1, 'M1: entries are applied in their order, each once');
+    this.#checkFold(entry);
     for (const command of commands) this.#check(command);
     this.#position = { epoch: entry.epoch, index: entry.index };
     const states = new Map<DatabaseId, DatabaseState>();
@@ -166,8 +175,9 @@ export class Store implements Disposable {
       for (const id of dropped) known.delete(id);
     }
     const receipts = this.receipts.through(through);
+    const { foldingThrough: _, ...record } = this.#record;
     const { position } = mark;
-    return { ...this.#record, position, nextDatabase: this.#nextDatabase, databases: [...known.values()], receipts };
+    return { ...record, position, nextDatabase: this.#nextDatabase, databases: [...known.values()], receipts };
   }
 
   /** Databases that were dropped and whose files are still in use. */
@@ -193,6 +203,16 @@ export class Store implements Disposable {
     for (const database of this.#byId.values()) database[Symbol.dispose]();
     this.#byId.clear();
     this.#byName.clear();
+  }
+
+  #checkFold({ index, epoch }: LogEntry): void {
+    const { foldingThrough } = this.#record;
+    if (foldingThrough?.index !== index || foldingThrough.epoch === epoch) return;
+    throw new BatonError(
+      'DIVERGED',
+      `the database files hold pages of entry ${formatPosition(foldingThrough)}, and the log has ${formatPosition({ epoch, index })} there`,
+      { hint: 'begin again with a snapshot' },
+    );
   }
 
   #check(command: Command): void {
