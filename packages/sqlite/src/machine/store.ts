@@ -117,7 +117,7 @@ export class Store implements Disposable {
     commands: readonly Command[] = decodeCommands(toBuffer(entry.payload)),
   ): void {
     assert(entry.index === this.#position.index + 1, 'M1: entries are applied in their order, each once');
-    for (const command of commands) this.#check(command);
+    this.expectFollows(commands);
     this.#position = { epoch: entry.epoch, index: entry.index };
     const states = new Map<DatabaseId, DatabaseState>();
     const opened: DatabaseId[] = [];
@@ -144,6 +144,7 @@ export class Store implements Disposable {
       }
     }
     const { index } = this.parts;
+    if (opened.length > 0 || dropped.length > 0) index.rename();
     this.marks.push({
       position: this.#position,
       frame: index.newest,
@@ -193,6 +194,11 @@ export class Store implements Disposable {
     for (const database of this.#byId.values()) database[Symbol.dispose]();
     this.#byId.clear();
     this.#byName.clear();
+  }
+
+  /** Throws DIVERGED unless commands follow from the state that is here (M1). Changes nothing. */
+  expectFollows(commands: readonly Command[]): void {
+    for (const command of commands) this.#check(command);
   }
 
   #check(command: Command): void {

@@ -14,6 +14,7 @@ import { registerNodeMetrics } from './metrics.ts';
 import { startReader, startWriter } from './node-thread.ts';
 import { defaultSettings, type NodeOptions, type NodeSettings, pinsMax } from './options.ts';
 import type { DatabaseInfo, NodeStatus, ReceiptState, RunReply, RunRequest, SqlStatement } from './request.ts';
+import type { NodeRole } from './role.ts';
 import { type PositionedResult, type RunOptions, Session, Transaction } from './session.ts';
 import type { ThreadData } from './thread-data.ts';
 
@@ -257,7 +258,8 @@ export async function openNode(options: NodeOptions): Promise<SqliteNode> {
   const lock = lockNodeDirectory(path);
   try {
     const index = pageIndexMemory({ frames: settings.indexPages, pins: pinsMax });
-    const data: ThreadData = { directory: path, adopt, settings, index, module: sqliteModule() };
+    const role: NodeRole = { kind: 'lead' };
+    const data: ThreadData = { directory: path, adopt, role, settings, index, module: sqliteModule() };
     const writer = await startWriter(data);
     const readers = await Promise.all(Array.from({ length: Math.max(1, settings.readers) }, () => startReader(data)));
     return new SqliteNode(data, lock, { writer, readers });
