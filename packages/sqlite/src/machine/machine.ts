@@ -94,6 +94,13 @@ export class Machine {
   /** Applies entries that the log of another node has accepted. Throws what the store throws, and what keeping them throws. */
   async follow(entries: Iterable<LogEntry>): Promise<Position> {
     for (const entry of entries) {
+      const { epoch, index } = this.store.position;
+      if (entry.index !== index + 1 || entry.epoch < epoch) {
+        throw new BatonError(
+          'PROTOCOL',
+          `entry ${entry.epoch}.${entry.index} came, and this node is at ${epoch}.${index}`,
+        );
+      }
       await this.#applyForeign(entry);
       for (const id of this.store.marks.at(-1)?.dropped ?? []) this.#parts.onDrop(this.store.byId(id)!);
     }

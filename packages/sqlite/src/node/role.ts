@@ -2,6 +2,8 @@ import { randomInt } from 'node:crypto';
 import { BatonError } from '@batondb/core/errors';
 import type { Epoch } from '../log/log.ts';
 import type { StateRecord } from '../machine/state-record.ts';
+import { parseLeaderUrl } from '../replica/connect.ts';
+import type { FollowOptions } from './options.ts';
 
 // Whether a node leads its directory's log or follows another node's, and when it may do which.
 
@@ -10,6 +12,13 @@ export type NodeRole =
   | { readonly kind: 'lead' }
   | { readonly kind: 'promote' }
   | { readonly kind: 'follow'; readonly url: string };
+
+/** The role that options give. Throws USAGE. */
+export function roleOf(follow: FollowOptions | undefined, promote: boolean): NodeRole {
+  if (follow === undefined) return promote ? { kind: 'promote' } : { kind: 'lead' };
+  if (promote) throw new BatonError('USAGE', 'a node that is promoted follows nobody', { hint: 'leave out one of both' });
+  return { kind: 'follow', url: parseLeaderUrl(follow.url).origin };
+}
 
 /** Room for the epochs of other futures that begin at the same position. */
 const forkSpan = 2 ** 20;

@@ -98,6 +98,7 @@ export class WriterHost {
   readonly #log: OpenedLog;
   readonly #opening = new Map<string, Promise<DatabaseInfo>>();
   #checkpointing: Promise<void> | undefined;
+  #following: Promise<Position> = Promise.resolve({ epoch: 0, index: 0 });
 
   private constructor(options: WriterHostOptions) {
     const { layer, settings } = options;
@@ -145,7 +146,13 @@ export class WriterHost {
   }
 
   /** Applies a message with entries of the leader's log. Throws DIVERGED, DIGEST_MISMATCH, PROTOCOL, NO_SPACE. */
-  async follow(message: Uint8Array): Promise<Position> {
+  follow(message: Uint8Array): Promise<Position> {
+    // Messages come before the one before them is applied, and none counts behind one that was not.
+    this.#following = this.#following.then(() => this.#follow(message));
+    return this.#following;
+  }
+
+  async #follow(message: Uint8Array): Promise<Position> {
     const batch = decodeMessage(Buffer.from(message.buffer, message.byteOffset, message.byteLength));
     if (batch.type !== 'entries') throw new BatonError('PROTOCOL', `a message of type ${batch.type} is no batch`);
     return await this.machine.follow(batch.entries);
@@ -155,6 +162,7 @@ export class WriterHost {
   async beginFollowing(logId: string, follows: string): Promise<void> {
     // A checkpoint that is under way writes what it read of the record.
     await this.#checkpointing;
+    this.#following = Promise.resolve(this.#store.position);
     const { record } = this.#store;
     if (record.logId !== logId || record.follows !== follows) this.#replaceRecord({ ...record, logId, follows });
   }
@@ -234,6 +242,7 @@ export class WriterHost {
   async close(): Promise<void> {
     this.executor[Symbol.dispose]();
     await this.machine.flush();
+    await this.#following.catch(() => undefined);
     await this.#checkpointing;
     const hasFailed = this.machine.failure !== undefined;
     if (!hasFailed) {

@@ -10,11 +10,11 @@ const lengthBytes = 4;
 export class Assembler {
   readonly #length: Buffer = Buffer.alloc(lengthBytes);
   #lengthAt = 0;
-  #message: Buffer | undefined;
+  #message: Buffer<ArrayBuffer> | undefined;
   #at = 0;
 
   /** The messages that a chunk completes, in their order. Throws LIMIT, PROTOCOL. */
-  *push(chunk: Uint8Array): Generator<Buffer, void> {
+  *push(chunk: Uint8Array): Generator<Buffer<ArrayBuffer>, void> {
     for (let at = 0; at < chunk.length; ) {
       if (this.#message === undefined) {
         const taken = chunk.subarray(at, at + lengthBytes - this.#lengthAt);

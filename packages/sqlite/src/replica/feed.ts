@@ -19,7 +19,7 @@ export type FollowerStatus = {
 
 export type FeedOptions = {
   readonly place: TailPlace;
-  readonly asked: () => Asked;
+  readonly asked: () => Promise<Asked>;
   /** Where the follower connects from. */
   readonly address: string;
   /** Throws when the follower may not be served any more. */
@@ -62,12 +62,15 @@ export class Feed {
     this.#applied = hello.position;
     this.#lag = new Lag(hello.position.index);
     this.#hello = hello;
-    await Promise.race([this.#listen(), this.#speak(tail, pingMsOf(hello))]);
-  }
-
-  /** Ends what is served, and says why. */
-  end(error: BatonError): void {
-    this.#link.end(error);
+    const both = [this.#listen(), this.#speak(tail, pingMsOf(hello))];
+    try {
+      await Promise.race(both);
+    } catch (error) {
+      this.#link.end(error);
+      throw error;
+    } finally {
+      await Promise.allSettled(both);
+    }
   }
 
   get #published(): Position {
@@ -75,7 +78,7 @@ export class Feed {
   }
 
   async #answer(hello: Hello): Promise<LogTail | undefined> {
-    const asked = this.#options.asked();
+    const asked = await this.#options.asked();
     const answer = (verdict: Answer['verdict'], reason: string): Promise<void> =>
       this.#link.send({
         type: 'answer',
@@ -105,6 +108,7 @@ export class Feed {
   /** Sends what is published as soon as it is, and where we are when nothing is. */
   async #speak(tail: LogTail, pingMs: number): Promise<never> {
     for (;;) {
+      this.#link.expectOpen();
       this.#options.recheck();
       const entries = tail.read();
       const leader = this.#published;

@@ -6,6 +6,8 @@ import { decodeMessage, encodeMessage, type Message } from './messages.ts';
 
 /** How often a link looks whether the other side is silent: in steps, so that a pause of this process itself accuses nobody. */
 const looksPerSilence = 10;
+/** Time for the other side to take the last message. */
+const lastWordsMs = 1000;
 
 /**
  * Messages over an upgraded connection, pulled: what is not asked for stays in the network. A side that is silent for too long ends it.
@@ -13,7 +15,7 @@ const looksPerSilence = 10;
 export class Link implements Disposable {
   readonly #socket: Duplex;
   readonly #assembler = new Assembler();
-  readonly #messages: AsyncGenerator<Buffer, void>;
+  readonly #messages: AsyncGenerator<Buffer<ArrayBuffer>, void>;
   readonly #timer: NodeJS.Timeout;
   #failure: Error | undefined;
   #silentLooks = 0;
@@ -29,7 +31,7 @@ export class Link implements Disposable {
   }
 
   /** The next message as bytes. Throws CONNECTION_LOST, LIMIT, PROTOCOL, and what the other side said when it ended the link. */
-  async receiveBytes(): Promise<Buffer> {
+  async receiveBytes(): Promise<Buffer<ArrayBuffer>> {
     this.#isWaiting = true;
     this.#silentLooks = 0;
     const next = await this.#messages.next();
@@ -45,9 +47,14 @@ export class Link implements Disposable {
     return message;
   }
 
+  /** Throws what ended the link, if something did. */
+  expectOpen(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
   /** Sends a message; resolves when the network has taken most of it. Throws CONNECTION_LOST. */
   async send(message: Message): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
+    this.expectOpen();
     if (this.#socket.write(encodeMessage(message))) return;
     const { promise: drained, resolve } = Promise.withResolvers<void>();
     this.#socket.once('drain', resolve);
@@ -55,7 +62,7 @@ export class Link implements Disposable {
     await drained;
     this.#socket.off('drain', resolve);
     this.#socket.off('close', resolve);
-    if (this.#failure !== undefined) throw this.#failure;
+    this.expectOpen();
   }
 
   /** Says why, and ends. */
@@ -63,6 +70,8 @@ export class Link implements Disposable {
     if (this.#failure !== undefined) return;
     this.#socket.end(encodeMessage({ type: 'end', error: toErrorRecord(error) }));
     this.#fail(error instanceof Error ? error : broken());
+    // The other side reads it and closes; one that does not is not waited for.
+    setTimeout(() => this.#socket.destroy(), lastWordsMs).unref();
   }
 
   [Symbol.dispose](): void {
@@ -70,7 +79,7 @@ export class Link implements Disposable {
     this.#socket.destroy();
   }
 
-  async *#read(): AsyncGenerator<Buffer, void> {
+  async *#read(): AsyncGenerator<Buffer<ArrayBuffer>, void> {
     try {
       for await (const chunk of this.#socket as AsyncIterable<Buffer>) {
         this.#silentLooks = 0;
@@ -78,6 +87,7 @@ export class Link implements Disposable {
       }
     } catch (error) {
       this.#fail(error instanceof BatonError ? error : broken(error));
+      this.#socket.destroy();
     }
   }
 

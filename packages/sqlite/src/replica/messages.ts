@@ -144,6 +144,13 @@ export function expectType<T extends Message['type']>(message: Buffer, ...allowe
   return found;
 }
 
+/** Where the leader is, by a message with entries or a ping. Throws PROTOCOL. */
+export function leaderOf(message: Buffer): Position {
+  const reader = new Reader(message);
+  reader.skip(1);
+  return readPosition(reader);
+}
+
 /** Reads a message without its length. Payloads are views of it. Throws PROTOCOL, DIGEST_MISMATCH. */
 export function decodeMessage(message: Buffer): Message {
   const reader = new Reader(message);
