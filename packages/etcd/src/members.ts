@@ -20,7 +20,7 @@ export type EtcdAccess = {
   readonly user?: string;
   readonly password?: string;
   /** PEM. Undefined: no TLS. `ca` undefined: the authorities that Node trusts. */
-  readonly tls?: { readonly ca?: Buffer; readonly certificate?: Buffer; readonly key?: Buffer };
+  readonly tls?: { readonly ca?: string; readonly certificate?: string; readonly key?: string };
   /** Default: limits.requestMs. */
   readonly requestMs?: number;
 };
@@ -46,7 +46,7 @@ export class Members implements Disposable {
     const channel =
       tls === undefined
         ? credentials.createInsecure()
-        : credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.certificate ?? null);
+        : credentials.createSsl(bytesOf(tls.ca), bytesOf(tls.key), bytesOf(tls.certificate));
     this.#access = access;
     this.#members = endpoints.map((endpoint) => ({ endpoint, channel: openChannel(endpoint, channel) }));
   }
@@ -198,6 +198,10 @@ export class NotSent extends BatonError {
       hint: 'look whether it runs, and whether this machine reaches it',
     });
   }
+}
+
+function bytesOf(pem: string | undefined): Buffer | null {
+  return pem === undefined ? null : Buffer.from(pem);
 }
 
 function isReady(channel: Client): Promise<boolean> {

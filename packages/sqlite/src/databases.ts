@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { SqlError } from './engine/sql-error.ts';
 import type { Column, Description } from './engine/statement.ts';
 import type { NamedValue, SqlValue } from './engine/values.ts';
@@ -95,11 +96,28 @@ export type Receipt =
 /** Whether requests can be answered now; if not, why. */
 export type Readiness = { readonly isReady: true } | { readonly isReady: false; readonly reason: string };
 
+/** Another node that a server has let in. The connection is the node's from then on. */
+export type Peer = {
+  readonly socket: Duplex;
+  /** Where it connects from. */
+  readonly address: string;
+  /** Throws when it would not be let in any more. */
+  readonly recheck: () => void;
+};
+
+/** What other nodes ask for. */
+export interface Peers {
+  /** Serves a follower with the log, until one of both ends it. */
+  serveLog(peer: Peer): Promise<void>;
+}
+
 /** All databases that a server serves. */
 export interface Databases {
   /** Cheap: a client that executes one statement opens a session for it. Throws NOT_FOUND for a database that does not exist. */
   open(options: SessionOptions, signal: AbortSignal): Promise<Session>;
   receipt(transactionKey: string, signal: AbortSignal): Promise<Receipt>;
+  /** Undefined: other nodes get nothing here. */
+  readonly peers?: Peers;
   readiness(): Readiness;
   /** What `/status` shows: databases, positions, the log, replicas. Values of JSON. */
   status(signal: AbortSignal): Promise<Readonly<Record<string, unknown>>>;

@@ -22,6 +22,8 @@ export type FileLogOptions = {
   readonly epoch: Epoch;
   /** Default: limits.segmentBytes. */
   readonly segmentBytes?: number;
+  /** How much of what was trimmed can be read all the same. Default: nothing. */
+  readonly retainBytes?: number;
 };
 
 /** The file log. One process at a time may open a directory: the caller holds a lock. */
@@ -39,7 +41,10 @@ export class FileLog implements ReplicatedLog {
     // What ends below the checkpoint is of no use: the next entry would not follow it.
     const last = kept.at(-1);
     const useful = last !== undefined && last.index >= options.checkpoint ? kept : [];
-    this.#entries = new SegmentEntries(options.layer, options.directory, files, { kept: useful, end: last });
+    this.#entries = new SegmentEntries(options.layer, options.directory, files, {
+      ...{ kept: useful, end: last },
+      retainBytes: options.retainBytes ?? 0,
+    });
     this.#head = Math.max(options.checkpoint, last?.index ?? 0);
     this.#trimmed = (this.#entries.first ?? this.#head + 1) - 1;
     this.#epoch = Math.max(options.epoch, last?.epoch ?? 0);

@@ -8,7 +8,7 @@ import type { Position } from './position.ts';
 // is in the database's own file: so nothing is ever removed from a bucket. Numbers are kept as 32 bits and compared by their distance.
 
 /** Cells of the header, each 32 bits. */
-const cells = { version: 0, published: 1, indexLow: 2, indexHigh: 3, folded: 4, foldingThrough: 5, epoch: 6 } as const;
+const cells = { version: 0, published: 1, indexLow: 2, indexHigh: 3, folded: 4, foldingThrough: 5, epoch: 6, names: 7 } as const;
 const headerCells = 16;
 /** state, snapshot, floor, seconds since the node was opened. */
 const pinCells = 4;
@@ -146,6 +146,11 @@ export class PageIndex {
     }
   }
 
+  /** A number that changes whenever a name of a database may mean another one. */
+  get names(): number {
+    return Atomics.load(this.#cells, cells.names);
+  }
+
   // ── the writer ──
 
   /** Number of the newest frame. */
@@ -188,6 +193,11 @@ export class PageIndex {
     Atomics.store(this.#cells, cells.indexHigh, Math.floor(index / 2 ** 32));
     Atomics.add(this.#cells, cells.version, 1);
     Atomics.notify(this.#cells, cells.version);
+  }
+
+  /** Tells everybody that databases' names do not mean what they meant: before what changed them is published. */
+  rename(): void {
+    Atomics.add(this.#cells, cells.names, 1);
   }
 
   /** The frame at a number, for folding. */

@@ -126,7 +126,7 @@ export class Store implements Disposable {
   ): void {
     assert(entry.index === this.#position.index + 1, 'M1: entries are applied in their order, each once');
     this.#checkFold(entry);
-    for (const command of commands) this.#check(command);
+    this.expectFollows(commands);
     this.#position = { epoch: entry.epoch, index: entry.index };
     const states = new Map<DatabaseId, DatabaseState>();
     const opened: DatabaseId[] = [];
@@ -153,6 +153,7 @@ export class Store implements Disposable {
       }
     }
     const { index } = this.parts;
+    if (opened.length > 0 || dropped.length > 0) index.rename();
     this.marks.push({
       position: this.#position,
       frame: index.newest,
@@ -213,6 +214,11 @@ export class Store implements Disposable {
       `the database files hold pages of entry ${formatPosition(foldingThrough)}, and the log has ${formatPosition({ epoch, index })} there`,
       { hint: 'begin again with a snapshot' },
     );
+  }
+
+  /** Throws DIVERGED unless commands follow from the state that is here (M1). Changes nothing. */
+  expectFollows(commands: readonly Command[]): void {
+    for (const command of commands) this.#check(command);
   }
 
   #check(command: Command): void {

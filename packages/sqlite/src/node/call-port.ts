@@ -7,18 +7,20 @@ import { packError, unpackError } from './error-transfer.ts';
 
 type Calls = Readonly<Record<string, (request: never) => unknown>>;
 type Call = { readonly id: number; readonly name: string; readonly request: unknown };
+type Sink = { readonly postMessage: (message: unknown, handedOver: readonly ArrayBuffer[]) => void };
 type Answer = { readonly id: number; readonly reply: unknown } | { readonly id: number; readonly error: unknown };
 type Waiter = { readonly resolve: (reply: unknown) => void; readonly reject: (error: Error) => void };
 
 /** The asking side of a port. */
 export class Caller<C extends Calls> {
-  readonly #port: Pick<MessagePort, 'postMessage'>;
+  readonly #port: Sink;
   readonly #waiters = new Map<number, Waiter>();
   #calls: Call[] = [];
+  #handedOver: ArrayBuffer[] = [];
   #nextId = 1;
   #closed: Error | undefined;
 
-  constructor(port: Pick<MessagePort, 'postMessage'>) {
+  constructor(port: Sink) {
     this.#port = port;
   }
 
@@ -27,11 +29,17 @@ export class Caller<C extends Calls> {
     return this.#waiters.size;
   }
 
-  call<Name extends keyof C & string>(name: Name, request: Parameters<C[Name]>[0]): Promise<ReturnType<C[Name]>> {
+  /** Asks for something. Memory that is handed over is not copied, and gone here. */
+  call<Name extends keyof C & string>(
+    name: Name,
+    request: Parameters<C[Name]>[0],
+    handedOver: readonly ArrayBuffer[] = [],
+  ): Promise<ReturnType<C[Name]>> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     const id = this.#nextId++;
     const answered = new Promise<unknown>((resolve, reject) => this.#waiters.set(id, { resolve, reject }));
     this.#calls.push({ id, name, request });
+    this.#handedOver.push(...handedOver);
     if (this.#calls.length === 1) queueMicrotask(() => this.#send());
     return answered as Promise<ReturnType<C[Name]>>;
   }
@@ -55,8 +63,10 @@ export class Caller<C extends Calls> {
 
   #send(): void {
     const calls = this.#calls;
+    const handedOver = this.#handedOver;
     this.#calls = [];
-    this.#port.postMessage(calls);
+    this.#handedOver = [];
+    this.#port.postMessage(calls, handedOver);
   }
 }
 

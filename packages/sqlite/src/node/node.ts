@@ -5,17 +5,17 @@ import type { Databases } from '../databases.ts';
 import type { Description } from '../engine/statement.ts';
 import type { SqlArguments } from '../engine/values.ts';
 import { sqliteModule } from '../engine/wasm.ts';
-import { PageIndex, pageIndexMemory } from '../machine/page-index.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
 import { ClientDatabases } from './client-databases.ts';
 import { LocalReader } from './local-reader.ts';
 import { lockNodeDirectory } from './lock.ts';
 import { registerNodeMetrics } from './metrics.ts';
-import { startReader, startWriter } from './node-thread.ts';
-import { defaultSettings, type NodeOptions, type NodeSettings, pinsMax } from './options.ts';
+import { defaultSettings, type FollowOptions, type NodeOptions, type NodeSettings } from './options.ts';
+import { Replication } from './replication.ts';
 import type { DatabaseInfo, NodeStatus, ReceiptState, RunReply, RunRequest, SqlStatement } from './request.ts';
+import { roleOf } from './role.ts';
 import { type PositionedResult, type RunOptions, Session, Transaction } from './session.ts';
-import type { ThreadData } from './thread-data.ts';
+import { Threads } from './threads.ts';
 
 /** Which database, and how. Default: `main`, which is made on first use. */
 export type ExecuteOptions = RunOptions & { readonly database?: string };
@@ -27,10 +27,6 @@ export type QueryOptions = Omit<ExecuteOptions, 'key'> & { readonly atLeast?: Po
 export type WriteResult = PositionedResult & { readonly isRepeated: boolean };
 export type BatchResult = Pick<RunReply, 'results' | 'position' | 'isRepeated'>;
 
-type Writer = Awaited<ReturnType<typeof startWriter>>;
-type Reader = Awaited<ReturnType<typeof startReader>>;
-type Threads = { readonly writer: Writer; readonly readers: readonly Reader[] };
-
 const emptyResult = { columns: [], rows: [], changes: 0, lastInsertRowid: 0n };
 
 /**
@@ -40,27 +36,33 @@ const emptyResult = { columns: [], rows: [], changes: 0, lastInsertRowid: 0n };
 export class SqliteNode implements AsyncDisposable {
   readonly directory: string;
   readonly #settings: NodeSettings;
-  readonly #data: ThreadData;
-  readonly #index: PageIndex;
   readonly #lock: Disposable;
-  readonly #threads: Threads;
+  readonly #replication: Replication;
+  #threads: Threads;
   readonly #databases = new Map<string, Promise<DatabaseInfo>>();
+  /** What `PageIndex.names` was when they were looked up. */
+  #names = 0;
   readonly #localReaders = new Set<LocalReader>();
   #closing: Promise<void> | undefined;
 
   /** Use `openNode`. */
-  constructor(data: ThreadData, lock: Disposable, threads: Threads) {
-    this.directory = data.directory;
-    this.#settings = data.settings;
-    this.#data = data;
+  constructor(lock: Disposable, threads: Threads) {
+    const { directory, settings, role } = threads.data;
+    this.directory = directory;
+    this.#settings = settings;
     this.#lock = lock;
     this.#threads = threads;
-    this.#index = new PageIndex(data.index, { frames: data.settings.indexPages, pins: pinsMax });
+    this.#replication = new Replication({ threads: () => this.#threads, settings, role });
+  }
+
+  /** Follows the node that it was opened to follow. Throws what that one refuses it with for good. */
+  async follow(options: FollowOptions): Promise<void> {
+    await this.#replication.follow(options);
   }
 
   /** Through which entry everything can be read here. */
   get position(): Position {
-    return this.#index.published().position;
+    return this.#threads.index.published().position;
   }
 
   /** Runs one statement and resolves when the log has what it did. Throws SqlError, REFUSED, NO_SPACE, TIMED_OUT, OUTCOME_UNKNOWN, LIMIT. */
@@ -87,7 +89,7 @@ export class SqliteNode implements AsyncDisposable {
     if (atLeast !== undefined) await this.#waitFor(atLeast);
     const info = await this.#database(options.database);
     const request = this.#request(statements, rest, false);
-    const reply = await this.#idlestReader().call('query', { ...request, info });
+    const reply = await this.#reader().call('query', { ...request, info });
     if (reply === 'writes') throw new BatonError('USAGE', 'the statement writes', { hint: 'use execute()' });
     return reply;
   }
@@ -110,24 +112,26 @@ export class SqliteNode implements AsyncDisposable {
   /** Opens a connection of its own, for a client that speaks SQL only. */
   async session(options: Omit<ExecuteOptions, 'key'> = {}): Promise<Session> {
     const { name } = await this.#database(options.database);
-    const session = await this.#threads.writer.caller.call('openSession', { database: name, isReadOnly: false });
-    return new Session(this.#threads.writer.caller, { ...this.#limits(options), database: name, session });
+    const session = await this.#threads.writer.call('openSession', { database: name, isReadOnly: false });
+    return new Session(this.#threads.writer, { ...this.#limits(options), database: name, session });
   }
 
   /** What a server asks for its clients. */
   clients(): Databases {
     return new ClientDatabases({
-      writer: this.#threads.writer.caller,
-      reader: () => this.#idlestReader(),
+      writer: () => this.#threads.writer,
+      reader: () => this.#reader(),
       find: (name) => this.#database(name),
       waitFor: (position) => this.#waitFor(position),
       statementMsMax: this.#settings.statementMsMax,
+      peers: this.#replication.feeds,
+      replication: () => this.#replication.status(),
     });
   }
 
   /** Opens a synchronous reader in this thread. */
   async reader(database?: string): Promise<LocalReader> {
-    const reader = new LocalReader(this.#data, await this.#database(database));
+    const reader = new LocalReader(this.#threads.data, await this.#database(database));
     this.#localReaders.add(reader);
     return reader;
   }
@@ -135,33 +139,33 @@ export class SqliteNode implements AsyncDisposable {
   /** Parameters and columns of a statement. Throws SqlError. */
   async describe(sql: string, database?: string): Promise<Description> {
     const { name } = await this.#database(database);
-    return await this.#threads.writer.caller.call('describe', { database: name, sql });
+    return await this.#threads.writer.call('describe', { database: name, sql });
   }
 
   /** Makes a database, or finds it. Throws USAGE for what cannot be a name. */
   async createDatabase(name: string, options: { readonly pageBytes?: number } = {}): Promise<DatabaseInfo> {
     const pageBytes = options.pageBytes ?? this.#settings.pageBytes;
-    return await this.#threads.writer.caller.call('openDatabase', { name, pageBytes });
+    return await this.#threads.writer.call('openDatabase', { name, pageBytes });
   }
 
   /** Drops a database; its file is kept in the directory's `dropped`. Throws NOT_FOUND. */
   async dropDatabase(name: string): Promise<Position> {
     this.#databases.delete(name);
-    return await this.#threads.writer.caller.call('dropDatabase', { name });
+    return await this.#threads.writer.call('dropDatabase', { name });
   }
 
   /** What became of the transaction with an idempotency key. */
   async receipt(key: string): Promise<ReceiptState> {
-    return await this.#threads.writer.caller.call('receipt', { key });
+    return await this.#threads.writer.call('receipt', { key });
   }
 
   /** Folds the log into the databases' files, as far as readers allow. Resolves to the position through which they hold everything. */
   async checkpoint(): Promise<Position> {
-    return await this.#threads.writer.caller.call('checkpoint', null);
+    return await this.#threads.writer.call('checkpoint', null);
   }
 
   async status(): Promise<NodeStatus> {
-    return await this.#threads.writer.caller.call('status', null);
+    return await this.#threads.writer.call('status', null);
   }
 
   /** Registers levels of this node as `baton_sqlite_…`, to be served with a server's own: the same registry is one of its options. */
@@ -182,25 +186,22 @@ export class SqliteNode implements AsyncDisposable {
   async #close(): Promise<void> {
     try {
       for (const reader of this.#localReaders) reader[Symbol.dispose]();
-      // Readers first: what they have pinned could not be folded.
-      await Promise.all(this.#threads.readers.map(({ caller }) => caller.call('close', null)));
-      await this.#threads.writer.caller.call('close', null);
+      await this.#replication.stop();
+      await this.#threads.close();
     } finally {
-      const { writer, readers } = this.#threads;
-      await Promise.all([writer, ...readers].map(({ worker }) => worker.terminate()));
       this.#lock[Symbol.dispose]();
     }
   }
 
-  #idlestReader(): Reader['caller'] {
-    const [first, ...others] = this.#threads.readers.map(({ caller }) => caller);
-    return others.reduce((idlest, one) => (one.pending < idlest.pending ? one : idlest), first!);
+  #reader(): Threads['reader'] {
+    this.#replication.expectFresh();
+    return this.#threads.reader;
   }
 
   async #write(statements: readonly SqlStatement[], options: ExecuteOptions, isAtomic: boolean): Promise<RunReply> {
     const { name } = await this.#database(options.database);
     const request = this.#request(statements, { ...options, database: name }, isAtomic);
-    return await this.#threads.writer.caller.call('run', request);
+    return await this.#threads.writer.call('run', request);
   }
 
   #request(statements: readonly SqlStatement[], options: ExecuteOptions, isAtomic: boolean): RunRequest {
@@ -218,6 +219,9 @@ export class SqliteNode implements AsyncDisposable {
 
   /** What is known of a database. Only `main` is made by being asked for. */
   async #database(name = 'main'): Promise<DatabaseInfo> {
+    const { names } = this.#threads.index;
+    if (names !== this.#names) this.#databases.clear();
+    this.#names = names;
     const known = this.#databases.get(name) ?? this.#findDatabase(name);
     this.#databases.set(name, known);
     try {
@@ -237,7 +241,7 @@ export class SqliteNode implements AsyncDisposable {
   }
 
   async #waitFor(position: Position): Promise<void> {
-    if (await this.#index.waitFor(position.index, this.#settings.positionMsMax)) return;
+    if (await this.#threads.index.waitFor(position.index, this.#settings.positionMsMax)) return;
     throw new BatonError(
       'TIMED_OUT',
       `position ${formatPosition(position)} was waited for ${this.#settings.positionMsMax} ms; this node is at ${formatPosition(this.position)}`,
@@ -251,18 +255,27 @@ export class SqliteNode implements AsyncDisposable {
  * databases' files do not hold yet. Throws IN_USE, CHANGED, LOG_DAMAGED, VERSION_MISMATCH, NO_PERMISSION, NO_SPACE.
  */
 export async function openNode(options: NodeOptions): Promise<SqliteNode> {
-  const { directory, adopt = [], ...given } = options;
+  const { directory, adopt = [], follow, promote = false, ...given } = options;
   const settings: NodeSettings = { ...defaultSettings, ...given };
   const path = resolve(directory);
+  const role = roleOf(follow, promote);
   const lock = lockNodeDirectory(path);
   try {
-    const index = pageIndexMemory({ frames: settings.indexPages, pins: pinsMax });
-    const data: ThreadData = { directory: path, adopt, settings, index, module: sqliteModule() };
-    const writer = await startWriter(data);
-    const readers = await Promise.all(Array.from({ length: Math.max(1, settings.readers) }, () => startReader(data)));
-    return new SqliteNode(data, lock, { writer, readers });
+    const threads = await Threads.start({ directory: path, adopt, role, settings, module: sqliteModule() });
+    const node = new SqliteNode(lock, threads);
+    if (follow !== undefined) await followOrClose(node, follow);
+    return node;
   } catch (error) {
     lock[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function followOrClose(node: SqliteNode, follow: FollowOptions): Promise<void> {
+  try {
+    await node.follow(follow);
+  } catch (error) {
+    await node.close();
     throw error;
   }
 }

@@ -15,6 +15,7 @@ import { HttpStreams } from './http-streams.ts';
 import { formatAddress, listen } from './listen.ts';
 import { ServerMetrics } from './metrics.ts';
 import { Occupancy } from './occupancy.ts';
+import { isPeerRequest, PeerConnections } from './peers.ts';
 import { defaultSettings, type ServerSettings } from './settings.ts';
 import { TokenGate } from './tokens/gate.ts';
 import { Sockets } from './upgrade.ts';
@@ -69,6 +70,7 @@ class DatabaseServer implements RunningServer {
   readonly #http: Server;
   readonly #context: Context;
   readonly #sockets: Sockets;
+  readonly #peers: PeerConnections;
   readonly #occupancy = new Occupancy();
   readonly #startedMs = Date.now();
   #address: Address;
@@ -93,6 +95,7 @@ class DatabaseServer implements RunningServer {
       onFault: options.onFault,
     };
     this.#sockets = new Sockets(this.#context);
+    this.#peers = new PeerConnections(this.#context);
     this.#http = this.#createHttp();
   }
 
@@ -109,7 +112,8 @@ class DatabaseServer implements RunningServer {
       });
     });
     this.#http.on('upgrade', (request, socket, head) => {
-      void this.#occupy(this.#sockets.accept(request, socket, head));
+      const connections = isPeerRequest(request) ? this.#peers : this.#sockets;
+      void this.#occupy(connections.accept(request, socket, head));
     });
   }
 
@@ -130,6 +134,7 @@ class DatabaseServer implements RunningServer {
   async #stop(): Promise<void> {
     // Still listening: the next statement of a transaction over HTTP may come by a new connection.
     this.#sockets.stop();
+    this.#peers.endAll();
     this.#context.streams.stop();
     const limit = new AbortController();
     const tooLate = delay(this.#settings.stopMsMax, undefined, { signal: limit.signal }).catch(() => undefined);
