@@ -1,6 +1,6 @@
 import { BatonError, type ErrorCode } from '@batondb/core/errors';
 import { SqlError } from '../engine/sql-error.ts';
-import type { WireError } from '../hrana/results.ts';
+import { sqlWireError, type WireError } from '../hrana/results.ts';
 
 // Every way in which the server says no by itself, beside SQLite's codes and Baton's own: this registry is their documentation.
 
@@ -52,9 +52,9 @@ export function isOurFault(error: unknown): boolean {
 
 /** Any thrown thing as a client is told of it. */
 export function toWireError(error: unknown): WireError {
-  if (error instanceof SqlError) return { message: error.message, code: error.sqliteCode };
+  if (error instanceof SqlError) return sqlWireError(error);
   if (error instanceof Refusal) return { message: error.message, code: error.code };
   if (!(error instanceof BatonError)) return { message: 'an error in the server itself; its log has it', code: 'BUG' };
   const hint = error.hint === undefined ? '' : `; ${error.hint}`;
-  return { message: `${error.message}${hint}`, code: error.code };
+  return { message: `${error.message}${hint}`, code: error.code, retryable: error.retryable };
 }
