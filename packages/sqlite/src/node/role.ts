@@ -16,7 +16,8 @@ export type NodeRole =
 /** The role that options give. Throws USAGE. */
 export function roleOf(follow: FollowOptions | undefined, promote: boolean): NodeRole {
   if (follow === undefined) return promote ? { kind: 'promote' } : { kind: 'lead' };
-  if (promote) throw new BatonError('USAGE', 'a node that is promoted follows nobody', { hint: 'leave out one of both' });
+  if (promote)
+    throw new BatonError('USAGE', 'a node that is promoted follows nobody', { hint: 'leave out one of both' });
   return { kind: 'follow', url: parseLeaderUrl(follow.url).origin };
 }
 
