@@ -53,6 +53,8 @@ export type CallOptions = {
   readonly transactionKey?: string;
   /** The call waits until the database is at this position or after it. */
   readonly atLeast?: string;
+  /** Where it is done. `leader`: by the node that leads, whose state is the newest. Default: a replica does what it can. */
+  readonly level?: 'leader';
 };
 
 /**
@@ -109,6 +111,8 @@ export type Peer = {
 export interface Peers {
   /** Serves a follower with the log, until one of both ends it. */
   serveLog(peer: Peer): Promise<void>;
+  /** Sends a snapshot of everything. */
+  serveSnapshot(peer: Peer): Promise<void>;
 }
 
 /** All databases that a server serves. */

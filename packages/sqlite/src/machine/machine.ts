@@ -109,6 +109,11 @@ export class Machine {
     if (!this.#isLeading) throw refused();
   }
 
+  /** Throws unless a transaction that changes nothing may begin: of a node that leads, or one that follows. */
+  expectReadable(): void {
+    if (this.#parts.follows === undefined) this.expectWritable();
+  }
+
   /** Applies entries that the log of another node has accepted. Throws what the store throws, and what keeping them throws. */
   async follow(entries: Iterable<LogEntry>): Promise<Position> {
     for (const entry of entries) {

@@ -31,7 +31,12 @@ export class ClientDatabases implements Databases {
     return this.#place.peers;
   }
 
-  async open(options: SessionOptions, signal: AbortSignal): Promise<Session> {
+  open(options: SessionOptions, signal: AbortSignal): Promise<Session> {
+    return this.openHere(options, signal);
+  }
+
+  /** A session of this very node. */
+  async openHere(options: SessionOptions, signal: AbortSignal): Promise<ClientSession> {
     signal.throwIfAborted();
     const info = await this.#place.find(options.database);
     return new ClientSession(this.#place, info, options, (error) => this.#notice(error));

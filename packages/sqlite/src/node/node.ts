@@ -20,6 +20,7 @@ import { Replication } from './replication.ts';
 import type { DatabaseInfo, NodeStatus, ReceiptState, RunReply, RunRequest, SqlStatement } from './request.ts';
 import { roleOf } from './role.ts';
 import { type PositionedResult, type RunOptions, Session, Transaction } from './session.ts';
+import type { ThreadData } from './thread-data.ts';
 import { Threads } from './threads.ts';
 
 /** Which database, and how. Default: `main`, which is made on first use. */
@@ -59,7 +60,12 @@ export class SqliteNode implements AsyncDisposable {
     this.#settings = settings;
     this.#lock = lock;
     this.#threads = threads;
-    this.#replication = new Replication({ threads: () => this.#threads, settings, role });
+    this.#replication = new Replication({
+      threads: () => this.#threads,
+      desk: this.desk,
+      replace: (change) => this.#replace(change),
+      ...{ settings, role },
+    });
   }
 
   /** Follows the node that it was opened to follow. Throws what that one refuses it with for good. */
@@ -125,7 +131,7 @@ export class SqliteNode implements AsyncDisposable {
 
   /** What a server asks for its clients. */
   clients(): Databases {
-    return new ClientDatabases({
+    const databases = new ClientDatabases({
       writer: () => this.#threads.writer,
       reader: () => this.#reader(),
       find: (name) => this.#database(name),
@@ -134,6 +140,7 @@ export class SqliteNode implements AsyncDisposable {
       peers: this.#replication.feeds,
       replication: () => this.#replication.status(),
     });
+    return this.#replication.forward(databases);
   }
 
   /** Opens a synchronous reader in this thread. */
@@ -208,8 +215,21 @@ export class SqliteNode implements AsyncDisposable {
     }
   }
 
+  /** Everything that is open ends, and what the directory holds then is opened. */
+  async #replace(change: () => void): Promise<void> {
+    for (const reader of this.#localReaders) reader[Symbol.dispose]();
+    this.#localReaders.clear();
+    this.#replication.feeds.endAll('this replica takes over a snapshot of its leader');
+    await this.desk[Symbol.asyncDispose]();
+    const { data } = this.#threads;
+    await this.#threads.close();
+    change();
+    this.#databases.clear();
+    this.#threads = await Threads.start(data);
+  }
+
   #reader(): Threads['reader'] {
-    this.#replication.expectFresh();
+    this.#replication.expectReadable();
     return this.#threads.reader;
   }
 
@@ -248,10 +268,11 @@ export class SqliteNode implements AsyncDisposable {
   }
 
   async #findDatabase(name: string): Promise<DatabaseInfo> {
-    const { databases } = await this.status();
+    this.#replication.expectReadable();
+    const { databases, role } = await this.status();
     const found = databases.find((database) => database.name === name);
     if (found !== undefined) return found;
-    if (name === 'main') return await this.createDatabase(name);
+    if (name === 'main' && role === 'leader') return await this.createDatabase(name);
     throw new BatonError('NOT_FOUND', `there is no database ${name}`, { hint: 'create it first' });
   }
 
@@ -275,12 +296,16 @@ export async function openNode(options: NodeOptions): Promise<SqliteNode> {
   const path = resolve(directory);
   const role = roleOf(follow, promote);
   const lock = lockNodeDirectory(path);
+  const node = await openLocked(lock, { directory: path, adopt, role, settings, module: sqliteModule() });
+  if (follow !== undefined) await followOrClose(node, follow);
+  return node;
+}
+
+/** Opens a directory whose lock was taken, and gives it back when it cannot be opened. */
+async function openLocked(lock: Disposable, data: Omit<ThreadData, 'index'>): Promise<SqliteNode> {
   try {
-    finishSwap(nodeFileLayer, new Paths(path));
-    const threads = await Threads.start({ directory: path, adopt, role, settings, module: sqliteModule() });
-    const node = new SqliteNode(lock, threads);
-    if (follow !== undefined) await followOrClose(node, follow);
-    return node;
+    finishSwap(nodeFileLayer, new Paths(data.directory));
+    return new SqliteNode(lock, await Threads.start(data));
   } catch (error) {
     lock[Symbol.dispose]();
     throw error;

@@ -85,6 +85,8 @@ export type NodeStatus = {
   /** Names the log: nodes with another one have another history. */
   readonly logId: string;
   readonly role: 'leader' | 'follower';
+  /** Until this entry is applied, what is here is no state at all: a crash cut a checkpoint short. */
+  readonly soundFrom: number;
   /** The URL of the node that is followed. */
   readonly follows?: string;
   readonly position: Position;

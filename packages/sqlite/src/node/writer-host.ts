@@ -220,7 +220,7 @@ export class WriterHost {
     const store = this.#store;
     const { index } = store.parts;
     const deadlineMs = performance.now() + this.#options.settings.transactionMsMax;
-    while (!store.isWhole) {
+    while (!store.isWhole || !store.isSound) {
       if (performance.now() > deadlineMs) {
         throw new BatonError(
           'BUSY',
@@ -251,10 +251,11 @@ export class WriterHost {
 
   status(): NodeStatus {
     const { failure } = this.machine;
-    const { logId, follows } = this.#store.record;
+    const { logId, follows, foldingThrough } = this.#store.record;
     return {
       logId,
       role: this.#options.role?.kind === 'follow' ? 'follower' : 'leader',
+      soundFrom: this.#store.isSound ? 0 : (foldingThrough?.index ?? 0),
       ...(follows === undefined ? {} : { follows }),
       position: this.#store.position,
       checkpoint: this.#store.record.position,
@@ -284,11 +285,12 @@ export class WriterHost {
       await this.machine.checkpoint(false);
     }
     const { record } = this.#store;
+    const { isSound } = this.#store;
     const isFolded = record.position.index === this.#store.position.index;
     this.#store[Symbol.dispose]();
     this.#logFiles[Symbol.dispose]();
     await this.#log.log[Symbol.asyncDispose]();
-    if (!hasFailed && isFolded) nameFiles(this.#options.layer, this.#paths, record);
+    if (!hasFailed && isFolded && isSound) nameFiles(this.#options.layer, this.#paths, record);
   }
 
   async #makeDatabase(name: string, pageBytes: number): Promise<DatabaseInfo> {

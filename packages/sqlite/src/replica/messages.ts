@@ -30,10 +30,10 @@ export type Hello = {
 };
 
 /**
- * What a leader answers. `continue`: entries after the follower's position follow; `snapshot`: they do not reach back, or are not its; `wait`: it
- * cannot say yet; `other-log`, `loop` and `version`: never.
+ * What a leader answers. `continue`: entries after the follower's position follow; `snapshot`: the log does not reach back to it; `diverged`: it
+ * has something that the leader has not; `wait`: the leader cannot say yet; `other-log`, `loop` and `version`: never.
  */
-export type Verdict = 'continue' | 'snapshot' | 'wait' | 'other-log' | 'loop' | 'version';
+export type Verdict = 'continue' | 'snapshot' | 'diverged' | 'wait' | 'other-log' | 'loop' | 'version';
 
 /** The leader's only answer to a hello. */
 export type Answer = {
@@ -61,7 +61,7 @@ export type End = { readonly type: 'end'; readonly error: ErrorRecord };
 export type Message = Hello | Answer | Batch | Ping | Ack | End;
 
 const types = { hello: 1, answer: 2, entries: 3, ping: 4, ack: 5, end: 6 } as const;
-const verdicts: readonly Verdict[] = ['continue', 'snapshot', 'wait', 'other-log', 'loop', 'version'];
+const verdicts: readonly Verdict[] = ['continue', 'snapshot', 'diverged', 'wait', 'other-log', 'loop', 'version'];
 /** Bytes of a message before its body. */
 export const headBytes = 5;
 const digestBytes = 16;
