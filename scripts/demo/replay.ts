@@ -1,22 +1,46 @@
 import { basename } from 'node:path';
+import type { CopyDemo } from './copy-steps.ts';
 import type { Damage } from './damage.ts';
-import { diffWords, findWords, shown } from './proof.ts';
-import type { Demo } from './steps.ts';
+import { diffWords, shown } from './proof.ts';
+import type { SqliteDemo } from './sqlite-steps.ts';
 
 // What a person types to see each step again, slowly.
 
 type Line = { readonly about: string; readonly commands: readonly string[] };
 
 /** The commands of all steps, in order. */
-export function replayLines(demo: Demo, damage: Damage): Line[] {
-  const { one, two, hasOwner } = demo;
-  const copy = `${one}/checkout`;
-  const list = one.replace(/one$/, 'source.list');
+export function replayLines(sqlite: SqliteDemo, copy: CopyDemo, damage: Damage): Line[] {
+  const { one, two, source } = copy;
+  const leader = sqlite.leader.url;
+  const replica = sqlite.replica.url;
   const staging = basename(damage.staging);
   const octal = damage.after.toString(8).padStart(3, '0');
   return [
-    { about: 'start anew', commands: [`rm -rf ${one} ${two}; mkdir -p ${one} ${two}`] },
-    { about: 'copy to both; Ctrl-C is as good as a kill', commands: [baton(demo.copyWords())] },
+    {
+      about: 'the server and its replica, each in the background; their page is at the same address',
+      commands: [background(sqlite.leaderWords(), leader), background(sqlite.replicaWords(), replica)],
+    },
+    {
+      about: 'SQL at the leader, and what the replica has of it',
+      commands: [
+        `./baton sqlite shell ${leader} <<<"SELECT count(*), sum(bytes) FROM files"`,
+        `./baton sqlite shell ${replica} <<<"SELECT count(*), sum(balance) FROM accounts"`,
+        `./baton sqlite status ${replica}`,
+      ],
+    },
+    {
+      about: 'kill the leader, and start it again',
+      commands: ['kill -9 %1; wait %1', background(sqlite.leaderWords(), leader), `./baton sqlite status ${leader}`],
+    },
+    {
+      about: 'a backup, judged by another SQLite',
+      commands: [
+        `rm -f ${source}/again.db`,
+        `./baton sqlite backup ${leader} ${source}/again.db`,
+        `sqlite3 ${source}/again.db 'PRAGMA integrity_check' || echo 'sqlite3 is not installed'`,
+      ],
+    },
+    { about: 'copy it to two directories; Ctrl-C is as good as a kill', commands: [`rm -rf ${one} ${two}; mkdir -p ${one} ${two}`, baton(copy.copyWords())] },
     {
       about: `in a second terminal, meanwhile: kill the agent of ${one}`,
       commands: [`kill -9 $(find /proc/[0-9]*/fd -lname '*/${one}/.baton-*' 2>/dev/null | cut -d/ -f3 | sort -u)`],
@@ -27,23 +51,12 @@ export function replayLines(demo: Demo, damage: Damage): Line[] {
         `printf '\\${octal}' | dd bs=1 seek=${damage.offset} conv=notrunc status=none of=${one}/${staging}/tree/${damage.path}`,
       ],
     },
-    { about: 'continue', commands: [baton(demo.copyWords())] },
+    { about: 'continue', commands: [baton(copy.copyWords())] },
     {
-      about: 'compare: content, then everything else',
-      commands: [
-        shown(diffWords(copy)),
-        `${shown(findWords(hasOwner))} | sort >${list}`,
-        `(cd ${copy} && ${shown(findWords(hasOwner))}) | sort | diff ${list} - && echo identical`,
-      ],
+      about: 'compare',
+      commands: [one, two].map((target) => `${shown(diffWords(source, `${target}/${basename(source)}`))} && echo identical`),
     },
-    {
-      about: 'more: the plan without the copy, the events, what an abandoned copy left',
-      commands: [
-        `./baton copy --dry-run . ${one} --as again --exclude /.git --exclude /.demo`,
-        `./baton copy --json docs ${one} | head -n 3`,
-        `./baton copy clean ${one} --dry-run`,
-      ],
-    },
+    { about: 'end the servers', commands: ['kill %1 %2; wait'] },
   ];
 }
 
@@ -51,6 +64,11 @@ export function replayLines(demo: Demo, damage: Damage): Line[] {
 export function replayPage(lines: readonly Line[], root: string): string {
   const steps = lines.map(({ about, commands }) => `# ${about}\n${commands.join('\n')}\n`);
   return `# The demo, step by step\n\nIn ${root}:\n\n\`\`\`sh\n${steps.join('\n')}\`\`\`\n`;
+}
+
+/** Starts a server in the background, and waits until it serves. */
+function background(words: readonly string[], url: string): string {
+  return `./baton sqlite serve ${shown(words)} & until curl -sf ${url}/ready; do sleep 0.2; done`;
 }
 
 function baton(words: readonly string[]): string {

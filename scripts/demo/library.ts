@@ -1,0 +1,75 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Client, createClient, type InStatement } from '@libsql/client';
+import { root } from './baton.ts';
+
+// The data of the demo: the texts of everything that the checkout's node_modules brings along, with an index of their words. Written by the
+// stock client, as any program would.
+
+const textBytesMax = 24 * 1024 * 1024;
+const fileBytesMax = 512 * 1024;
+const batchBytes = 1024 * 1024;
+const textName = /\.(?:md|d\.ts|d\.cts|txt)$|^LICENSE$/;
+
+const schema = [
+  'CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, bytes INTEGER NOT NULL, body TEXT NOT NULL)',
+  "CREATE VIRTUAL TABLE words USING fts5(body, content='files', content_rowid='id')",
+  'CREATE TRIGGER files_words AFTER INSERT ON files BEGIN INSERT INTO words (rowid, body) VALUES (new.id, new.body); END',
+];
+
+/** How much was loaded. */
+export type Loaded = { readonly files: number; readonly bytes: number; readonly seconds: number };
+
+/** Fills an empty database. `onProgress` is told of the bytes so far. */
+export async function loadLibrary(url: string, onProgress: (doneBytes: number, totalBytes: number) => void): Promise<Loaded> {
+  const startMs = performance.now();
+  const client = createClient({ url });
+  try {
+    await client.batch(schema, 'write');
+    let [files, bytes] = [0, 0];
+    for (const batch of batches()) {
+      await client.batch(batch.statements, 'write');
+      files += batch.statements.length;
+      bytes += batch.bytes;
+      onProgress(bytes, textBytesMax);
+    }
+    return { files, bytes, seconds: (performance.now() - startMs) / 1000 };
+  } finally {
+    client.close();
+  }
+}
+
+/** How many texts have a word, and the one that has it most. */
+export async function search(client: Client, word: string): Promise<{ readonly count: number; readonly best: string }> {
+  const { rows } = await client.execute({
+    sql: `SELECT count(*) OVER () AS count, path FROM words JOIN files ON files.id = words.rowid
+          WHERE words MATCH ? ORDER BY words.rank LIMIT 1`,
+    args: [word],
+  });
+  return { count: Number(rows[0]?.['count'] ?? 0), best: String(rows[0]?.['path'] ?? '') };
+}
+
+function* batches(): Generator<{ readonly statements: InStatement[]; readonly bytes: number }> {
+  let [statements, bytes, total]: [InStatement[], number, number] = [[], 0, 0];
+  for (const path of textsBelow('node_modules')) {
+    const size = statSync(join(root, path)).size;
+    if (total + size > textBytesMax) break;
+    const body = readFileSync(join(root, path), 'utf8');
+    statements.push({ sql: 'INSERT INTO files (path, bytes, body) VALUES (?, ?, ?)', args: [path, size, body] });
+    bytes += size;
+    total += size;
+    if (bytes < batchBytes) continue;
+    yield { statements, bytes };
+    [statements, bytes] = [[], 0];
+  }
+  if (statements.length > 0) yield { statements, bytes };
+}
+
+function* textsBelow(directory: string): Generator<string> {
+  const entries = readdirSync(join(root, directory), { withFileTypes: true });
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const path = `${directory}/${entry.name}`;
+    if (entry.isDirectory()) yield* textsBelow(path);
+    else if (entry.isFile() && textName.test(entry.name) && statSync(join(root, path)).size <= fileBytesMax) yield path;
+  }
+}
