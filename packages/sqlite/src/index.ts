@@ -5,6 +5,7 @@ export type { Description } from './engine/statement.ts';
 export type { NumberMode, SqlArguments, SqlValue } from './engine/values.ts';
 export type { AppendOutcome, Epoch, Leadership, LogEntry, LogIndex, ReplicatedLog } from './log/log.ts';
 export { formatPosition, type Position, parsePosition } from './machine/position.ts';
+export { announce } from './node/announcement.ts';
 export type { LocalReader } from './node/local-reader.ts';
 export {
   type BatchResult,
