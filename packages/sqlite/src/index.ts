@@ -18,6 +18,9 @@ export {
 export type { NodeOptions, NodeSettings } from './node/options.ts';
 export type { DatabaseInfo, DatabaseStatus, NodeStatus, ReceiptState, SqlStatement } from './node/request.ts';
 export type { PositionedResult, RunOptions, Session, Transaction } from './node/session.ts';
+export { checkLog, type LogReport, type SegmentReport, type Verdict } from './recovery/check.ts';
+export { type Recovery, recoverLog } from './recovery/recover.ts';
+export type { DatabaseOutlook } from './recovery/replay.ts';
 export type { CertificateFiles } from './server/certificate.ts';
 export { type RefusalCode, refusalCodes } from './server/refusal.ts';
 export { type RunningServer, type ServerOptions, startServer } from './server/server.ts';

@@ -15,6 +15,18 @@ export function segmentPath(directory: string, generation: number): string {
   return join(directory, `${generation.toString(16).padStart(12, '0')}.segment`);
 }
 
+/** Numbers of the segments of a directory that hold entries, ascending. */
+export function listSegments(layer: FileLayer, directory: string): number[] {
+  return generationsOf(layer.list(directory));
+}
+
+function generationsOf(names: readonly string[]): number[] {
+  return names
+    .flatMap((name) => segmentName.exec(name)?.[1] ?? [])
+    .map((hexadecimal) => Number.parseInt(hexadecimal, 16))
+    .sort((a, b) => a - b);
+}
+
 /** How segments are kept. `lasts`: what is in them has to survive the machine, and so their names and zeros have to. */
 export type SegmentOptions = { readonly segmentBytes: number; readonly lasts: boolean };
 
@@ -36,10 +48,7 @@ export class SegmentFiles {
     this.#layer = layer;
     this.#directory = directory;
     const names = layer.list(directory);
-    this.#generations = names
-      .flatMap((name) => segmentName.exec(name)?.[1] ?? [])
-      .map((hexadecimal) => Number.parseInt(hexadecimal, 16))
-      .sort((a, b) => a - b);
+    this.#generations = generationsOf(names);
     this.#spares = names.filter((name) => spareName.test(name)).map((name) => join(directory, name));
     this.#spareCount = names.reduce((highest, name) => Math.max(highest, Number(spareName.exec(name)?.[1] ?? 0)), 0);
     // A spare that a crash left half filled cannot be told from a whole one by its name.
