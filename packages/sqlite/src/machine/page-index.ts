@@ -8,7 +8,16 @@ import type { Position } from './position.ts';
 // is in the database's own file: so nothing is ever removed from a bucket. Numbers are kept as 32 bits and compared by their distance.
 
 /** Cells of the header, each 32 bits. */
-const cells = { version: 0, published: 1, indexLow: 2, indexHigh: 3, folded: 4, foldingThrough: 5, epoch: 6 } as const;
+const cells = {
+  version: 0,
+  published: 1,
+  indexLow: 2,
+  indexHigh: 3,
+  folded: 4,
+  foldingThrough: 5,
+  epoch: 6,
+  catalog: 7,
+} as const;
 const headerCells = 16;
 /** state, snapshot, floor, seconds since the node was opened. */
 const pinCells = 4;
@@ -121,6 +130,11 @@ export class PageIndex {
     }
   }
 
+  /** A number that changes with every change of the databases' names. */
+  get catalog(): number {
+    return Atomics.load(this.#cells, cells.catalog);
+  }
+
   /** The newest published frame and log index, as one. */
   published(): { readonly frame: number; readonly position: Position } {
     for (;;) {
@@ -177,6 +191,11 @@ export class PageIndex {
     this.#cells[at + 4] = this.#cells[head]!;
     Atomics.store(this.#cells, head, frame);
     this.#newest += 1;
+  }
+
+  /** Databases came, went, or have other names: what threads know of them is to be asked for anew. */
+  changeCatalog(): void {
+    Atomics.add(this.#cells, cells.catalog, 1);
   }
 
   /** Lets readers see all frames added so far, which are those of log entries through a position. */

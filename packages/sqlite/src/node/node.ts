@@ -10,6 +10,7 @@ import { PageIndex, pageIndexMemory } from '../machine/page-index.ts';
 import { Paths } from '../machine/paths.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
 import { SnapshotDesk } from '../snapshot/desk.ts';
+import { type ImportOptions, importFile } from '../snapshot/import.ts';
 import { NodeSnapshot } from '../snapshot/snapshot.ts';
 import { finishSwap } from '../snapshot/swap.ts';
 import { ClientDatabases } from './client-databases.ts';
@@ -50,6 +51,7 @@ export class SqliteNode implements AsyncDisposable {
   readonly #lock: Disposable;
   readonly #threads: Threads;
   readonly #databases = new Map<string, Promise<DatabaseInfo>>();
+  #catalog = 0;
   readonly #localReaders = new Set<LocalReader>();
   readonly #snapshots = new Set<NodeSnapshot>();
   /** Snapshots for those who join. */
@@ -154,8 +156,15 @@ export class SqliteNode implements AsyncDisposable {
 
   /** Drops a database; its file is kept in the directory's `dropped`. Throws NOT_FOUND. */
   async dropDatabase(name: string): Promise<Position> {
-    this.#databases.delete(name);
     return await this.#threads.writer.caller.call('dropDatabase', { name });
+  }
+
+  /**
+   * Takes a SQLite file over as a database, while clients go on; the file itself is only read. Resolves to the position from which on everybody
+   * sees it. Throws UNSUPPORTED, CHANGED, DIGEST_MISMATCH, NOT_FOUND, EXISTS unless it `replaces`, USAGE, NO_SPACE.
+   */
+  async importFile(path: string, name: string, options: ImportOptions = {}): Promise<Position> {
+    return await importFile(this.#threads.writer.caller, { path: resolve(path), name }, options);
   }
 
   /** What became of the transaction with an idempotency key. */
@@ -242,6 +251,9 @@ export class SqliteNode implements AsyncDisposable {
 
   /** What is known of a database. Only `main` is made by being asked for. */
   async #database(name = 'main'): Promise<DatabaseInfo> {
+    const { catalog } = this.#index;
+    if (catalog !== this.#catalog) this.#databases.clear();
+    this.#catalog = catalog;
     const known = this.#databases.get(name) ?? this.#findDatabase(name);
     this.#databases.set(name, known);
     try {

@@ -8,6 +8,7 @@ import { FileLog } from '../log/file-log.ts';
 import type { Epoch, LogIndex, ReplicatedLog } from '../log/log.ts';
 import { blockBytes } from '../log/record.ts';
 import { segmentPath } from '../log/segment-files.ts';
+import { isHidden } from '../machine/hidden-name.ts';
 import { LogFiles } from '../machine/log-files.ts';
 import { Machine, type PayloadPlaces } from '../machine/machine.ts';
 import { PageIndex } from '../machine/page-index.ts';
@@ -18,6 +19,7 @@ import { Store } from '../machine/store.ts';
 import type { Pinned } from '../snapshot/pinned-state.ts';
 import { nameFiles, takeFiles } from './database-files.ts';
 import { Executor } from './executor.ts';
+import { Importer } from './importer.ts';
 import { checkName, checkPageBytes } from './names.ts';
 import { type NodeSettings, pinsMax } from './options.ts';
 import type { DatabaseInfo, NodeStatus } from './request.ts';
@@ -70,6 +72,7 @@ const wholeLookMs = 5;
 export class WriterHost {
   readonly executor: Executor;
   readonly machine: Machine;
+  readonly importer: Importer;
   readonly #options: WriterHostOptions;
   readonly #paths: Paths;
   readonly #store: Store;
@@ -96,6 +99,7 @@ export class WriterHost {
       entryBytesMax: Math.min(limits.entryBytesMax, settings.segmentBytes - blockBytes),
       onDrop: (database) => this.executor.forget(database),
     });
+    this.importer = new Importer(this.machine, (database) => this.executor.forget(database));
     const spill = { layer, directory: this.#paths.own, memoryBytes: settings.temporaryBytes };
     this.executor = new Executor(this.machine, new Engine(options.module, spill), settings);
   }
@@ -104,6 +108,7 @@ export class WriterHost {
   static async open(options: WriterHostOptions, signal: AbortSignal): Promise<WriterHost> {
     const host = new WriterHost(options);
     await host.machine.lead(signal);
+    await host.importer.drop();
     return host;
   }
 
@@ -179,14 +184,16 @@ export class WriterHost {
       position: this.#store.position,
       checkpoint: this.#store.record.position,
       logBytes: this.#log.bytes(),
-      databases: this.#store.databases.map(({ id, name, pageBytes, published }) => ({
-        id,
-        name,
-        pageBytes,
-        pageCount: published.pageCount,
-        sequence: published.sequence,
-        checksum: published.checksum.toString(16).padStart(16, '0'),
-      })),
+      databases: this.#store.databases
+        .filter(({ name }) => !isHidden(name))
+        .map(({ id, name, pageBytes, published }) => ({
+          id,
+          name,
+          pageBytes,
+          pageCount: published.pageCount,
+          sequence: published.sequence,
+          checksum: published.checksum.toString(16).padStart(16, '0'),
+        })),
       sessions: this.executor.sessions,
       ...(failure === undefined ? {} : { failure: failure.message }),
     };
@@ -195,6 +202,8 @@ export class WriterHost {
   /** Ends in order: open transactions are rolled back, all else is folded, and databases get their names. After a failure only memory is given back. */
   async close(): Promise<void> {
     this.executor[Symbol.dispose]();
+    // What it could not drop the next start drops.
+    await this.importer.drop().catch(() => undefined);
     await this.machine.flush();
     await this.#checkpointing;
     const hasFailed = this.machine.failure !== undefined;
