@@ -17,6 +17,8 @@ export const limits = {
   groupTransactionsMax: 1024,
   /** A snapshot stays for whoever joins by it after its connection broke, or has still to ask for what follows it. */
   snapshotLingerMs: 30_000,
+  /** Pages of an imported database that are one transaction: written in some milliseconds, so that others are not held up. */
+  importBytes: 1_048_576,
   /** One page: what SQLite allows. */
   pageBytesMin: 512,
   pageBytesMax: 65_536,

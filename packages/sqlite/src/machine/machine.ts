@@ -299,6 +299,18 @@ export class Machine {
       this.#settlement.accept(database, sequence, position);
     }
     this.#settlement.acceptEntry(position);
+    for (const id of this.store.marks.at(-1)!.dropped) this.#leave(this.store.byId(id)!);
+  }
+
+  /** What was committed on a database after it was dropped is nowhere. */
+  #leave(database: Database): void {
+    this.#settlement.accept(database, database.published.sequence, this.store.position);
+    const gone = new BatonError('REFUSED', `the database ${database.name} was dropped, and the transaction with it`, {
+      retryable: true,
+    });
+    this.#settlement.rejectOf(database, gone);
+    database.drop();
+    this.#parts.onDrop(database);
   }
 
   #dropAll(error: BatonError): void {

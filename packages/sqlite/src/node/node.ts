@@ -10,6 +10,7 @@ import { Paths } from '../machine/paths.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
 import { SnapshotDesk } from '../snapshot/desk.ts';
 import type { NodeSnapshot } from '../snapshot/snapshot.ts';
+import { type ImportOptions, importFile } from '../snapshot/import.ts';
 import { finishSwap } from '../snapshot/swap.ts';
 import { ClientDatabases } from './client-databases.ts';
 import { LocalReader } from './local-reader.ts';
@@ -164,8 +165,15 @@ export class SqliteNode implements AsyncDisposable {
 
   /** Drops a database; its file is kept in the directory's `dropped`. Throws NOT_FOUND. */
   async dropDatabase(name: string): Promise<Position> {
-    this.#databases.delete(name);
     return await this.#threads.writer.call('dropDatabase', { name });
+  }
+
+  /**
+   * Takes a SQLite file over as a database, while clients go on; the file itself is only read. Resolves to the position from which on everybody
+   * sees it. Throws UNSUPPORTED, CHANGED, DIGEST_MISMATCH, NOT_FOUND, EXISTS unless it `replaces`, USAGE, NO_SPACE.
+   */
+  async importFile(path: string, name: string, options: ImportOptions = {}): Promise<Position> {
+    return await importFile(this.#threads.writer, { path: resolve(path), name }, options);
   }
 
   /** What became of the transaction with an idempotency key. */

@@ -102,6 +102,21 @@ export type NodeStatus = {
 /** Steps whose rows have a limit together. */
 export type StepsRequest = { readonly steps: readonly Step[]; readonly resultBytesMax: number };
 
+/** Pages that follow those that a hidden database has. */
+export type ImportPages = {
+  readonly database: number;
+  readonly first: number;
+  readonly content: Uint8Array<ArrayBuffer>;
+};
+
+/** Which name a hidden database is to have, and what it should be. */
+export type ImportEnd = {
+  readonly database: number;
+  readonly name: string;
+  readonly replaces: boolean;
+  readonly checksum: bigint;
+};
+
 /** The requests of a writer's thread, by name, with what they take and give. */
 export type WriterCalls = {
   readonly run: (request: RunRequest) => RunReply;
@@ -125,6 +140,15 @@ export type WriterCalls = {
   readonly beginFollowing: (request: { readonly logId: string; readonly follows: string }) => null;
   readonly checkpoint: (request: null) => Position;
   readonly status: (request: null) => NodeStatus;
+  /** Opens a hidden database. Returns its number. */
+  readonly beginImport: (request: {
+    readonly name: string;
+    readonly replaces: boolean;
+    readonly pageBytes: number;
+  }) => number;
+  readonly importPages: (request: ImportPages) => Position;
+  readonly endImport: (request: ImportEnd) => Position;
+  readonly dropImport: (request: { readonly database: number }) => null;
   /** Holds the newest state in which no transaction is half there. */
   readonly pinState: (request: null) => Pinned;
   readonly close: (request: null) => null;

@@ -9,6 +9,7 @@ import { LocalCopy } from '../log/local-copy.ts';
 import type { Epoch, LogIndex, ReplicatedLog } from '../log/log.ts';
 import { blockBytes } from '../log/record.ts';
 import { segmentPath } from '../log/segment-files.ts';
+import { isHidden } from '../machine/hidden-name.ts';
 import { LogFiles } from '../machine/log-files.ts';
 import { Machine, type PayloadPlaces } from '../machine/machine.ts';
 import { PageIndex, pageIndexMemory } from '../machine/page-index.ts';
@@ -21,6 +22,7 @@ import { decodeMessage } from '../replica/messages.ts';
 import type { Pinned } from '../snapshot/pinned-state.ts';
 import { nameFiles, takeFiles } from './database-files.ts';
 import { Executor } from './executor.ts';
+import { Importer } from './importer.ts';
 import { checkName, checkPageBytes } from './names.ts';
 import { type NodeSettings, pinsMax } from './options.ts';
 import type { DatabaseInfo, NodeStatus } from './request.ts';
@@ -96,6 +98,7 @@ const wholeLookMs = 5;
 export class WriterHost {
   readonly executor: Executor;
   readonly machine: Machine;
+  readonly importer: Importer;
   readonly #options: WriterHostOptions;
   readonly #paths: Paths;
   readonly #store: Store;
@@ -131,6 +134,7 @@ export class WriterHost {
       onDrop: (database) => this.executor.forget(database),
       ...(role.kind === 'follow' ? { follows: role.url } : {}),
     });
+    this.importer = new Importer(this.machine, (database) => this.executor.forget(database));
     const spill = { layer, directory: this.#paths.own, memoryBytes: settings.temporaryBytes };
     this.executor = new Executor(this.machine, new Engine(options.module, spill), settings);
   }
@@ -147,6 +151,7 @@ export class WriterHost {
     const host = new WriterHost(options);
     await host.machine.lead(signal);
     if (host.#store.record.follows !== undefined) await host.#endFollowing();
+    await host.importer.drop();
     return host;
   }
 
@@ -260,14 +265,16 @@ export class WriterHost {
       position: this.#store.position,
       checkpoint: this.#store.record.position,
       logBytes: this.#log.bytes(),
-      databases: this.#store.databases.map(({ id, name, pageBytes, published }) => ({
-        id,
-        name,
-        pageBytes,
-        pageCount: published.pageCount,
-        sequence: published.sequence,
-        checksum: published.checksum.toString(16).padStart(16, '0'),
-      })),
+      databases: this.#store.databases
+        .filter(({ name }) => !isHidden(name))
+        .map(({ id, name, pageBytes, published }) => ({
+          id,
+          name,
+          pageBytes,
+          pageCount: published.pageCount,
+          sequence: published.sequence,
+          checksum: published.checksum.toString(16).padStart(16, '0'),
+        })),
       sessions: this.executor.sessions,
       ...(failure === undefined ? {} : { failure: failure.message }),
     };
@@ -276,6 +283,8 @@ export class WriterHost {
   /** Ends in order: open transactions are rolled back, all else is folded, and databases get their names. After a failure only memory is given back. */
   async close(): Promise<void> {
     this.executor[Symbol.dispose]();
+    // What it could not drop the next start drops.
+    await this.importer.drop().catch(() => undefined);
     await this.machine.flush();
     await this.#following.catch(() => undefined);
     await this.#checkpointing;
