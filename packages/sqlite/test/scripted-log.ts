@@ -74,5 +74,13 @@ export function openScripted(log: ScriptedLog, layer: FileLayer): OpenedLog {
     end += payload.length;
     return { file: 1, offset };
   };
-  return { log, places: { place, forget: () => undefined }, pathOf: () => path, bytes: () => 0, prepare: () => Promise.resolve() };
+  const places = { place, reserve: () => undefined, forget: () => undefined };
+  return {
+    log,
+    places,
+    close: () => Promise.resolve(),
+    pathOf: () => path,
+    bytes: () => 0,
+    prepare: () => Promise.resolve(),
+  };
 }

@@ -32,7 +32,10 @@ export class LocalCopy {
   /** Begins anew: whether what an earlier process wrote is whole, nobody knows (P1). */
   static open({ layer, directory, checkpoint, segmentBytes, retainBytes }: LocalCopyOptions): LocalCopy {
     const files = SegmentFiles.openEmpty(layer, directory, { segmentBytes, lasts: false });
-    return new LocalCopy(new SegmentEntries(layer, directory, files, { kept: [], end: undefined, retainBytes }), checkpoint);
+    return new LocalCopy(
+      new SegmentEntries(layer, directory, files, { kept: [], end: undefined, retainBytes }),
+      checkpoint,
+    );
   }
 
   /** The newest entry that is kept. */

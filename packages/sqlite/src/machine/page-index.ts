@@ -8,7 +8,16 @@ import type { Position } from './position.ts';
 // is in the database's own file: so nothing is ever removed from a bucket. Numbers are kept as 32 bits and compared by their distance.
 
 /** Cells of the header, each 32 bits. */
-const cells = { version: 0, published: 1, indexLow: 2, indexHigh: 3, folded: 4, foldingThrough: 5, epoch: 6, names: 7 } as const;
+const cells = {
+  version: 0,
+  published: 1,
+  indexLow: 2,
+  indexHigh: 3,
+  folded: 4,
+  foldingThrough: 5,
+  epoch: 6,
+  names: 7,
+} as const;
 const headerCells = 16;
 /** state, snapshot, floor, seconds since the node was opened. */
 const pinCells = 4;

@@ -123,6 +123,7 @@ export class SqliteNode implements AsyncDisposable {
       reader: () => this.#reader(),
       find: (name) => this.#database(name),
       waitFor: (position) => this.#waitFor(position),
+      gate: () => this.#threads.gate,
       statementMsMax: this.#settings.statementMsMax,
       peers: this.#replication.feeds,
       replication: () => this.#replication.status(),
@@ -252,13 +253,14 @@ export class SqliteNode implements AsyncDisposable {
 
 /**
  * Opens a node on a directory, which is made when it is missing: takes its lock, cuts a torn tail off its log, and applies what the
- * databases' files do not hold yet. Throws IN_USE, CHANGED, LOG_DAMAGED, VERSION_MISMATCH, NO_PERMISSION, NO_SPACE.
+ * databases' files do not hold yet. A node whose log is in etcd is open when it leads, or when it waits for that: `status` says which. Throws IN_USE, CHANGED,
+ * LOG_DAMAGED, VERSION_MISMATCH, NO_PERMISSION, NO_SPACE; with etcd USAGE, EXISTS, DIVERGED, HISTORY_LOST, UNREACHABLE, ACCESS_DENIED.
  */
 export async function openNode(options: NodeOptions): Promise<SqliteNode> {
-  const { directory, adopt = [], follow, promote = false, ...given } = options;
+  const { directory, adopt = [], log, follow, promote = false, ...given } = options;
   const settings: NodeSettings = { ...defaultSettings, ...given };
   const path = resolve(directory);
-  const role = roleOf(follow, promote);
+  const role = roleOf(follow, promote, log);
   const lock = lockNodeDirectory(path);
   try {
     const threads = await Threads.start({ directory: path, adopt, role, settings, module: sqliteModule() });

@@ -50,7 +50,10 @@ export class Replication {
 
   /** Begins to follow. Throws what the leader refuses this node with for good. */
   async follow(options: FollowOptions): Promise<void> {
-    const pingMs = Math.max(limits.replicaPingMsMin, Math.min(limits.replicaPingMs, this.#place.settings.maxLagMs / pingsPerLag));
+    const pingMs = Math.max(
+      limits.replicaPingMsMin,
+      Math.min(limits.replicaPingMs, this.#place.settings.maxLagMs / pingsPerLag),
+    );
     const follower = new Follower(
       { ...options, pingMs },
       {

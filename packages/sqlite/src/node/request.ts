@@ -83,7 +83,8 @@ export type DatabaseStatus = DatabaseInfo & {
 export type NodeStatus = {
   /** Names the log: nodes with another one have another history. */
   readonly logId: string;
-  readonly role: 'leader' | 'follower';
+  /** `standby`: another node leads the same log, and this one waits. */
+  readonly role: 'leader' | 'standby' | 'follower';
   /** The URL of the node that is followed. */
   readonly follows?: string;
   readonly position: Position;

@@ -12,7 +12,12 @@ export type Upgrade = keyof typeof upgrades;
 /** The base URL of a leader: `http:` or `https:`, without a slash at its end. Throws USAGE. */
 export function parseLeaderUrl(url: string): URL {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined || !/^(?:https?|wss?):$/.test(parsed.protocol) || parsed.pathname !== '/' || parsed.search !== '') {
+  if (
+    parsed === undefined ||
+    !/^(?:https?|wss?):$/.test(parsed.protocol) ||
+    parsed.pathname !== '/' ||
+    parsed.search !== ''
+  ) {
     throw new BatonError('USAGE', `${url} is no URL of a node to follow`, {
       hint: 'write http://HOST:PORT or https://HOST:PORT, without a path',
     });

@@ -56,7 +56,8 @@ export class Feed {
   /** Answers the follower and serves it until one of both ends. Throws what ended it. */
   async run(): Promise<void> {
     const hello = await this.#link.receive();
-    if (hello.type !== 'hello') throw new BatonError('PROTOCOL', `a follower began with ${hello.type} and not with hello`);
+    if (hello.type !== 'hello')
+      throw new BatonError('PROTOCOL', `a follower began with ${hello.type} and not with hello`);
     using tail = await this.#answer(hello);
     if (tail === undefined) return;
     this.#applied = hello.position;
@@ -121,7 +122,8 @@ export class Feed {
   async #listen(): Promise<never> {
     for (;;) {
       const message = await this.#link.receive();
-      if (message.type !== 'ack') throw new BatonError('PROTOCOL', `a follower sent ${message.type} where only ack is due`);
+      if (message.type !== 'ack')
+        throw new BatonError('PROTOCOL', `a follower sent ${message.type} where only ack is due`);
       this.#applied = message.position;
       this.#lag.reach(message.position.index);
     }

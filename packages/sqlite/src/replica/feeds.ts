@@ -1,9 +1,9 @@
 import { BatonError } from '@batondb/core/errors';
 import type { Peer, Peers } from '../databases.ts';
+import { limits } from '../limits.ts';
 import { Feed, type FollowerStatus } from './feed.ts';
 import { Link } from './link.ts';
 import type { TailPlace } from './log-tail.ts';
-import { limits } from '../limits.ts';
 import type { Asked } from './verdict.ts';
 
 /** What followers are served from, as it is now. */

@@ -24,7 +24,12 @@ export type FollowerPlace = {
 };
 
 /** `isOwn`: it has led its log itself, and what is in it may be nowhere else. */
-export type Identity = { readonly logId: string; readonly position: Position; readonly isNew: boolean; readonly isOwn: boolean };
+export type Identity = {
+  readonly logId: string;
+  readonly position: Position;
+  readonly isNew: boolean;
+  readonly isOwn: boolean;
+};
 
 /** What a follower is doing. */
 export type FollowerState = 'connecting' | 'streaming' | 'snapshot' | 'stopped';
@@ -128,7 +133,9 @@ export class Follower {
   #fail(error: unknown): void {
     this.#state = 'connecting';
     this.#failure =
-      error instanceof BatonError ? error : new BatonError('BUG', `following failed: ${String(error)}`, { cause: error });
+      error instanceof BatonError
+        ? error
+        : new BatonError('BUG', `following failed: ${String(error)}`, { cause: error });
     if (this.#failure.retryable) this.#first.resolve();
     else this.#first.reject(this.#failure);
   }

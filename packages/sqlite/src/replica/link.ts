@@ -96,7 +96,9 @@ export class Link implements Disposable {
     if (!this.#isWaiting) return;
     this.#silentLooks += 1;
     if (this.#silentLooks <= looksPerSilence) return;
-    this.#fail(new BatonError('CONNECTION_LOST', `the other side said nothing for ${silenceMs} ms`, { retryable: true }));
+    this.#fail(
+      new BatonError('CONNECTION_LOST', `the other side said nothing for ${silenceMs} ms`, { retryable: true }),
+    );
     this.#socket.destroy();
   }
 

@@ -2,7 +2,14 @@ import { BatonError } from '@batondb/core/errors';
 import { limits } from '../limits.ts';
 import type { FileLayer, LayerFile } from '../log/file-layer.ts';
 import type { LogEntry, LogIndex } from '../log/log.ts';
-import { blockBytes, decodeHeader, isIntact, type RecordHeader, recordBytes, recordHeaderBytes } from '../log/record.ts';
+import {
+  blockBytes,
+  decodeHeader,
+  isIntact,
+  type RecordHeader,
+  recordBytes,
+  recordHeaderBytes,
+} from '../log/record.ts';
 import { segmentNumbers, segmentPath } from '../log/segment-files.ts';
 import type { PageIndex } from '../machine/page-index.ts';
 import { formatPosition, type Position } from '../machine/position.ts';

@@ -1,4 +1,4 @@
-import { type ErrorRecord, BatonError } from '@batondb/core/errors';
+import { BatonError, type ErrorRecord } from '@batondb/core/errors';
 import { blake3 } from '@napi-rs/blake-hash';
 import { limits } from '../limits.ts';
 import type { LogEntry } from '../log/log.ts';

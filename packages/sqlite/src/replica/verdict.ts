@@ -37,7 +37,10 @@ export function judgeHello(hello: Hello, asked: Asked): Judged | undefined {
     return { verdict: 'wait', reason: 'this node is not connected to the one it follows' };
   if (hello.logId === '') return undefined;
   if (hello.logId !== asked.logId) {
-    return { verdict: 'other-log', reason: `the directory is of log ${hello.logId}, and this node's log is ${asked.logId}` };
+    return {
+      verdict: 'other-log',
+      reason: `the directory is of log ${hello.logId}, and this node's log is ${asked.logId}`,
+    };
   }
   // A follower that was just started begins at its last checkpoint, and will be where its own followers are.
   if (!asked.isLeader && hello.position.index > asked.position.index) {

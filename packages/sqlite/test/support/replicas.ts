@@ -38,16 +38,16 @@ export async function serveNode(options: NodeOptions, listen = '127.0.0.1:0'): P
 /** Waits until a node is where another one is, and returns that position. */
 export async function caughtUp(follower: SqliteNode, leader: SqliteNode, timeoutMs = 30_000): Promise<void> {
   const { position } = leader;
-  await until(`the follower is at ${position.epoch}.${position.index}`, () => follower.position.index >= position.index, timeoutMs);
+  await until(
+    `the follower is at ${position.epoch}.${position.index}`,
+    () => follower.position.index >= position.index,
+    timeoutMs,
+  );
   assert.deepEqual(follower.position, leader.position);
 }
 
 /** Waits for something, and fails with its name when it does not come. */
-export async function until(
-  what: string,
-  isSo: () => boolean | Promise<boolean>,
-  timeoutMs = 30_000,
-): Promise<void> {
+export async function until(what: string, isSo: () => boolean | Promise<boolean>, timeoutMs = 30_000): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   while (!(await isSo())) {
     assert.ok(performance.now() < endMs, `waited ${timeoutMs} ms in vain: ${what}`);
