@@ -137,6 +137,7 @@ export class SqliteNode implements AsyncDisposable {
       reader: () => this.#reader(),
       find: (name) => this.#database(name),
       waitFor: (position) => this.#waitFor(position),
+      gate: () => this.#threads.gate,
       statementMsMax: this.#settings.statementMsMax,
       peers: this.#replication.feeds,
       replication: () => this.#replication.status(),
@@ -296,13 +297,14 @@ export class SqliteNode implements AsyncDisposable {
 
 /**
  * Opens a node on a directory, which is made when it is missing: takes its lock, cuts a torn tail off its log, and applies what the
- * databases' files do not hold yet. Throws IN_USE, CHANGED, LOG_DAMAGED, VERSION_MISMATCH, NO_PERMISSION, NO_SPACE.
+ * databases' files do not hold yet. A node whose log is in etcd is open when it leads, or when it waits for that: `status` says which. Throws IN_USE, CHANGED,
+ * LOG_DAMAGED, VERSION_MISMATCH, NO_PERMISSION, NO_SPACE; with etcd USAGE, EXISTS, DIVERGED, HISTORY_LOST, UNREACHABLE, ACCESS_DENIED.
  */
 export async function openNode(options: NodeOptions): Promise<SqliteNode> {
-  const { directory, adopt = [], follow, promote = false, ...given } = options;
+  const { directory, adopt = [], log, follow, promote = false, ...given } = options;
   const settings: NodeSettings = { ...defaultSettings, ...given };
   const path = resolve(directory);
-  const role = roleOf(follow, promote);
+  const role = roleOf(follow, promote, log);
   const lock = lockNodeDirectory(path);
   const node = await openLocked(lock, { directory: path, adopt, role, settings, module: sqliteModule() });
   if (follow !== undefined) await followOrClose(node, follow);
@@ -310,7 +312,7 @@ export async function openNode(options: NodeOptions): Promise<SqliteNode> {
 }
 
 /** Opens a directory whose lock was taken, and gives it back when it cannot be opened. */
-async function openLocked(lock: Disposable, data: Omit<ThreadData, 'index'>): Promise<SqliteNode> {
+async function openLocked(lock: Disposable, data: Omit<ThreadData, 'index' | 'gate'>): Promise<SqliteNode> {
   try {
     finishSwap(nodeFileLayer, new Paths(data.directory));
     return new SqliteNode(lock, await Threads.start(data));
