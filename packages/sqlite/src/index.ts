@@ -3,6 +3,7 @@ export type { SqlResult } from './engine/connection.ts';
 export { SqlError } from './engine/sql-error.ts';
 export type { Description } from './engine/statement.ts';
 export type { NumberMode, SqlArguments, SqlValue } from './engine/values.ts';
+export type { EtcdLogLimits, EtcdLogOptions } from './log/etcd-settings.ts';
 export type { AppendOutcome, Epoch, Leadership, LogEntry, LogIndex, ReplicatedLog } from './log/log.ts';
 export { formatPosition, type Position, parsePosition } from './machine/position.ts';
 export { announce } from './node/announcement.ts';

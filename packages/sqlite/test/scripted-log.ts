@@ -74,9 +74,11 @@ export function openScripted(log: ScriptedLog, layer: FileLayer): OpenedLog {
     end += payload.length;
     return { file: 1, offset };
   };
+  const places = { place, reserve: () => undefined, forget: () => undefined };
   return {
     log,
-    places: { place, forget: () => undefined },
+    places,
+    close: () => Promise.resolve(),
     pathOf: () => path,
     bytes: () => 0,
     prepare: () => Promise.resolve(),

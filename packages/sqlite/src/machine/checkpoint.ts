@@ -1,4 +1,5 @@
 import type { Database } from './database.ts';
+import { isHidden } from './hidden-name.ts';
 import type { PagePlace } from './page-index.ts';
 import { dropPath } from './paths.ts';
 import { writeState } from './state-record.ts';
@@ -130,12 +131,19 @@ export class Checkpointer {
   #setAside(recorded: ReadonlySet<number>): void {
     const { layer, paths } = this.#store.parts;
     for (const id of this.#store.droppedIds()) {
-      if (recorded.has(id) || this.#store.marks.some(({ states, opened }) => states.has(id) || opened.includes(id)))
+      if (
+        recorded.has(id) ||
+        this.#store.marks.some(({ states, opened }) => states.has(id) || opened.some((one) => one.id === id))
+      )
         continue;
-      const to = dropPath(paths, this.#store.byId(id)!);
+      const database = this.#store.byId(id)!;
       this.#store.forget(id);
+      if (isHidden(database.name)) {
+        layer.remove(paths.pagesOf(id));
+        continue;
+      }
       layer.makeDirectory(paths.dropped);
-      layer.rename(paths.pagesOf(id), to);
+      layer.rename(paths.pagesOf(id), dropPath(paths, database));
       layer.syncDirectory(paths.dropped);
     }
   }

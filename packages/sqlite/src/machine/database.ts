@@ -9,7 +9,7 @@ import type { DatabaseState } from './state-record.ts';
 
 // One database as the thread that writes has it.
 
-/** What identifies a database for its whole life. */
+/** What identifies a database. The name may change. */
 export type DatabaseIdentity = { readonly id: DatabaseId; readonly name: string; readonly pageBytes: number };
 
 /** Pages of a large group that the log has, and whose commit it does not have yet. */
@@ -32,7 +32,7 @@ export function lockPage(pageBytes: number): number {
 /** Where a database's published state is, and what lies over it. */
 export class Database implements Disposable {
   readonly id: DatabaseId;
-  readonly name: string;
+  name: string;
   readonly pageBytes: number;
   readonly base: LayerFile;
   readonly overlay: Overlay;

@@ -10,6 +10,7 @@ import { Paths } from '../machine/paths.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
 import { SnapshotDesk } from '../snapshot/desk.ts';
 import type { NodeSnapshot } from '../snapshot/snapshot.ts';
+import { type ImportOptions, importFile } from '../snapshot/import.ts';
 import { finishSwap } from '../snapshot/swap.ts';
 import { ClientDatabases } from './client-databases.ts';
 import { LocalReader } from './local-reader.ts';
@@ -136,6 +137,7 @@ export class SqliteNode implements AsyncDisposable {
       reader: () => this.#reader(),
       find: (name) => this.#database(name),
       waitFor: (position) => this.#waitFor(position),
+      gate: () => this.#threads.gate,
       statementMsMax: this.#settings.statementMsMax,
       peers: this.#replication.feeds,
       replication: () => this.#replication.status(),
@@ -164,8 +166,15 @@ export class SqliteNode implements AsyncDisposable {
 
   /** Drops a database; its file is kept in the directory's `dropped`. Throws NOT_FOUND. */
   async dropDatabase(name: string): Promise<Position> {
-    this.#databases.delete(name);
     return await this.#threads.writer.call('dropDatabase', { name });
+  }
+
+  /**
+   * Takes a SQLite file over as a database, while clients go on; the file itself is only read. Resolves to the position from which on everybody
+   * sees it. Throws UNSUPPORTED, CHANGED, DIGEST_MISMATCH, NOT_FOUND, EXISTS unless it `replaces`, USAGE, NO_SPACE.
+   */
+  async importFile(path: string, name: string, options: ImportOptions = {}): Promise<Position> {
+    return await importFile(this.#threads.writer, { path: resolve(path), name }, options);
   }
 
   /** What became of the transaction with an idempotency key. */
@@ -288,13 +297,14 @@ export class SqliteNode implements AsyncDisposable {
 
 /**
  * Opens a node on a directory, which is made when it is missing: takes its lock, cuts a torn tail off its log, and applies what the
- * databases' files do not hold yet. Throws IN_USE, CHANGED, LOG_DAMAGED, VERSION_MISMATCH, NO_PERMISSION, NO_SPACE.
+ * databases' files do not hold yet. A node whose log is in etcd is open when it leads, or when it waits for that: `status` says which. Throws IN_USE, CHANGED,
+ * LOG_DAMAGED, VERSION_MISMATCH, NO_PERMISSION, NO_SPACE; with etcd USAGE, EXISTS, DIVERGED, HISTORY_LOST, UNREACHABLE, ACCESS_DENIED.
  */
 export async function openNode(options: NodeOptions): Promise<SqliteNode> {
-  const { directory, adopt = [], follow, promote = false, ...given } = options;
+  const { directory, adopt = [], log, follow, promote = false, ...given } = options;
   const settings: NodeSettings = { ...defaultSettings, ...given };
   const path = resolve(directory);
-  const role = roleOf(follow, promote);
+  const role = roleOf(follow, promote, log);
   const lock = lockNodeDirectory(path);
   const node = await openLocked(lock, { directory: path, adopt, role, settings, module: sqliteModule() });
   if (follow !== undefined) await followOrClose(node, follow);
@@ -302,7 +312,7 @@ export async function openNode(options: NodeOptions): Promise<SqliteNode> {
 }
 
 /** Opens a directory whose lock was taken, and gives it back when it cannot be opened. */
-async function openLocked(lock: Disposable, data: Omit<ThreadData, 'index'>): Promise<SqliteNode> {
+async function openLocked(lock: Disposable, data: Omit<ThreadData, 'index' | 'gate'>): Promise<SqliteNode> {
   try {
     finishSwap(nodeFileLayer, new Paths(data.directory));
     return new SqliteNode(lock, await Threads.start(data));

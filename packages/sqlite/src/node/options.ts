@@ -1,4 +1,5 @@
 import { limits } from '../limits.ts';
+import type { EtcdLogOptions } from '../log/etcd-settings.ts';
 
 // What a node can be told, with every default in one place.
 
@@ -7,6 +8,8 @@ export type NodeOptions = {
   readonly directory: string;
   /** Databases whose files were changed while the node was stopped, and which go on from what they are now. */
   readonly adopt?: readonly string[];
+  /** Where the log is, if not in files of the directory. Of several nodes with the same log one leads, and the others wait. */
+  readonly log?: EtcdLogOptions;
   /** The node whose log this one follows. Default: none; it leads its own. */
   readonly follow?: FollowOptions;
   /** A follower's directory gets a future of its own: this node leads from what it has on. Default: false. */

@@ -14,6 +14,7 @@ export class ReaderPool implements Disposable {
   readonly #context: ReaderContext;
   readonly #cacheKib: number;
   readonly #seats = new Map<number, Seat>();
+  #names = 0;
 
   constructor(engine: Engine, context: ReaderContext, cacheKib: number) {
     this.#engine = engine;
@@ -23,6 +24,10 @@ export class ReaderPool implements Disposable {
 
   /** The connection to a database. */
   seat(info: DatabaseInfo): Seat {
+    const { names } = this.#context.index;
+    // Of those that were dropped nobody would ever give back the files and pins.
+    if (names !== this.#names) this[Symbol.dispose]();
+    this.#names = names;
     const known = this.#seats.get(info.id);
     if (known !== undefined) return known;
     const view = new ReaderView(info, this.#context);
@@ -42,6 +47,7 @@ export class ReaderPool implements Disposable {
     if (hasMany) connection.run('BEGIN');
     try {
       const results = statements.map(({ sql, args }) => connection.run(sql, args, { deadlineMs, rowsMax, numbers }));
+      this.#context.gate.expectOpen();
       return { results, position: view.position, isRepeated: false, isAutocommit: true };
     } finally {
       if (!connection.isAutocommit) connection.run('ROLLBACK');
@@ -57,7 +63,9 @@ export class ReaderPool implements Disposable {
   }: Parameters<ReaderCalls['read']>[0]): readonly PackedOutcome[] | 'writes' {
     const { connection } = this.seat(info);
     if (!steps.every(({ statement }) => readsOnly(connection, statement.sql))) return 'writes';
-    return connection.watch(watchOf(turn), () => packOutcomes(runSteps(connection, steps, resultBytesMax)));
+    const outcomes = connection.watch(watchOf(turn), () => packOutcomes(runSteps(connection, steps, resultBytesMax)));
+    this.#context.gate.expectOpen();
+    return outcomes;
   }
 
   [Symbol.dispose](): void {

@@ -84,7 +84,8 @@ export type DatabaseStatus = DatabaseInfo & {
 export type NodeStatus = {
   /** Names the log: nodes with another one have another history. */
   readonly logId: string;
-  readonly role: 'leader' | 'follower';
+  /** `standby`: another node leads the same log, and this one waits. */
+  readonly role: 'leader' | 'standby' | 'follower';
   /** Until this entry is applied, what is here is no state at all: a crash cut a checkpoint short. */
   readonly soundFrom: number;
   /** The URL of the node that is followed. */
@@ -101,6 +102,21 @@ export type NodeStatus = {
 
 /** Steps whose rows have a limit together. */
 export type StepsRequest = { readonly steps: readonly Step[]; readonly resultBytesMax: number };
+
+/** Pages that follow those that a hidden database has. */
+export type ImportPages = {
+  readonly database: number;
+  readonly first: number;
+  readonly content: Uint8Array<ArrayBuffer>;
+};
+
+/** Which name a hidden database is to have, and what it should be. */
+export type ImportEnd = {
+  readonly database: number;
+  readonly name: string;
+  readonly replaces: boolean;
+  readonly checksum: bigint;
+};
 
 /** The requests of a writer's thread, by name, with what they take and give. */
 export type WriterCalls = {
@@ -125,6 +141,15 @@ export type WriterCalls = {
   readonly beginFollowing: (request: { readonly logId: string; readonly follows: string }) => null;
   readonly checkpoint: (request: null) => Position;
   readonly status: (request: null) => NodeStatus;
+  /** Opens a hidden database. Returns its number. */
+  readonly beginImport: (request: {
+    readonly name: string;
+    readonly replaces: boolean;
+    readonly pageBytes: number;
+  }) => number;
+  readonly importPages: (request: ImportPages) => Position;
+  readonly endImport: (request: ImportEnd) => Position;
+  readonly dropImport: (request: { readonly database: number }) => null;
   /** Holds the newest state in which no transaction is half there. */
   readonly pinState: (request: null) => Pinned;
   readonly close: (request: null) => null;
