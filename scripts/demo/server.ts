@@ -46,7 +46,7 @@ export class DemoServer {
     });
     const first = new Promise<string>((settle) => createInterface({ input: child.stdout }).once('line', settle));
     const failed = ended.then(() => undefined);
-    const late = new Promise<undefined>((settle) => setTimeout(settle, readyMsMax).unref());
+    const late = new Promise<undefined>((settle) => setTimeout(() => settle(undefined), readyMsMax).unref());
     const line = await Promise.race([first, failed, late]);
     expect(line !== undefined, `the server did not start; ${logPath} says why`);
     return new DemoServer(JSON.parse(line) as Ready, child, ended);
