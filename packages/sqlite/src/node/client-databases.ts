@@ -1,9 +1,9 @@
 import { BatonError } from '@batondb/core/errors';
-import type { Databases, Readiness, Receipt, Session, SessionOptions } from '../databases.ts';
+import type { Databases, Operations, Readiness, Receipt, Session, SessionOptions } from '../databases.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
 import type { Caller } from './call-port.ts';
 import { ClientSession } from './client-session.ts';
-import type { DatabaseInfo, ReaderCalls, WriterCalls } from './request.ts';
+import type { DatabaseInfo, NodeStatus, ReaderCalls, WriterCalls } from './request.ts';
 
 /** What sessions need of the node that they are of. */
 export type SessionPlace = {
@@ -13,15 +13,19 @@ export type SessionPlace = {
   readonly find: (name: string) => Promise<DatabaseInfo>;
   readonly waitFor: (position: Position) => Promise<void>;
   readonly statementMsMax: number;
+  readonly status: () => Promise<NodeStatus>;
+  readonly operations: Operations;
 };
 
 /** A node's databases as a server's clients ask for them. */
 export class ClientDatabases implements Databases {
+  readonly operations: Operations;
   readonly #place: SessionPlace;
   #failure: string | undefined;
 
   constructor(place: SessionPlace) {
     this.#place = place;
+    this.operations = place.operations;
   }
 
   async open(options: SessionOptions, signal: AbortSignal): Promise<Session> {
@@ -42,7 +46,7 @@ export class ClientDatabases implements Databases {
 
   async status(signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
     signal.throwIfAborted();
-    const { position, checkpoint, ...rest } = await this.#place.writer.call('status', null);
+    const { position, checkpoint, ...rest } = await this.#place.status();
     return { ...rest, position: formatPosition(position), checkpoint: formatPosition(checkpoint) };
   }
 

@@ -1,4 +1,5 @@
 import { limits } from '../limits.ts';
+import type { BackupSettings } from '../snapshot/backup-schedule.ts';
 
 // What a node can be told, with every default in one place.
 
@@ -7,6 +8,10 @@ export type NodeOptions = {
   readonly directory: string;
   /** Databases whose files were changed while the node was stopped, and which go on from what they are now. */
   readonly adopt?: readonly string[];
+  /** Backups of all databases from time to time. */
+  readonly backupTo?: BackupSettings;
+  /** A new directory begins with the newest backup in `backupTo`, if there is one. Default: false. */
+  readonly restoreIfEmpty?: boolean;
 } & Partial<NodeSettings>;
 
 /** Settings, all of which have a default. */
