@@ -128,10 +128,9 @@ test('what is never followed', { timeout }, async () => {
     await stranger.execute('CREATE TABLE t (x)');
   }
   await assert.rejects(openNode({ ...smallNode, directory: other, follow: { url: leader.url } }), { code: 'REFUSED' });
-  await assert.rejects(
-    openNode({ ...smallNode, directory: sandbox.join('third'), follow: { url: 'ftp://nowhere' } }),
-    { code: 'USAGE' },
-  );
+  await assert.rejects(openNode({ ...smallNode, directory: sandbox.join('third'), follow: { url: 'ftp://nowhere' } }), {
+    code: 'USAGE',
+  });
   await using again = await openNode({ ...smallNode, directory: other });
   assert.deepEqual((await again.query('SELECT count(*) FROM t')).rows, [[0]]);
 });

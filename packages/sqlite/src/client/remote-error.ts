@@ -17,6 +17,7 @@ const meanings: Readonly<Record<RefusalCode, { readonly code: ErrorCode; readonl
   NO_SUCH_PATH: { code: 'NOT_FOUND' },
   WRONG_METHOD: { code: 'PROTOCOL' },
   WRONG_TYPE: { code: 'PROTOCOL' },
+  UNCONFIRMED: { code: 'USAGE' },
   UNAVAILABLE: { code: 'UNREACHABLE', retryable: true },
 };
 

@@ -1,10 +1,10 @@
-import type { Databases, Peers, Readiness, Receipt, Session, SessionOptions } from '../databases.ts';
+import type { Databases, Operations, Peers, Readiness, Receipt, Session, SessionOptions } from '../databases.ts';
 import type { ReadGate } from '../log/read-gate.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
 import type { Caller } from './call-port.ts';
 import { ClientSession } from './client-session.ts';
 import type { ReplicationStatus } from './replication.ts';
-import type { DatabaseInfo, ReaderCalls, WriterCalls } from './request.ts';
+import type { DatabaseInfo, NodeStatus, ReaderCalls, WriterCalls } from './request.ts';
 
 /** What sessions need of the node that they are of. */
 export type SessionPlace = {
@@ -17,14 +17,18 @@ export type SessionPlace = {
   readonly statementMsMax: number;
   readonly peers: Peers;
   readonly replication: () => ReplicationStatus;
+  readonly status: () => Promise<NodeStatus>;
+  readonly operations: Operations;
 };
 
 /** A node's databases as a server's clients ask for them. */
 export class ClientDatabases implements Databases {
+  readonly operations: Operations;
   readonly #place: SessionPlace;
 
   constructor(place: SessionPlace) {
     this.#place = place;
+    this.operations = place.operations;
   }
 
   get peers(): Peers {
@@ -56,7 +60,7 @@ export class ClientDatabases implements Databases {
 
   async status(signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
     signal.throwIfAborted();
-    const { position, checkpoint, ...rest } = await this.#place.writer().call('status', null);
+    const { position, checkpoint, ...rest } = await this.#place.status();
     const { leader, followers } = this.#place.replication();
     return {
       ...rest,

@@ -22,6 +22,16 @@ const levels: readonly Level[] = [
   level('sessions', 'Connections that clients have in the thread that writes', ({ sessions }) => sessions),
   level('writable', 'Whether this node can write', ({ failure }) => (failure === undefined ? 1 : 0)),
   {
+    name: 'backup_made_seconds',
+    help: 'When the newest backup was made, seconds since 1970',
+    values: ({ backups }) => (backups?.newest === undefined ? [] : [[undefined, backups.newest.madeMs / 1000]]),
+  },
+  {
+    name: 'backups_failed',
+    help: 'Backups that failed since the start',
+    values: ({ backups }) => (backups === undefined ? [] : [[undefined, backups.failed]]),
+  },
+  {
     name: 'database_bytes',
     help: 'Size of a database',
     values: ({ databases }) => databases.map(({ name, pageCount, pageBytes }) => [name, pageCount * pageBytes]),

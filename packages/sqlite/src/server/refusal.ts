@@ -14,7 +14,8 @@ export const refusalCodes = {
   ORIGIN_REFUSED: { status: 403, meaning: 'a web page of another origin sent this' },
   NO_SUCH_PATH: { status: 404, meaning: 'nothing is served at this path' },
   WRONG_METHOD: { status: 405, meaning: 'the path is served, but not with this method' },
-  WRONG_TYPE: { status: 415, meaning: 'the body is not application/json, or it is compressed' },
+  WRONG_TYPE: { status: 415, meaning: 'the body is not of the type that this needs, or it is compressed' },
+  UNCONFIRMED: { status: 428, meaning: 'what destroys has to be confirmed by a header' },
   HOST_REFUSED: { status: 421, meaning: 'the Host header is not a name of this machine' },
   UNAVAILABLE: { status: 503, meaning: 'the server starts, stops or is full: the same request may succeed later' },
 } as const;
@@ -36,7 +37,12 @@ const statusOfCode: Partial<Readonly<Record<ErrorCode, number>>> = {
   PROTOCOL: 400,
   USAGE: 400,
   LIMIT: 413,
+  UNSUPPORTED: 400,
   NOT_FOUND: 404,
+  EXISTS: 409,
+  CHANGED: 409,
+  DIGEST_MISMATCH: 422,
+  NO_SPACE: 507,
 };
 
 /** The HTTP status of an answer that consists of an error. */
