@@ -4,7 +4,7 @@ import { formatPosition, type Position } from '../machine/position.ts';
 import type { Caller } from './call-port.ts';
 import { ClientSession } from './client-session.ts';
 import type { ReplicationStatus } from './replication.ts';
-import type { DatabaseInfo, ReaderCalls, WriterCalls } from './request.ts';
+import type { DatabaseInfo, NodeStatus, ReaderCalls, WriterCalls } from './request.ts';
 
 /** What sessions need of the node that they are of. */
 export type SessionPlace = {
@@ -14,6 +14,7 @@ export type SessionPlace = {
   readonly find: (name: string) => Promise<DatabaseInfo>;
   readonly waitFor: (position: Position) => Promise<void>;
   readonly statementMsMax: number;
+  readonly status: () => Promise<NodeStatus>;
   readonly peers: Peers;
   readonly replication: () => ReplicationStatus;
 };
@@ -54,7 +55,7 @@ export class ClientDatabases implements Databases {
 
   async status(signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
     signal.throwIfAborted();
-    const { position, checkpoint, ...rest } = await this.#place.writer().call('status', null);
+    const { position, checkpoint, ...rest } = await this.#place.status();
     const { leader, followers } = this.#place.replication();
     return {
       ...rest,

@@ -53,6 +53,8 @@ export class SqliteNode implements AsyncDisposable {
   /** Snapshots for those who join. */
   readonly desk: SnapshotDesk = new SnapshotDesk(() => this.snapshot());
   #closing: Promise<void> | undefined;
+  /** While a snapshot takes the place of what is here. Never rejects. */
+  #replacing: Promise<void> | undefined;
 
   /** Use `openNode`. */
   constructor(lock: Disposable, threads: Threads) {
@@ -138,6 +140,7 @@ export class SqliteNode implements AsyncDisposable {
       find: (name) => this.#database(name),
       waitFor: (position) => this.#waitFor(position),
       statementMsMax: this.#settings.statementMsMax,
+      status: () => this.status(),
       peers: this.#replication.feeds,
       replication: () => this.#replication.status(),
     });
@@ -194,6 +197,7 @@ export class SqliteNode implements AsyncDisposable {
   }
 
   async status(): Promise<NodeStatus> {
+    await this.#replacing;
     return await this.#threads.writer.call('status', null);
   }
 
@@ -225,6 +229,12 @@ export class SqliteNode implements AsyncDisposable {
 
   /** Everything that is open ends, and what the directory holds then is opened. */
   async #replace(change: () => void): Promise<void> {
+    const replacing = this.#reopen(change);
+    this.#replacing = replacing.catch(() => undefined);
+    await replacing;
+  }
+
+  async #reopen(change: () => void): Promise<void> {
     for (const reader of this.#localReaders) reader[Symbol.dispose]();
     this.#localReaders.clear();
     this.#replication.feeds.endAll('this replica takes over a snapshot of its leader');

@@ -23,6 +23,8 @@ export type Hello = {
   /** The log of the follower's directory; empty: it is new, and takes any. */
   readonly logId: string;
   readonly position: Position;
+  /** Of the state at the position, as `stateDigest` has it: two histories may look alike from outside. */
+  readonly state: string;
   /** What people call the follower. */
   readonly name: string;
   /** How often it wants to hear where the leader is. */
@@ -89,6 +91,7 @@ function encodeBody(writer: Writer, message: Exclude<Message, Batch>): void {
       writer.text(message.nodeId);
       writer.text(message.logId);
       writePosition(writer, message.position);
+      writer.text(message.state);
       writer.text(message.name.slice(0, 100));
       writer.u32(message.pingMs);
       return;
@@ -169,6 +172,7 @@ function decodeBody(type: number, reader: Reader, message: Buffer): Message {
         nodeId: reader.text(textBytesMax),
         logId: reader.text(textBytesMax),
         position: readPosition(reader),
+        state: reader.text(textBytesMax),
         name: reader.text(textBytesMax),
         pingMs: reader.u32(),
       };
