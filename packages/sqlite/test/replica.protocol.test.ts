@@ -8,7 +8,14 @@ import fc from 'fast-check';
 import { Assembler } from '../src/replica/assembler.ts';
 import { Lag } from '../src/replica/lag.ts';
 import { Link } from '../src/replica/link.ts';
-import { type Batch, decodeMessage, encodeMessage, type Hello, leaderOf, type Message } from '../src/replica/messages.ts';
+import {
+  type Batch,
+  decodeMessage,
+  encodeMessage,
+  type Hello,
+  leaderOf,
+  type Message,
+} from '../src/replica/messages.ts';
 import { type Asked, judgeHello } from '../src/replica/verdict.ts';
 import { runs } from './property.ts';
 

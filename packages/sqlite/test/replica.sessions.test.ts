@@ -1,10 +1,10 @@
 // What clients of a replica get: reads of what is here, and everything else from the leader.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createClient } from '@libsql/client';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
-import { createToken } from '../src/index.ts';
+import { createClient } from '@libsql/client';
 import type { Session, SessionOptions, Statement } from '../src/databases.ts';
+import { createToken } from '../src/index.ts';
 import { caughtUp, type Served, serveNode, until } from './support/replicas.ts';
 
 const timeout = 120_000;

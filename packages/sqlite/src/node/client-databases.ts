@@ -14,9 +14,8 @@ export type SessionPlace = {
   readonly find: (name: string) => Promise<DatabaseInfo>;
   readonly waitFor: (position: Position) => Promise<void>;
   readonly statementMsMax: number;
-  readonly status: () => Promise<NodeStatus>;
+  readonly status: () => Promise<NodeStatus & ReplicationStatus>;
   readonly peers: Peers;
-  readonly replication: () => ReplicationStatus;
 };
 
 /** A node's databases as a server's clients ask for them. */
@@ -55,8 +54,7 @@ export class ClientDatabases implements Databases {
 
   async status(signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
     signal.throwIfAborted();
-    const { position, checkpoint, ...rest } = await this.#place.status();
-    const { leader, followers } = this.#place.replication();
+    const { position, checkpoint, leader, followers, ...rest } = await this.#place.status();
     return {
       ...rest,
       position: formatPosition(position),

@@ -9,15 +9,15 @@ import { nodeFileLayer } from '../log/file-layer.ts';
 import { Paths } from '../machine/paths.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
 import { SnapshotDesk } from '../snapshot/desk.ts';
-import type { NodeSnapshot } from '../snapshot/snapshot.ts';
 import { type ImportOptions, importFile } from '../snapshot/import.ts';
+import type { NodeSnapshot } from '../snapshot/snapshot.ts';
 import { finishSwap } from '../snapshot/swap.ts';
 import { ClientDatabases } from './client-databases.ts';
 import { LocalReader } from './local-reader.ts';
 import { lockNodeDirectory } from './lock.ts';
 import { registerNodeMetrics } from './metrics.ts';
 import { defaultSettings, type FollowOptions, type NodeOptions, type NodeSettings } from './options.ts';
-import { Replication } from './replication.ts';
+import { Replication, type ReplicationStatus } from './replication.ts';
 import type { DatabaseInfo, NodeStatus, ReceiptState, RunReply, RunRequest, SqlStatement } from './request.ts';
 import { roleOf } from './role.ts';
 import { type PositionedResult, type RunOptions, Session, Transaction } from './session.ts';
@@ -142,7 +142,6 @@ export class SqliteNode implements AsyncDisposable {
       statementMsMax: this.#settings.statementMsMax,
       status: () => this.status(),
       peers: this.#replication.feeds,
-      replication: () => this.#replication.status(),
     });
     return this.#replication.forward(databases);
   }
@@ -196,9 +195,10 @@ export class SqliteNode implements AsyncDisposable {
     return await this.#threads.writer.call('checkpoint', null);
   }
 
-  async status(): Promise<NodeStatus> {
+  async status(): Promise<NodeStatus & ReplicationStatus> {
     await this.#replacing;
-    return await this.#threads.writer.call('status', null);
+    const status = await this.#threads.writer.call('status', null);
+    return { ...status, ...this.#replication.status() };
   }
 
   /** Registers levels of this node as `baton_sqlite_…`, to be served with a server's own: the same registry is one of its options. */

@@ -144,10 +144,14 @@ export class ReplicaSession implements Session {
     this.#isAutocommit = true;
     this.#isBound = false;
     if (!hasLost) return;
-    throw new BatonError('CONNECTION_LOST', 'the connection to the leader broke, and what was open there was rolled back', {
-      retryable: true,
-      hint: 'begin the transaction again',
-    });
+    throw new BatonError(
+      'CONNECTION_LOST',
+      'the connection to the leader broke, and what was open there was rolled back',
+      {
+        retryable: true,
+        hint: 'begin the transaction again',
+      },
+    );
   }
 
   #settle(session: Session): void {
