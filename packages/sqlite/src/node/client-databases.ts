@@ -15,9 +15,8 @@ export type SessionPlace = {
   readonly waitFor: (position: Position) => Promise<void>;
   readonly gate: () => ReadGate;
   readonly statementMsMax: number;
+  readonly status: () => Promise<NodeStatus & ReplicationStatus>;
   readonly peers: Peers;
-  readonly replication: () => ReplicationStatus;
-  readonly status: () => Promise<NodeStatus>;
   readonly operations: Operations;
 };
 
@@ -60,8 +59,7 @@ export class ClientDatabases implements Databases {
 
   async status(signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
     signal.throwIfAborted();
-    const { position, checkpoint, ...rest } = await this.#place.status();
-    const { leader, followers } = this.#place.replication();
+    const { position, checkpoint, leader, followers, ...rest } = await this.#place.status();
     return {
       ...rest,
       position: formatPosition(position),

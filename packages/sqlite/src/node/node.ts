@@ -22,7 +22,7 @@ import { lockNodeDirectory } from './lock.ts';
 import { registerNodeMetrics } from './metrics.ts';
 import { NodeOperations } from './node-operations.ts';
 import { defaultSettings, type FollowOptions, type NodeOptions, type NodeSettings } from './options.ts';
-import { Replication } from './replication.ts';
+import { Replication, type ReplicationStatus } from './replication.ts';
 import type { DatabaseInfo, NodeStatus, ReceiptState, RunReply, RunRequest, SqlStatement } from './request.ts';
 import { roleOf } from './role.ts';
 import { type PositionedResult, type RunOptions, Session, Transaction } from './session.ts';
@@ -61,6 +61,8 @@ export class SqliteNode implements AsyncDisposable {
   #backups: BackupSchedule | undefined;
   #restored: Restored | undefined;
   #closing: Promise<void> | undefined;
+  /** While a snapshot takes the place of what is here. Never rejects. */
+  #replacing: Promise<void> | undefined;
 
   /** Use `openNode`. */
   constructor(lock: Disposable, threads: Threads) {
@@ -147,9 +149,8 @@ export class SqliteNode implements AsyncDisposable {
       waitFor: (position) => this.#waitFor(position),
       gate: () => this.#threads.gate,
       statementMsMax: this.#settings.statementMsMax,
-      peers: this.#replication.feeds,
-      replication: () => this.#replication.status(),
       status: () => this.status(),
+      peers: this.#replication.feeds,
       operations: new NodeOperations({
         incoming: new Paths(this.directory).incoming,
         status: () => this.status(),
@@ -230,10 +231,12 @@ export class SqliteNode implements AsyncDisposable {
     return await this.#threads.writer.call('checkpoint', null);
   }
 
-  async status(): Promise<NodeStatus> {
+  async status(): Promise<NodeStatus & ReplicationStatus> {
+    await this.#replacing;
     const status = await this.#threads.writer.call('status', null);
     const backups = this.#backups === undefined ? {} : { backups: this.#backups.status };
-    return { ...status, ...backups, ...(this.#restored === undefined ? {} : { restored: this.#restored }) };
+    const restored = this.#restored === undefined ? {} : { restored: this.#restored };
+    return { ...status, ...backups, ...restored, ...this.#replication.status() };
   }
 
   /** Registers levels of this node as `baton_sqlite_…`, to be served with a server's own: the same registry is one of its options. */
@@ -266,6 +269,12 @@ export class SqliteNode implements AsyncDisposable {
 
   /** Everything that is open ends, and what the directory holds then is opened. */
   async #replace(change: () => void): Promise<void> {
+    const replacing = this.#reopen(change);
+    this.#replacing = replacing.catch(() => undefined);
+    await replacing;
+  }
+
+  async #reopen(change: () => void): Promise<void> {
     for (const reader of this.#localReaders) reader[Symbol.dispose]();
     this.#localReaders.clear();
     this.#replication.feeds.endAll('this replica takes over a snapshot of its leader');

@@ -13,6 +13,7 @@ import { Feeds } from '../replica/feeds.ts';
 import { Follower, type Identity, type JoinReason, type LeaderStatus } from '../replica/follower.ts';
 import { LeaderPool } from '../replica/leader-pool.ts';
 import { ReplicaDatabases } from '../replica/replica-databases.ts';
+import { stateDigest } from '../replica/state-digest.ts';
 import type { Asked } from '../replica/verdict.ts';
 import type { SnapshotDesk } from '../snapshot/desk.ts';
 import { receiveSnapshot, type SnapshotOffer } from '../snapshot/transfer.ts';
@@ -146,12 +147,13 @@ export class Replication {
   }
 
   async #asked(): Promise<Asked> {
-    const { logId } = await this.#identity();
+    const { logId, position, state } = await this.#identity();
     const follower = this.#follower;
     return {
       nodeId: this.#nodeId,
       logId,
-      position: this.#place.threads().index.published().position,
+      position,
+      state,
       upstream: follower?.upstream ?? [],
       isConnected: follower?.isStreaming ?? true,
       isLeader: follower === undefined,
@@ -162,7 +164,7 @@ export class Replication {
     const { logId, follows, position, databases, soundFrom } = await this.#place.threads().writer.call('status', null);
     this.#soundFrom = soundFrom;
     const isNew = position.index === 0 && databases.length === 0;
-    return { logId, position, isNew, isOwn: !isNew && follows === undefined };
+    return { logId, position, state: stateDigest(databases), isNew, isOwn: !isNew && follows === undefined };
   }
 
   async #beginFollowing(logId: string): Promise<void> {

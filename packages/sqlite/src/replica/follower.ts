@@ -27,6 +27,8 @@ export type FollowerPlace = {
 export type Identity = {
   readonly logId: string;
   readonly position: Position;
+  /** As `stateDigest` has it. */
+  readonly state: string;
   readonly isNew: boolean;
   readonly isOwn: boolean;
 };
@@ -171,13 +173,14 @@ export class Follower {
     await this.#join(reason, signal);
   }
 
-  async #ask(link: Link, { logId, position, isNew }: Identity): Promise<Answer> {
+  async #ask(link: Link, { logId, position, state, isNew }: Identity): Promise<Answer> {
     await link.send({
       type: 'hello',
       versions,
       nodeId: this.#place.nodeId,
       logId: isNew ? '' : logId,
       position,
+      state,
       name: hostname(),
       pingMs: this.#options.pingMs,
     });
