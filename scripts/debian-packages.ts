@@ -21,6 +21,8 @@ const packages: Readonly<Record<string, string>> = {
   'netcat-openbsd': 'a peer of the bench',
   chromium: 'a real browser for the page of a server',
   sqlite3: 'the independent judge of database files',
+  'etcd-server': 'a real etcd, of one and of three members',
+  'etcd-client': 'the independent hand on its keys: etcdctl',
   'mariadb-server': 'a real server that is backed up, started from the backup, and replicates',
   'mariadb-backup': 'hot backups: mariadb-backup and mbstream',
 };

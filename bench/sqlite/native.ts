@@ -1,7 +1,10 @@
-import Database from 'better-sqlite3';
+import { createRequire } from 'node:module';
+import type Database from 'better-sqlite3';
 import { fill, type Method, ownCpuSeconds, rangeRows, rowNumbers, schema, statements } from './method.ts';
 
 // better-sqlite3: the same SQLite, compiled for this machine, in the thread of the caller.
+
+const peerRequire = createRequire(new URL('../peers/better-sqlite3/package.json', import.meta.url));
 
 /** Opens a database of its own for each durability and measures the workloads of an embedded database. */
 export function nativeMethods(directory: string): Disposable & { readonly methods: readonly Method[] } {
@@ -23,7 +26,8 @@ export function nativeMethods(directory: string): Disposable & { readonly method
 }
 
 function open(path: string, synchronous: 'FULL' | 'OFF'): Database.Database {
-  const database = new Database(path);
+  const Peer = peerRequire('better-sqlite3') as typeof Database;
+  const database = new Peer(path);
   database.pragma('journal_mode = WAL');
   database.pragma(`synchronous = ${synchronous}`);
   for (const sql of [...schema, fill]) database.exec(sql);

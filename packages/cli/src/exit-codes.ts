@@ -82,6 +82,7 @@ const exitCodeOfError: Readonly<Record<ErrorCode, number>> = {
   STATEMENT_FAILED: exitCodes.sourceFailed,
   TIMED_OUT: exitCodes.sourceFailed,
   REFUSED: exitCodes.connection,
+  UNAVAILABLE: exitCodes.connection,
   OUTCOME_UNKNOWN: exitCodes.connection,
   DIVERGED: exitCodes.verification,
   CHANGED: exitCodes.verification,

@@ -41,6 +41,7 @@ export const errorCodes = {
   TIMED_OUT: 'a statement, a transaction or a read took longer than it may',
   REFUSED: 'a transaction was not accepted, since this node does not lead its log any more',
   OUTCOME_UNKNOWN: 'nobody can say yet whether a transaction was accepted',
+  UNAVAILABLE: 'a node cannot answer now, and the same request may succeed later or elsewhere',
   DIVERGED: 'two states do not follow from one another',
   CHANGED: 'a file was changed by another program since it was closed',
   LOG_DAMAGED: 'a log has lost what was acknowledged, or its records make no sense',

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { SqlError } from './engine/sql-error.ts';
 import type { Column, Description } from './engine/statement.ts';
 import type { NamedValue, SqlValue } from './engine/values.ts';
@@ -52,6 +53,8 @@ export type CallOptions = {
   readonly transactionKey?: string;
   /** The call waits until the database is at this position or after it. */
   readonly atLeast?: string;
+  /** Where it is done. `leader`: by the node that leads, whose state is the newest. Default: a replica does what it can. */
+  readonly level?: 'leader';
 };
 
 /**
@@ -130,11 +133,30 @@ export interface Operations {
   backup(signal: AbortSignal): Promise<FileBackup>;
 }
 
+/** Another node that a server has let in. The connection is the node's from then on. */
+export type Peer = {
+  readonly socket: Duplex;
+  /** Where it connects from. */
+  readonly address: string;
+  /** Throws when it would not be let in any more. */
+  readonly recheck: () => void;
+};
+
+/** What other nodes ask for. */
+export interface Peers {
+  /** Serves a follower with the log, until one of both ends it. */
+  serveLog(peer: Peer): Promise<void>;
+  /** Sends a snapshot of everything. */
+  serveSnapshot(peer: Peer): Promise<void>;
+}
+
 /** All databases that a server serves. */
 export interface Databases {
   /** Cheap: a client that executes one statement opens a session for it. Throws NOT_FOUND for a database that does not exist. */
   open(options: SessionOptions, signal: AbortSignal): Promise<Session>;
   receipt(transactionKey: string, signal: AbortSignal): Promise<Receipt>;
+  /** Undefined: other nodes get nothing here. */
+  readonly peers?: Peers;
   readiness(): Readiness;
   /** Undefined: there is nothing to operate. */
   readonly operations?: Operations;

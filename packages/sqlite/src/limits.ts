@@ -24,4 +24,24 @@ export const limits = {
   /** One page: what SQLite allows. */
   pageBytesMin: 512,
   pageBytesMax: 65_536,
+  /** Entries that travel to a follower together: large enough that a message costs nothing beside its pages, small enough to apply in milliseconds. */
+  batchBytes: 1_048_576,
+  /** Entries of one message, so that small ones do not become a list of hundreds of thousands. */
+  batchEntriesMax: 4096,
+  /** A message between leader and follower: a batch may end with an entry of the largest size. */
+  replicaMessageBytesMax: 8_388_608,
+  /** A message that is no batch: identities, positions, a reason. */
+  replicaTextBytesMax: 16_384,
+  /** Nodes between a leader and a follower of a follower of it; more of them are a mistake. */
+  upstreamMax: 16,
+  /** Followers of one node: each is read for and written to on its own. */
+  followersMax: 64,
+  /** How often a follower hears of a leader that has nothing new, unless it asks for more. */
+  replicaPingMs: 1000,
+  replicaPingMsMin: 20,
+  /** A side that says nothing for so long is gone: several pings, and any usual pause of a process or a network. */
+  replicaSilenceMs: 10_000,
+  /** Pauses between attempts to reach a leader: at once at first, and not too rarely for one that comes back. */
+  reconnectMsMin: 100,
+  reconnectMsMax: 5000,
 } as const;

@@ -20,6 +20,7 @@ export const smallSettings: NodeSettings = {
   indexPages: 4096,
   segmentBytes: 131_072,
   checkpointBytes: 262_144,
+  retainBytes: 131_072,
 };
 
 /** Opens the writing side of a node in this thread. */

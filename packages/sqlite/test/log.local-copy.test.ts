@@ -11,7 +11,7 @@ const directory = '/log';
 const segmentBytes = 65_536;
 
 function open(layer: FaultyLayer, checkpoint = 0): LocalCopy {
-  return LocalCopy.open({ layer, directory, checkpoint, segmentBytes });
+  return LocalCopy.open({ layer, directory, checkpoint, segmentBytes, retainBytes: 0 });
 }
 
 function entry(index: number): { index: number; epoch: number; payload: Buffer } {

@@ -74,5 +74,11 @@ export function openScripted(log: ScriptedLog, layer: FileLayer): OpenedLog {
     end += payload.length;
     return { file: 1, offset };
   };
-  return { log, places: { place, forget: () => undefined }, pathOf: () => path, bytes: () => 0 };
+  return {
+    log,
+    places: { place, forget: () => undefined },
+    pathOf: () => path,
+    bytes: () => 0,
+    prepare: () => Promise.resolve(),
+  };
 }

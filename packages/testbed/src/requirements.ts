@@ -21,6 +21,8 @@ const debianPackages = {
   mariadbd: 'mariadb-server',
   'mariadb-install-db': 'mariadb-server',
   mariadb: 'mariadb-client',
+  etcd: 'etcd-server',
+  etcdctl: 'etcd-client',
 } as const;
 
 /** Throws when this process is not root; `what` says what needs it. */

@@ -3,9 +3,10 @@ import type { WebSocket } from 'ws';
 import { parseMessage } from '../hrana/json.ts';
 import { limits as hranaLimits } from '../hrana/limits.ts';
 import { decodeServerMessage, type ServerMessage } from './answers.ts';
-import { openSocket, type ServerAccess } from './handshake.ts';
+import { openSocket } from './handshake.ts';
 import { limits } from './limits.ts';
 import { formatLocation, type Location } from './location.ts';
+import type { ServerAccess } from './reach.ts';
 import { toError } from './remote-error.ts';
 import { encodeHello, encodeMessage } from './requests.ts';
 

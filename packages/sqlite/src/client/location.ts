@@ -48,8 +48,12 @@ export function parseLocation(text: string): Location {
 export function formatLocation({ endpoint, database }: Location): string {
   const path = database === defaultDatabase ? '' : `/db/${encodeURIComponent(database)}`;
   if (endpoint.kind === 'unix') return `unix:${endpoint.path}${path}`;
-  const host = endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host;
-  return `${endpoint.isSecure ? 'wss' : 'ws'}://${host}:${endpoint.port}${path}`;
+  return `${endpoint.isSecure ? 'wss' : 'ws'}://${hostOf(endpoint)}:${endpoint.port}${path}`;
+}
+
+/** A host as a URL has it. */
+export function hostOf({ host }: { readonly host: string }): string {
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 /** The same server's other database. */

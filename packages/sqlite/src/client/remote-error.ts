@@ -9,7 +9,7 @@ import { limits } from './limits.ts';
 
 /** What the server's own refusals are to its client. */
 const meanings: Readonly<Record<RefusalCode, { readonly code: ErrorCode; readonly retryable?: true }>> = {
-  STREAM_EXPIRED: { code: 'TIMED_OUT', retryable: true },
+  STREAM_EXPIRED: { code: 'CONNECTION_LOST', retryable: true },
   UNAUTHORIZED: { code: 'ACCESS_DENIED' },
   FORBIDDEN: { code: 'ACCESS_DENIED' },
   ORIGIN_REFUSED: { code: 'ACCESS_DENIED' },

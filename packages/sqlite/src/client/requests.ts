@@ -89,7 +89,8 @@ function encodeCondition(condition: Condition): string {
   }
 }
 
-function encodeOptions({ transactionKey, atLeast }: CallOptions): string {
+function encodeOptions({ transactionKey, atLeast, level }: CallOptions): string {
   const key = transactionKey === undefined ? '' : `,"transaction_key":${JSON.stringify(transactionKey)}`;
-  return `${key}${atLeast === undefined ? '' : `,"at_least":${JSON.stringify(atLeast)}`}`;
+  const position = atLeast === undefined ? '' : `,"at_least":${JSON.stringify(atLeast)}`;
+  return `${key}${position}${level === undefined ? '' : `,"level":${JSON.stringify(level)}`}`;
 }

@@ -130,12 +130,7 @@ export class Statement implements Disposable {
 
   /** The row that it is at. */
   row(mode: NumberMode): SqlValue[] {
-    const { values, wasm } = this.#engine;
-    const pointer = this.#pointer;
-    const count = wasm.exports.sqlite3_column_count(pointer);
-    const row: SqlValue[] = [];
-    for (let column = 0; column < count; column++) row.push(values.column(pointer, column, mode));
-    return row;
+    return this.#engine.values.row(this.#pointer, mode);
   }
 
   /** Ends it, so that it holds no lock. */

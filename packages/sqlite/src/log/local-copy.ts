@@ -15,6 +15,8 @@ export type LocalCopyOptions = {
   /** Everything through this entry is in the databases' own files: the first entry that is kept is the one after it. */
   readonly checkpoint: LogIndex;
   readonly segmentBytes: number;
+  /** How much of what nobody needs here any more stays for followers. */
+  readonly retainBytes: number;
 };
 
 /** Entries of a log that is kept elsewhere (P1 to P3). */
@@ -28,9 +30,12 @@ export class LocalCopy {
   }
 
   /** Begins anew: whether what an earlier process wrote is whole, nobody knows (P1). */
-  static open({ layer, directory, checkpoint, segmentBytes }: LocalCopyOptions): LocalCopy {
+  static open({ layer, directory, checkpoint, segmentBytes, retainBytes }: LocalCopyOptions): LocalCopy {
     const files = SegmentFiles.openEmpty(layer, directory, { segmentBytes, lasts: false });
-    return new LocalCopy(new SegmentEntries(layer, directory, files, { kept: [], end: undefined }), checkpoint);
+    return new LocalCopy(
+      new SegmentEntries(layer, directory, files, { kept: [], end: undefined, retainBytes }),
+      checkpoint,
+    );
   }
 
   /** The newest entry that is kept. */

@@ -28,15 +28,26 @@ export class SegmentEntries {
   readonly #entries: Entry[];
   readonly #buffer: Buffer;
   readonly #readers = new Map<number, LayerFile>();
+  readonly #retainedMax: number;
   #offset: number;
+  /** The segment with the oldest entry that is needed here. */
+  #needed = 0;
 
-  /** `kept` are those that are there, in their order; `end` is the last record of the segment that is written to, if it counts. */
+  /**
+   * `kept` are those that are there, in their order; `end` is the last record of the segment that is written to, if it counts; `retainBytes` is how
+   * much of what is not needed here any more stays for followers.
+   */
   constructor(
     layer: FileLayer,
     directory: string,
     files: SegmentFiles,
-    { kept, end }: { readonly kept: readonly FoundRecord[]; readonly end: FoundRecord | undefined },
+    {
+      kept,
+      end,
+      retainBytes,
+    }: { readonly kept: readonly FoundRecord[]; readonly end: FoundRecord | undefined; readonly retainBytes: number },
   ) {
+    this.#retainedMax = Math.floor(retainBytes / files.segmentBytes);
     this.#layer = layer;
     this.#directory = directory;
     this.#files = files;
@@ -57,9 +68,10 @@ export class SegmentEntries {
     return this.#entries[0]?.index;
   }
 
-  /** Bytes of all segments that hold entries. */
+  /** Bytes of the segments that are needed here: without those that stay for followers. */
   get bytes(): number {
-    return this.#files.generations.length * this.#files.segmentBytes;
+    const { generations, segmentBytes } = this.#files;
+    return generations.filter((generation) => generation >= this.#needed).length * segmentBytes;
   }
 
   /** Sees to it that an entry with such a payload can be written next. Throws NO_SPACE when there is none for another segment. */
@@ -107,9 +119,11 @@ export class SegmentEntries {
     return { index, epoch: entry.epoch, payload };
   }
 
-  /** Gives up the segments that hold nothing after an index. Returns the newest entry that went with them. */
+  /** Gives up segments that hold nothing after an index, except the newest of them. Returns the newest entry that went with them. */
   forget(through: LogIndex): LogIndex | undefined {
-    const firstFile = this.#entries.find(({ index }) => index > through)?.file ?? this.#files.generation;
+    this.#needed = this.#entries.find(({ index }) => index > through)?.file ?? this.#files.generation;
+    const idle = this.#files.generations.filter((generation) => generation < this.#needed);
+    const firstFile = idle[Math.max(0, idle.length - this.#retainedMax)] ?? this.#needed;
     for (const generation of this.#files.generations.filter((candidate) => candidate < firstFile)) {
       this.#readers.get(generation)?.close();
       this.#readers.delete(generation);

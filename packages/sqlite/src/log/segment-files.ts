@@ -18,6 +18,15 @@ export function segmentPath(directory: string, generation: number): string {
 /** How segments are kept. `lasts`: what is in them has to survive the machine, and so their names and zeros have to. */
 export type SegmentOptions = { readonly segmentBytes: number; readonly lasts: boolean };
 
+/** Numbers of the segments in a directory, ascending. */
+export function segmentNumbers(layer: FileLayer, directory: string): number[] {
+  return layer
+    .list(directory)
+    .flatMap((name) => segmentName.exec(name)?.[1] ?? [])
+    .map((hexadecimal) => Number.parseInt(hexadecimal, 16))
+    .sort((a, b) => a - b);
+}
+
 /** The segments of one directory, and the one that is written to. */
 export class SegmentFiles {
   readonly segmentBytes: number;
@@ -35,11 +44,8 @@ export class SegmentFiles {
     this.#lasts = lasts;
     this.#layer = layer;
     this.#directory = directory;
+    this.#generations = segmentNumbers(layer, directory);
     const names = layer.list(directory);
-    this.#generations = names
-      .flatMap((name) => segmentName.exec(name)?.[1] ?? [])
-      .map((hexadecimal) => Number.parseInt(hexadecimal, 16))
-      .sort((a, b) => a - b);
     this.#spares = names.filter((name) => spareName.test(name)).map((name) => join(directory, name));
     this.#spareCount = names.reduce((highest, name) => Math.max(highest, Number(spareName.exec(name)?.[1] ?? 0)), 0);
     // A spare that a crash left half filled cannot be told from a whole one by its name.

@@ -78,6 +78,8 @@ export class Checkpointer {
    */
   #target(): Mark | undefined {
     const { marks, parts } = this.#store;
+    // How far an older fold has written must not be forgotten before the state is there (C5).
+    if (!this.#store.isSound) return undefined;
     let through = parts.index.beginFold(parts.index.newest);
     for (const { frame } of this.#ownSnapshots()) through = Math.min(through, parts.index.widen(frame));
     return marks.findLast(({ frame, isWhole }) => isWhole && frame <= through);

@@ -37,6 +37,8 @@ export type MachineParts = {
   readonly onDrop: (database: Database) => void;
   /** Default: limits.entryBytesMax. */
   readonly entryBytesMax?: number;
+  /** The URL of the node that leads; undefined: this one does. */
+  readonly follows?: string;
 };
 
 /** Turns what is committed on this node into entries of the log. */
@@ -103,7 +105,30 @@ export class Machine {
   /** Throws unless a transaction may begin. */
   expectWritable(): void {
     if (this.#failure !== undefined) throw this.#failure;
+    if (this.#parts.follows !== undefined) throw followed(this.#parts.follows);
     if (!this.#isLeading) throw refused();
+  }
+
+  /** Throws unless a transaction that changes nothing may begin: of a node that leads, or one that follows. */
+  expectReadable(): void {
+    if (this.#parts.follows === undefined) this.expectWritable();
+  }
+
+  /** Applies entries that the log of another node has accepted. Throws what the store throws, and what keeping them throws. */
+  async follow(entries: Iterable<LogEntry>): Promise<Position> {
+    for (const entry of entries) {
+      const { epoch, index } = this.store.position;
+      if (entry.index !== index + 1 || entry.epoch < epoch) {
+        throw new BatonError(
+          'PROTOCOL',
+          `entry ${entry.epoch}.${entry.index} came, and this node is at ${epoch}.${index}`,
+        );
+      }
+      await this.#applyForeign(entry);
+      for (const id of this.store.marks.at(-1)?.dropped ?? []) this.#parts.onDrop(this.store.byId(id)!);
+    }
+    for (const database of this.store.databases) database.sealed = database.published.sequence;
+    return this.store.position;
   }
 
   /** Adds a command without pages; resolves when it is applied. */
@@ -247,13 +272,20 @@ export class Machine {
     if (head <= this.store.position.index) return;
     const ended = new AbortController();
     for await (const entry of this.#parts.log.entries(this.store.position.index, ended.signal)) {
-      const commands = decodeCommands(Buffer.from(entry.payload));
-      await this.#makeRoom(this.store.framesOf(commands));
-      this.store.apply(entry, this.#parts.places.place(entry), commands);
+      await this.#applyForeign(entry);
       for (const database of this.store.databases) database.sealed = database.published.sequence;
       if (entry.index >= head) break;
     }
     ended.abort();
+  }
+
+  async #applyForeign(entry: LogEntry): Promise<void> {
+    const { buffer, byteOffset, byteLength } = entry.payload;
+    const commands = decodeCommands(Buffer.from(buffer, byteOffset, byteLength));
+    const frames = this.store.framesOf(commands);
+    if (this.store.parts.index.room < frames) await this.#makeRoom(frames);
+    this.store.expectFollows(entry, commands);
+    this.store.apply(entry, this.#parts.places.place(entry), commands);
   }
 
   #publish(entry: LogEntry, commands: readonly Command[]): void {
@@ -321,6 +353,12 @@ function refused(): BatonError {
   return new BatonError('REFUSED', 'this node does not lead the log any more, and the transaction is not in it', {
     retryable: true,
     hint: 'try again, where another node leads now',
+  });
+}
+
+function followed(url: string): BatonError {
+  return new BatonError('REFUSED', `this node follows ${url}, and writes nothing of its own`, {
+    hint: `write to ${url}`,
   });
 }
 

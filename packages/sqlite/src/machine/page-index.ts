@@ -16,7 +16,7 @@ const cells = {
   folded: 4,
   foldingThrough: 5,
   epoch: 6,
-  catalog: 7,
+  names: 7,
 } as const;
 const headerCells = 16;
 /** state, snapshot, floor, seconds since the node was opened. */
@@ -130,11 +130,6 @@ export class PageIndex {
     }
   }
 
-  /** A number that changes with every change of the databases' names. */
-  get catalog(): number {
-    return Atomics.load(this.#cells, cells.catalog);
-  }
-
   /** The newest published frame and log index, as one. */
   published(): { readonly frame: number; readonly position: Position } {
     for (;;) {
@@ -158,6 +153,11 @@ export class PageIndex {
       if (leftMs <= 0) return false;
       await Atomics.waitAsync(this.#cells, cells.version, version, leftMs).value;
     }
+  }
+
+  /** A number that changes whenever a name of a database may mean another one. */
+  get names(): number {
+    return Atomics.load(this.#cells, cells.names);
   }
 
   // ── the writer ──
@@ -193,11 +193,6 @@ export class PageIndex {
     this.#newest += 1;
   }
 
-  /** Databases came, went, or have other names: what threads know of them is to be asked for anew. */
-  changeCatalog(): void {
-    Atomics.add(this.#cells, cells.catalog, 1);
-  }
-
   /** Lets readers see all frames added so far, which are those of log entries through a position. */
   publish({ epoch, index }: Position): void {
     Atomics.add(this.#cells, cells.version, 1);
@@ -207,6 +202,11 @@ export class PageIndex {
     Atomics.store(this.#cells, cells.indexHigh, Math.floor(index / 2 ** 32));
     Atomics.add(this.#cells, cells.version, 1);
     Atomics.notify(this.#cells, cells.version);
+  }
+
+  /** Tells everybody that databases' names do not mean what they meant: before what changed them is published. */
+  rename(): void {
+    Atomics.add(this.#cells, cells.names, 1);
   }
 
   /** The frame at a number, for folding. */

@@ -126,8 +126,7 @@ export class Store implements Disposable {
     commands: readonly Command[] = decodeCommands(toBuffer(entry.payload)),
   ): void {
     assert(entry.index === this.#position.index + 1, 'M1: entries are applied in their order, each once');
-    this.#checkFold(entry);
-    for (const command of commands) this.#check(command);
+    this.expectFollows(entry, commands);
     this.#position = { epoch: entry.epoch, index: entry.index };
     const states = new Map<DatabaseId, DatabaseState>();
     const opened: DatabaseIdentity[] = [];
@@ -167,7 +166,7 @@ export class Store implements Disposable {
       dropped,
       states,
     });
-    if (opened.length + renamed.size + dropped.length > 0) index.changeCatalog();
+    if (opened.length + renamed.size + dropped.length > 0) index.rename();
     index.publish(this.#position);
   }
 
@@ -225,6 +224,12 @@ export class Store implements Disposable {
     for (const database of this.#byId.values()) database[Symbol.dispose]();
     this.#byId.clear();
     this.#byName.clear();
+  }
+
+  /** Throws DIVERGED unless an entry follows from the state that is here (M1). Changes nothing. */
+  expectFollows(entry: LogEntry, commands: readonly Command[]): void {
+    this.#checkFold(entry);
+    for (const command of commands) this.#check(command);
   }
 
   #checkFold({ index, epoch }: LogEntry): void {

@@ -1,13 +1,14 @@
 import { BatonError } from '@batondb/core/errors';
-import type { Databases, Operations, Readiness, Receipt, Session, SessionOptions } from '../databases.ts';
+import type { Databases, Operations, Peers, Readiness, Receipt, Session, SessionOptions } from '../databases.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
 import type { Caller } from './call-port.ts';
 import { ClientSession } from './client-session.ts';
+import type { ReplicationStatus } from './replication.ts';
 import type { DatabaseInfo, NodeStatus, ReaderCalls, WriterCalls } from './request.ts';
 
 /** What sessions need of the node that they are of. */
 export type SessionPlace = {
-  readonly writer: Caller<WriterCalls>;
+  readonly writer: () => Caller<WriterCalls>;
   /** The thread that has least to read. */
   readonly reader: () => Caller<ReaderCalls>;
   readonly find: (name: string) => Promise<DatabaseInfo>;
@@ -15,6 +16,8 @@ export type SessionPlace = {
   readonly statementMsMax: number;
   readonly status: () => Promise<NodeStatus>;
   readonly operations: Operations;
+  readonly peers: Peers;
+  readonly replication: () => ReplicationStatus;
 };
 
 /** A node's databases as a server's clients ask for them. */
@@ -28,7 +31,16 @@ export class ClientDatabases implements Databases {
     this.operations = place.operations;
   }
 
-  async open(options: SessionOptions, signal: AbortSignal): Promise<Session> {
+  get peers(): Peers {
+    return this.#place.peers;
+  }
+
+  open(options: SessionOptions, signal: AbortSignal): Promise<Session> {
+    return this.openHere(options, signal);
+  }
+
+  /** A session of this very node. */
+  async openHere(options: SessionOptions, signal: AbortSignal): Promise<ClientSession> {
     signal.throwIfAborted();
     const info = await this.#place.find(options.database);
     return new ClientSession(this.#place, info, options, (error) => this.#notice(error));
@@ -36,7 +48,7 @@ export class ClientDatabases implements Databases {
 
   async receipt(transactionKey: string, signal: AbortSignal): Promise<Receipt> {
     signal.throwIfAborted();
-    const receipt = await this.#place.writer.call('receipt', { key: transactionKey });
+    const receipt = await this.#place.writer().call('receipt', { key: transactionKey });
     return receipt.state === 'committed' ? { ...receipt, position: formatPosition(receipt.position) } : receipt;
   }
 
@@ -47,11 +59,23 @@ export class ClientDatabases implements Databases {
   async status(signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
     signal.throwIfAborted();
     const { position, checkpoint, ...rest } = await this.#place.status();
-    return { ...rest, position: formatPosition(position), checkpoint: formatPosition(checkpoint) };
+    const { leader, followers } = this.#place.replication();
+    return {
+      ...rest,
+      position: formatPosition(position),
+      checkpoint: formatPosition(checkpoint),
+      ...(leader === undefined ? {} : { leader: withText(leader) }),
+      followers: followers.map((follower) => withText(follower)),
+    };
   }
 
   /** After an append of unknown outcome this process writes nothing more. */
   #notice(error: unknown): void {
     if (error instanceof BatonError && error.code === 'OUTCOME_UNKNOWN') this.#failure ??= error.message;
   }
+}
+
+/** A status with its position as text. */
+function withText<T extends { readonly position?: Position }>({ position, ...rest }: T): Record<string, unknown> {
+  return position === undefined ? rest : { ...rest, position: formatPosition(position) };
 }

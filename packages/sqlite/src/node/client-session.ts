@@ -11,11 +11,12 @@ import type {
 } from '../databases.ts';
 import type { Description } from '../engine/statement.ts';
 import { formatPosition, parsePosition } from '../machine/position.ts';
+import type { Caller } from './call-port.ts';
 import type { SessionPlace } from './client-databases.ts';
 import { unpackError } from './error-transfer.ts';
 import { checkKey } from './names.ts';
 import { unpackEvents, unpackOutcomes } from './packed.ts';
-import type { DatabaseInfo, SessionTurn, Turn, Visit } from './request.ts';
+import type { DatabaseInfo, SessionTurn, Turn, Visit, WriterCalls } from './request.ts';
 
 /** Above every call's number: all of them are interrupted. */
 const everyCall = 2 ** 31 - 1;
@@ -28,6 +29,8 @@ const mayRead = /^\s*(?:SELECT|VALUES|WITH)\b/i;
  */
 export class ClientSession implements Session {
   readonly #place: SessionPlace;
+  /** The thread that writes when the session was opened: its connection is there. */
+  readonly #writer: Caller<WriterCalls>;
   readonly #info: DatabaseInfo;
   readonly #options: SessionOptions;
   readonly #notice: (error: unknown) => void;
@@ -42,6 +45,7 @@ export class ClientSession implements Session {
 
   constructor(place: SessionPlace, info: DatabaseInfo, options: SessionOptions, notice: (error: unknown) => void) {
     this.#place = place;
+    this.#writer = place.writer();
     this.#info = info;
     this.#options = options;
     this.#notice = notice;
@@ -57,7 +61,7 @@ export class ClientSession implements Session {
 
   async execute(statement: Statement, options: CallOptions, signal: AbortSignal): Promise<StatementResult> {
     const step = { statement, condition: undefined };
-    const [outcome] = (await this.#read(step, options, signal)) ?? (await this.batch([step], options, signal));
+    const [outcome] = (await this.read([step], options, signal)) ?? (await this.batch([step], options, signal));
     if (outcome?.type === 'failed') throw outcome.error;
     if (outcome?.type === 'done') return outcome.result;
     throw new BatonError('BUG', 'a step without a condition was skipped');
@@ -66,7 +70,7 @@ export class ClientSession implements Session {
   async batch(steps: readonly Step[], options: CallOptions, signal: AbortSignal): Promise<readonly StepOutcome[]> {
     const { resultBytesMax } = this.#options;
     const packed = await this.#visit(options, signal, (turn) =>
-      this.#place.writer.call('steps', { ...turn, steps, resultBytesMax }),
+      this.#writer.call('steps', { ...turn, steps, resultBytesMax }),
     );
     return unpackOutcomes(packed);
   }
@@ -76,7 +80,7 @@ export class ClientSession implements Session {
     options: CallOptions,
     signal: AbortSignal,
   ): AsyncGenerator<readonly BatchEvent[], void> {
-    const { writer } = this.#place;
+    const writer = this.#writer;
     await this.#visit(options, signal, (turn) => writer.call('beginCursor', { ...turn, steps }));
     const { position } = this;
     let isOpen = true;
@@ -98,11 +102,11 @@ export class ClientSession implements Session {
   }
 
   async sequence(sql: string, options: CallOptions, signal: AbortSignal): Promise<void> {
-    await this.#visit(options, signal, (turn) => this.#place.writer.call('script', { ...turn, sql }));
+    await this.#visit(options, signal, (turn) => this.#writer.call('script', { ...turn, sql }));
   }
 
   describe(sql: string, signal: AbortSignal): Promise<Description> {
-    return this.#visit({}, signal, (turn) => this.#place.writer.call('describeIn', { ...turn, sql }));
+    return this.#visit({}, signal, (turn) => this.#writer.call('describeIn', { ...turn, sql }));
   }
 
   close(): Promise<void> {
@@ -115,18 +119,22 @@ export class ClientSession implements Session {
     this.#interrupt(everyCall);
     this.#closed.abort(closed());
     const session = await this.#session?.catch(() => undefined);
-    if (session !== undefined) await this.#place.writer.call('closeSession', { session });
+    if (session !== undefined) await this.#writer.call('closeSession', { session });
   }
 
-  /** Runs a step in a thread that reads; undefined when it is not for one. */
-  async #read(step: Step, options: CallOptions, signal: AbortSignal): Promise<readonly StepOutcome[] | undefined> {
-    if (this.#session !== undefined || options.transactionKey !== undefined || !mayRead.test(step.statement.sql))
-      return;
+  /** Runs steps in a thread that reads; undefined when they are not for one, and then nothing was run. */
+  async read(
+    steps: readonly Step[],
+    options: CallOptions,
+    signal: AbortSignal,
+  ): Promise<readonly StepOutcome[] | undefined> {
+    if (this.#session !== undefined || options.transactionKey !== undefined) return;
+    if (!steps.every(({ statement }) => mayRead.test(statement.sql))) return;
     const { resultBytesMax } = this.#options;
     return await this.#call(options, signal, async (turn) => {
-      const packed = await this.#place
-        .reader()
-        .call('read', { ...turn, info: this.#info, steps: [step], resultBytesMax });
+      // By its name, which may mean another database by now.
+      const info = await this.#place.find(this.#info.name);
+      const packed = await this.#place.reader().call('read', { ...turn, info, steps, resultBytesMax });
       return packed === 'writes' ? undefined : unpackOutcomes(packed);
     });
   }
@@ -139,7 +147,7 @@ export class ClientSession implements Session {
   ): Promise<T> {
     return this.#call(options, signal, async (turn) => {
       if (transactionKey !== undefined) checkKey(transactionKey);
-      this.#session ??= this.#place.writer.call('openSession', {
+      this.#session ??= this.#writer.call('openSession', {
         database: this.#info.name,
         isReadOnly: this.#options.isReadOnly,
       });
@@ -190,7 +198,7 @@ export class ClientSession implements Session {
   #interrupt(call: number): void {
     Atomics.store(this.#interrupted, 0, call);
     // Who waits for others does not look by itself. A node that is closed has nobody to wake.
-    this.#place.writer.call('wake', null).catch(() => undefined);
+    this.#writer.call('wake', null).catch(() => undefined);
   }
 }
 

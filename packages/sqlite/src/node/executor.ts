@@ -233,7 +233,8 @@ export class Executor implements Disposable {
   #attempt<T>(seat: Seat, session: Session, key: string | undefined, work: () => T): Visit<T>['value'] {
     const { connection, database } = seat;
     try {
-      this.#machine.expectWritable();
+      if (session.isReadOnly) this.#machine.expectReadable();
+      else this.#machine.expectWritable();
       database.nextKey = key;
       return { done: work() };
     } catch (error) {

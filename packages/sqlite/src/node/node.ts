@@ -7,7 +7,6 @@ import type { Description } from '../engine/statement.ts';
 import type { SqlArguments } from '../engine/values.ts';
 import { sqliteModule } from '../engine/wasm.ts';
 import { nodeFileLayer } from '../log/file-layer.ts';
-import { PageIndex, pageIndexMemory } from '../machine/page-index.ts';
 import { Paths } from '../machine/paths.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
 import type { FoundBackup } from '../snapshot/backup-format.ts';
@@ -15,18 +14,20 @@ import { BackupSchedule, type BackupSettings } from '../snapshot/backup-schedule
 import { SnapshotDesk } from '../snapshot/desk.ts';
 import { type ImportOptions, importFile } from '../snapshot/import.ts';
 import { type Restored, restoreNewest } from '../snapshot/restore.ts';
-import { NodeSnapshot } from '../snapshot/snapshot.ts';
+import type { NodeSnapshot } from '../snapshot/snapshot.ts';
 import { finishSwap } from '../snapshot/swap.ts';
 import { ClientDatabases } from './client-databases.ts';
 import { LocalReader } from './local-reader.ts';
 import { lockNodeDirectory } from './lock.ts';
 import { registerNodeMetrics } from './metrics.ts';
 import { NodeOperations } from './node-operations.ts';
-import { startReader, startSnapshotThread, startWriter } from './node-thread.ts';
-import { defaultSettings, type NodeOptions, type NodeSettings, pinsMax } from './options.ts';
+import { defaultSettings, type FollowOptions, type NodeOptions, type NodeSettings } from './options.ts';
+import { Replication } from './replication.ts';
 import type { DatabaseInfo, NodeStatus, ReceiptState, RunReply, RunRequest, SqlStatement } from './request.ts';
+import { roleOf } from './role.ts';
 import { type PositionedResult, type RunOptions, Session, Transaction } from './session.ts';
 import type { ThreadData } from './thread-data.ts';
+import { Threads } from './threads.ts';
 
 /** Which database, and how. Default: `main`, which is made on first use. */
 export type ExecuteOptions = RunOptions & { readonly database?: string };
@@ -38,10 +39,6 @@ export type QueryOptions = Omit<ExecuteOptions, 'key'> & { readonly atLeast?: Po
 export type WriteResult = PositionedResult & { readonly isRepeated: boolean };
 export type BatchResult = Pick<RunReply, 'results' | 'position' | 'isRepeated'>;
 
-type Writer = Awaited<ReturnType<typeof startWriter>>;
-type Reader = Awaited<ReturnType<typeof startReader>>;
-type Threads = { readonly writer: Writer; readonly readers: readonly Reader[] };
-
 const emptyResult = { columns: [], rows: [], changes: 0, lastInsertRowid: 0n };
 
 /**
@@ -51,14 +48,13 @@ const emptyResult = { columns: [], rows: [], changes: 0, lastInsertRowid: 0n };
 export class SqliteNode implements AsyncDisposable {
   readonly directory: string;
   readonly #settings: NodeSettings;
-  readonly #data: ThreadData;
-  readonly #index: PageIndex;
   readonly #lock: Disposable;
-  readonly #threads: Threads;
+  readonly #replication: Replication;
+  #threads: Threads;
   readonly #databases = new Map<string, Promise<DatabaseInfo>>();
-  #catalog = 0;
+  /** What `PageIndex.names` was when they were looked up. */
+  #names = 0;
   readonly #localReaders = new Set<LocalReader>();
-  readonly #snapshots = new Set<NodeSnapshot>();
   /** Snapshots for those who join. */
   readonly desk: SnapshotDesk = new SnapshotDesk(() => this.snapshot());
   readonly #ended = new AbortController();
@@ -67,18 +63,28 @@ export class SqliteNode implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   /** Use `openNode`. */
-  constructor(data: ThreadData, lock: Disposable, threads: Threads) {
-    this.directory = data.directory;
-    this.#settings = data.settings;
-    this.#data = data;
+  constructor(lock: Disposable, threads: Threads) {
+    const { directory, settings, role } = threads.data;
+    this.directory = directory;
+    this.#settings = settings;
     this.#lock = lock;
     this.#threads = threads;
-    this.#index = new PageIndex(data.index, { frames: data.settings.indexPages, pins: pinsMax });
+    this.#replication = new Replication({
+      threads: () => this.#threads,
+      desk: this.desk,
+      replace: (change) => this.#replace(change),
+      ...{ settings, role },
+    });
+  }
+
+  /** Follows the node that it was opened to follow. Throws what that one refuses it with for good. */
+  async follow(options: FollowOptions): Promise<void> {
+    await this.#replication.follow(options);
   }
 
   /** Through which entry everything can be read here. */
   get position(): Position {
-    return this.#index.published().position;
+    return this.#threads.index.published().position;
   }
 
   /** Runs one statement and resolves when the log has what it did. Throws SqlError, REFUSED, NO_SPACE, TIMED_OUT, OUTCOME_UNKNOWN, LIMIT. */
@@ -105,7 +111,7 @@ export class SqliteNode implements AsyncDisposable {
     if (atLeast !== undefined) await this.#waitFor(atLeast);
     const info = await this.#database(options.database);
     const request = this.#request(statements, rest, false);
-    const reply = await this.#idlestReader().call('query', { ...request, info });
+    const reply = await this.#reader().call('query', { ...request, info });
     if (reply === 'writes') throw new BatonError('USAGE', 'the statement writes', { hint: 'use execute()' });
     return reply;
   }
@@ -128,15 +134,15 @@ export class SqliteNode implements AsyncDisposable {
   /** Opens a connection of its own, for a client that speaks SQL only. */
   async session(options: Omit<ExecuteOptions, 'key'> = {}): Promise<Session> {
     const { name } = await this.#database(options.database);
-    const session = await this.#threads.writer.caller.call('openSession', { database: name, isReadOnly: false });
-    return new Session(this.#threads.writer.caller, { ...this.#limits(options), database: name, session });
+    const session = await this.#threads.writer.call('openSession', { database: name, isReadOnly: false });
+    return new Session(this.#threads.writer, { ...this.#limits(options), database: name, session });
   }
 
   /** What a server asks for its clients. */
   clients(): Databases {
-    return new ClientDatabases({
-      writer: this.#threads.writer.caller,
-      reader: () => this.#idlestReader(),
+    const databases = new ClientDatabases({
+      writer: () => this.#threads.writer,
+      reader: () => this.#reader(),
       find: (name) => this.#database(name),
       waitFor: (position) => this.#waitFor(position),
       statementMsMax: this.#settings.statementMsMax,
@@ -153,12 +159,15 @@ export class SqliteNode implements AsyncDisposable {
           return { path, position: manifest.position };
         },
       }),
+      peers: this.#replication.feeds,
+      replication: () => this.#replication.status(),
     });
+    return this.#replication.forward(databases);
   }
 
   /** Opens a synchronous reader in this thread. */
   async reader(database?: string): Promise<LocalReader> {
-    const reader = new LocalReader(this.#data, await this.#database(database));
+    const reader = new LocalReader(this.#threads.data, await this.#database(database));
     this.#localReaders.add(reader);
     return reader;
   }
@@ -166,18 +175,18 @@ export class SqliteNode implements AsyncDisposable {
   /** Parameters and columns of a statement. Throws SqlError. */
   async describe(sql: string, database?: string): Promise<Description> {
     const { name } = await this.#database(database);
-    return await this.#threads.writer.caller.call('describe', { database: name, sql });
+    return await this.#threads.writer.call('describe', { database: name, sql });
   }
 
   /** Makes a database, or finds it. Throws USAGE for what cannot be a name. */
   async createDatabase(name: string, options: { readonly pageBytes?: number } = {}): Promise<DatabaseInfo> {
     const pageBytes = options.pageBytes ?? this.#settings.pageBytes;
-    return await this.#threads.writer.caller.call('openDatabase', { name, pageBytes });
+    return await this.#threads.writer.call('openDatabase', { name, pageBytes });
   }
 
   /** Drops a database; its file is kept in the directory's `dropped`. Throws NOT_FOUND. */
   async dropDatabase(name: string): Promise<Position> {
-    return await this.#threads.writer.caller.call('dropDatabase', { name });
+    return await this.#threads.writer.call('dropDatabase', { name });
   }
 
   /**
@@ -185,26 +194,20 @@ export class SqliteNode implements AsyncDisposable {
    * sees it. Throws UNSUPPORTED, CHANGED, DIGEST_MISMATCH, NOT_FOUND, EXISTS unless it `replaces`, USAGE, NO_SPACE.
    */
   async importFile(path: string, name: string, options: ImportOptions = {}): Promise<Position> {
-    return await importFile(this.#threads.writer.caller, { path: resolve(path), name }, options, this.#ended.signal);
+    const place = { path: resolve(path), name };
+    return await importFile(this.#threads.writer, place, options, this.#ended.signal);
   }
 
   /** What became of the transaction with an idempotency key. */
   async receipt(key: string): Promise<ReceiptState> {
-    return await this.#threads.writer.caller.call('receipt', { key });
+    return await this.#threads.writer.call('receipt', { key });
   }
 
   /**
    * Holds all databases at one position, to be sent or written to files while writers go on. To be disposed of. Throws LIMIT, BUSY.
    */
   async snapshot(): Promise<NodeSnapshot> {
-    const pinned = await this.#threads.writer.caller.call('pinState', null);
-    const snapshot = await NodeSnapshot.open(pinned, {
-      index: this.#index,
-      start: () => startSnapshotThread(this.#data),
-      onEnd: (ended) => this.#snapshots.delete(ended),
-    });
-    this.#snapshots.add(snapshot);
-    return snapshot;
+    return await this.#threads.snapshot();
   }
 
   /** Makes a backup now, where `backupTo` says. Throws USAGE where it says nothing; NO_SPACE, NO_PERMISSION, HISTORY_LOST, DIGEST_MISMATCH. */
@@ -217,18 +220,18 @@ export class SqliteNode implements AsyncDisposable {
 
   /** Begins with backups, and tells what the directory was restored from. Called once, by `openNode`. */
   async beginBackups(settings: BackupSettings, restored: Restored | undefined): Promise<void> {
-    const { logId } = await this.#threads.writer.caller.call('status', null);
+    const { logId } = await this.#threads.writer.call('status', null);
     this.#restored = restored;
     this.#backups = new BackupSchedule(settings, logId, () => this.snapshot());
   }
 
   /** Folds the log into the databases' files, as far as readers allow. Resolves to the position through which they hold everything. */
   async checkpoint(): Promise<Position> {
-    return await this.#threads.writer.caller.call('checkpoint', null);
+    return await this.#threads.writer.call('checkpoint', null);
   }
 
   async status(): Promise<NodeStatus> {
-    const status = await this.#threads.writer.caller.call('status', null);
+    const status = await this.#threads.writer.call('status', null);
     const backups = this.#backups === undefined ? {} : { backups: this.#backups.status };
     return { ...status, ...backups, ...(this.#restored === undefined ? {} : { restored: this.#restored }) };
   }
@@ -254,26 +257,35 @@ export class SqliteNode implements AsyncDisposable {
       this.#ended.abort();
       await this.#backups?.[Symbol.asyncDispose]();
       await this.desk[Symbol.asyncDispose]();
-      await Promise.all([...this.#snapshots].map((snapshot) => snapshot[Symbol.asyncDispose]()));
-      // Readers first: what they have pinned could not be folded.
-      await Promise.all(this.#threads.readers.map(({ caller }) => caller.call('close', null)));
-      await this.#threads.writer.caller.call('close', null);
+      await this.#replication.stop();
+      await this.#threads.close();
     } finally {
-      const { writer, readers } = this.#threads;
-      await Promise.all([writer, ...readers].map(({ worker }) => worker.terminate()));
       this.#lock[Symbol.dispose]();
     }
   }
 
-  #idlestReader(): Reader['caller'] {
-    const [first, ...others] = this.#threads.readers.map(({ caller }) => caller);
-    return others.reduce((idlest, one) => (one.pending < idlest.pending ? one : idlest), first!);
+  /** Everything that is open ends, and what the directory holds then is opened. */
+  async #replace(change: () => void): Promise<void> {
+    for (const reader of this.#localReaders) reader[Symbol.dispose]();
+    this.#localReaders.clear();
+    this.#replication.feeds.endAll('this replica takes over a snapshot of its leader');
+    await this.desk[Symbol.asyncDispose]();
+    const { data } = this.#threads;
+    await this.#threads.close();
+    change();
+    this.#databases.clear();
+    this.#threads = await Threads.start(data);
+  }
+
+  #reader(): Threads['reader'] {
+    this.#replication.expectReadable();
+    return this.#threads.reader;
   }
 
   async #write(statements: readonly SqlStatement[], options: ExecuteOptions, isAtomic: boolean): Promise<RunReply> {
     const { name } = await this.#database(options.database);
     const request = this.#request(statements, { ...options, database: name }, isAtomic);
-    return await this.#threads.writer.caller.call('run', request);
+    return await this.#threads.writer.call('run', request);
   }
 
   #request(statements: readonly SqlStatement[], options: ExecuteOptions, isAtomic: boolean): RunRequest {
@@ -291,9 +303,9 @@ export class SqliteNode implements AsyncDisposable {
 
   /** What is known of a database. Only `main` is made by being asked for. */
   async #database(name = 'main'): Promise<DatabaseInfo> {
-    const { catalog } = this.#index;
-    if (catalog !== this.#catalog) this.#databases.clear();
-    this.#catalog = catalog;
+    const { names } = this.#threads.index;
+    if (names !== this.#names) this.#databases.clear();
+    this.#names = names;
     const known = this.#databases.get(name) ?? this.#findDatabase(name);
     this.#databases.set(name, known);
     try {
@@ -305,15 +317,16 @@ export class SqliteNode implements AsyncDisposable {
   }
 
   async #findDatabase(name: string): Promise<DatabaseInfo> {
-    const { databases } = await this.status();
+    this.#replication.expectReadable();
+    const { databases, role } = await this.status();
     const found = databases.find((database) => database.name === name);
     if (found !== undefined) return found;
-    if (name === 'main') return await this.createDatabase(name);
+    if (name === 'main' && role === 'leader') return await this.createDatabase(name);
     throw new BatonError('NOT_FOUND', `there is no database ${name}`, { hint: 'create it first' });
   }
 
   async #waitFor(position: Position): Promise<void> {
-    if (await this.#index.waitFor(position.index, this.#settings.positionMsMax)) return;
+    if (await this.#threads.index.waitFor(position.index, this.#settings.positionMsMax)) return;
     throw new BatonError(
       'TIMED_OUT',
       `position ${formatPosition(position)} was waited for ${this.#settings.positionMsMax} ms; this node is at ${formatPosition(this.position)}`,
@@ -335,22 +348,45 @@ async function prepareDirectory(paths: Paths, backups: string | undefined): Prom
  * databases' files do not hold yet. Throws IN_USE, CHANGED, LOG_DAMAGED, VERSION_MISMATCH, NO_PERMISSION, NO_SPACE.
  */
 export async function openNode(options: NodeOptions): Promise<SqliteNode> {
-  const { directory, adopt = [], backupTo, restoreIfEmpty = false, ...given } = options;
+  const { directory, adopt = [], follow, promote = false, backupTo, restoreIfEmpty = false, ...given } = options;
   const settings: NodeSettings = { ...defaultSettings, ...given };
   const path = resolve(directory);
+  const role = roleOf(follow, promote);
   const lock = lockNodeDirectory(path);
+  const data = { directory: path, adopt, role, settings, module: sqliteModule() };
+  const node = await openLocked(lock, data, { backupTo, restoreIfEmpty });
+  if (follow !== undefined) await followOrClose(node, follow);
+  return node;
+}
+
+/** Opens a directory whose lock was taken, and gives it back when it cannot be opened. */
+async function openLocked(
+  lock: Disposable,
+  data: Omit<ThreadData, 'index'>,
+  {
+    backupTo,
+    restoreIfEmpty,
+  }: Required<Pick<NodeOptions, 'restoreIfEmpty'>> & { readonly backupTo: NodeOptions['backupTo'] },
+): Promise<SqliteNode> {
   try {
-    const restored = await prepareDirectory(new Paths(path), restoreIfEmpty ? backupTo?.directory : undefined);
-    const index = pageIndexMemory({ frames: settings.indexPages, pins: pinsMax });
-    const data: ThreadData = { directory: path, adopt, settings, index, module: sqliteModule() };
-    const writer = await startWriter(data);
-    const readers = await Promise.all(Array.from({ length: Math.max(1, settings.readers) }, () => startReader(data)));
-    const node = new SqliteNode(data, lock, { writer, readers });
+    // A follower's state is its leader's.
+    const restores = restoreIfEmpty && data.role?.kind !== 'follow';
+    const restored = await prepareDirectory(new Paths(data.directory), restores ? backupTo?.directory : undefined);
+    const node = new SqliteNode(lock, await Threads.start(data));
     if (backupTo !== undefined)
       await node.beginBackups({ ...backupTo, directory: resolve(backupTo.directory) }, restored);
     return node;
   } catch (error) {
     lock[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function followOrClose(node: SqliteNode, follow: FollowOptions): Promise<void> {
+  try {
+    await node.follow(follow);
+  } catch (error) {
+    await node.close();
     throw error;
   }
 }

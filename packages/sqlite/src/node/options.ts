@@ -12,7 +12,21 @@ export type NodeOptions = {
   readonly backupTo?: BackupSettings;
   /** A new directory begins with the newest backup in `backupTo`, if there is one. Default: false. */
   readonly restoreIfEmpty?: boolean;
+  /** The node whose log this one follows. Default: none; it leads its own. */
+  readonly follow?: FollowOptions;
+  /** A follower's directory gets a future of its own: this node leads from what it has on. Default: false. */
+  readonly promote?: boolean;
 } & Partial<NodeSettings>;
+
+/** The node that is followed. */
+export type FollowOptions = {
+  /** `http://HOST:PORT` or `https://HOST:PORT` of its server. */
+  readonly url: string;
+  /** A token with the right to join, and to read and write for what is forwarded. */
+  readonly token?: string;
+  /** Certificates, PEM, of whoever signed its certificate. Default: those that Node knows. */
+  readonly ca?: string;
+};
 
 /** Settings, all of which have a default. */
 export type NodeSettings = {
@@ -32,6 +46,10 @@ export type NodeSettings = {
   readonly segmentBytes: number;
   /** A checkpoint begins when the log has so many bytes. */
   readonly checkpointBytes: number;
+  /** How much of the log stays for followers after the databases' files hold it, in bytes. */
+  readonly retainBytes: number;
+  /** A follower whose state may be older than its leader's by so much refuses to be read. */
+  readonly maxLagMs: number;
   /** A transaction that is open longer is rolled back. */
   readonly transactionMsMax: number;
   /** A statement that takes longer is interrupted. */
@@ -53,6 +71,8 @@ export const defaultSettings: NodeSettings = {
   indexPages: 524_288,
   segmentBytes: limits.segmentBytes,
   checkpointBytes: 67_108_864,
+  retainBytes: 67_108_864,
+  maxLagMs: Number.POSITIVE_INFINITY,
   transactionMsMax: 30_000,
   statementMsMax: 60_000,
   snapshotMsMax: 60_000,

@@ -14,7 +14,7 @@ export class ReaderPool implements Disposable {
   readonly #context: ReaderContext;
   readonly #cacheKib: number;
   readonly #seats = new Map<number, Seat>();
-  #catalog = 0;
+  #names = 0;
 
   constructor(engine: Engine, context: ReaderContext, cacheKib: number) {
     this.#engine = engine;
@@ -24,10 +24,10 @@ export class ReaderPool implements Disposable {
 
   /** The connection to a database. */
   seat(info: DatabaseInfo): Seat {
-    const { catalog } = this.#context.index;
+    const { names } = this.#context.index;
     // Of those that were dropped nobody would ever give back the files and pins.
-    if (catalog !== this.#catalog) this[Symbol.dispose]();
-    this.#catalog = catalog;
+    if (names !== this.#names) this[Symbol.dispose]();
+    this.#names = names;
     const known = this.#seats.get(info.id);
     if (known !== undefined) return known;
     const view = new ReaderView(info, this.#context);

@@ -86,6 +86,11 @@ export type DatabaseStatus = DatabaseInfo & {
 export type NodeStatus = {
   /** Names the log: nodes with another one have another history. */
   readonly logId: string;
+  readonly role: 'leader' | 'follower';
+  /** Until this entry is applied, what is here is no state at all: a crash cut a checkpoint short. */
+  readonly soundFrom: number;
+  /** The URL of the node that is followed. */
+  readonly follows?: string;
   readonly position: Position;
   /** Through which entry the databases' own files hold everything. */
   readonly checkpoint: Position;
@@ -136,6 +141,9 @@ export type WriterCalls = {
   readonly wake: (request: null) => null;
   readonly closeSession: (request: { readonly session: number }) => null;
   readonly receipt: (request: { readonly key: string }) => ReceiptState;
+  /** Applies a message with entries of the leader's log, whose memory is handed over. */
+  readonly follow: (request: Uint8Array) => Position;
+  readonly beginFollowing: (request: { readonly logId: string; readonly follows: string }) => null;
   readonly checkpoint: (request: null) => Position;
   readonly status: (request: null) => NodeStatus;
   /** Opens a hidden database. Returns its number. */

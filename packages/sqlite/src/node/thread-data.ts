@@ -1,10 +1,12 @@
 import type { WasmModule } from '../engine/web-assembly.ts';
 import type { NodeSettings } from './options.ts';
+import type { NodeRole } from './role.ts';
 
 /** What a node's threads are started with. */
 export type ThreadData = {
   readonly directory: string;
   readonly adopt: readonly string[];
+  readonly role: NodeRole;
   readonly settings: NodeSettings;
   readonly index: SharedArrayBuffer;
   readonly module: WasmModule;

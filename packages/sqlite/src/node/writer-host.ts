@@ -5,17 +5,20 @@ import type { WasmModule } from '../engine/web-assembly.ts';
 import { limits } from '../limits.ts';
 import type { FileLayer } from '../log/file-layer.ts';
 import { FileLog } from '../log/file-log.ts';
+import { LocalCopy } from '../log/local-copy.ts';
 import type { Epoch, LogIndex, ReplicatedLog } from '../log/log.ts';
 import { blockBytes } from '../log/record.ts';
 import { segmentPath } from '../log/segment-files.ts';
 import { isHidden } from '../machine/hidden-name.ts';
 import { LogFiles } from '../machine/log-files.ts';
 import { Machine, type PayloadPlaces } from '../machine/machine.ts';
-import { PageIndex } from '../machine/page-index.ts';
+import { PageIndex, pageIndexMemory } from '../machine/page-index.ts';
 import { Paths } from '../machine/paths.ts';
 import type { Position } from '../machine/position.ts';
-import { readState } from '../machine/state-record.ts';
+import { readState, type StateRecord, writeState } from '../machine/state-record.ts';
 import { Store } from '../machine/store.ts';
+import { FollowedLog } from '../replica/followed-log.ts';
+import { decodeMessage } from '../replica/messages.ts';
 import type { Pinned } from '../snapshot/pinned-state.ts';
 import { nameFiles, takeFiles } from './database-files.ts';
 import { Executor } from './executor.ts';
@@ -23,6 +26,7 @@ import { Importer } from './importer.ts';
 import { checkName, checkPageBytes } from './names.ts';
 import { type NodeSettings, pinsMax } from './options.ts';
 import type { DatabaseInfo, NodeStatus } from './request.ts';
+import { checkRole, forkEpoch, isNew, type NodeRole } from './role.ts';
 
 // All of a node that writes, in one thread: the log, the state machine, the engine and its connections. Whoever holds it decides when to flush.
 
@@ -32,6 +36,8 @@ export type OpenedLog = {
   readonly places: PayloadPlaces;
   readonly pathOf: (file: number) => string;
   readonly bytes: () => number;
+  /** Makes what will be needed next, while nobody waits for it. */
+  readonly prepare: () => Promise<void>;
 };
 
 /** Opens a log for a directory whose databases hold everything through a checkpoint. */
@@ -49,7 +55,9 @@ export type WriterHostOptions = {
   readonly index: SharedArrayBuffer;
   readonly layer: FileLayer;
   readonly module: WasmModule;
-  /** Default: the file log. */
+  /** Default: it leads. */
+  readonly role?: NodeRole;
+  /** Default: the file log, or a copy of the leader's. */
   readonly openLog?: OpenLog;
 };
 
@@ -58,11 +66,29 @@ export function openFileLog(
   layer: FileLayer,
   paths: Paths,
   { index, epoch }: { readonly index: LogIndex; readonly epoch: Epoch },
-  { segmentBytes }: NodeSettings,
+  { segmentBytes, retainBytes }: NodeSettings,
 ): OpenedLog {
-  const log = FileLog.open({ layer, directory: paths.log, checkpoint: index, epoch, segmentBytes });
+  const log = FileLog.open({ layer, directory: paths.log, checkpoint: index, epoch, segmentBytes, retainBytes });
   const places = { place: (entry: { readonly index: LogIndex }) => log.place(entry.index), forget: () => undefined };
-  return { log, places, pathOf: (file) => segmentPath(paths.log, file), bytes: () => log.bytes };
+  const pathOf = (file: number): string => segmentPath(paths.log, file);
+  return { log, places, pathOf, bytes: () => log.bytes, prepare: () => log.prepareNext() };
+}
+
+/** A copy of the leader's log, as far as it is not in the databases' files. */
+function openFollowedLog(
+  layer: FileLayer,
+  paths: Paths,
+  { index }: { readonly index: LogIndex },
+  { segmentBytes, retainBytes }: NodeSettings,
+): OpenedLog {
+  const copy = LocalCopy.open({ layer, directory: paths.log, checkpoint: index, segmentBytes, retainBytes });
+  return {
+    log: new FollowedLog(copy),
+    places: copy,
+    pathOf: (file) => segmentPath(paths.log, file),
+    bytes: () => copy.bytes,
+    prepare: () => copy.prepareNext(),
+  };
 }
 
 /** How often it is looked whether a large transaction has come to its end. */
@@ -80,15 +106,23 @@ export class WriterHost {
   readonly #log: OpenedLog;
   readonly #opening = new Map<string, Promise<DatabaseInfo>>();
   #checkpointing: Promise<void> | undefined;
+  #following: Promise<Position> = Promise.resolve({ epoch: 0, index: 0 });
 
   private constructor(options: WriterHostOptions) {
     const { layer, settings } = options;
     this.#options = options;
     this.#paths = new Paths(options.directory);
     for (const path of [this.#paths.log, this.#paths.pages]) layer.makeDirectory(path);
-    const record = takeFiles(layer, this.#paths, readState(layer, this.#paths), options.adopt);
+    const { role = { kind: 'lead' } } = options;
+    const found = readState(layer, this.#paths);
+    checkRole(found, role, options.directory);
+    const record = takeFiles(layer, this.#paths, found, options.adopt);
+    const { position } = record;
+    const isForked = role.kind === 'promote' && record.follows !== undefined;
     const index = new PageIndex(options.index, { frames: settings.indexPages, pins: pinsMax });
-    this.#log = (options.openLog ?? openFileLog)(layer, this.#paths, record.position, settings);
+    const openLog = options.openLog ?? (role.kind === 'follow' ? openFollowedLog : openFileLog);
+    const checkpoint = isForked ? { ...position, epoch: forkEpoch(position.epoch) } : position;
+    this.#log = openLog(layer, this.#paths, checkpoint, settings);
     this.#logFiles = new LogFiles(layer, this.#log.pathOf);
     const parts = { layer, paths: this.#paths, index, logFiles: this.#logFiles, overlayBytes: settings.overlayBytes };
     this.#store = new Store(parts, record);
@@ -98,18 +132,61 @@ export class WriterHost {
       places: this.#log.places,
       entryBytesMax: Math.min(limits.entryBytesMax, settings.segmentBytes - blockBytes),
       onDrop: (database) => this.executor.forget(database),
+      ...(role.kind === 'follow' ? { follows: role.url } : {}),
     });
     this.importer = new Importer(this.machine, (database) => this.executor.forget(database));
     const spill = { layer, directory: this.#paths.own, memoryBytes: settings.temporaryBytes };
     this.executor = new Executor(this.machine, new Engine(options.module, spill), settings);
   }
 
-  /** Opens a directory, applies its log, and takes the lead. The caller holds the directory's lock. */
+  /**
+   * Opens a directory, applies its log, and takes the lead, unless another node has it. The caller holds the directory's lock. Throws
+   * REFUSED when a follower's directory is to be led (R7).
+   */
   static async open(options: WriterHostOptions, signal: AbortSignal): Promise<WriterHost> {
+    if (options.role?.kind === 'follow') {
+      await foldOwnLog(options, signal);
+      return new WriterHost(options);
+    }
     const host = new WriterHost(options);
     await host.machine.lead(signal);
+    if (host.#store.record.follows !== undefined) await host.#endFollowing();
     await host.importer.drop();
     return host;
+  }
+
+  /** Applies a message with entries of the leader's log. Throws DIVERGED, DIGEST_MISMATCH, PROTOCOL, NO_SPACE. */
+  follow(message: Uint8Array): Promise<Position> {
+    // Messages come before the one before them is applied, and none counts behind one that was not.
+    this.#following = this.#following.then(() => this.#follow(message));
+    return this.#following;
+  }
+
+  async #follow(message: Uint8Array): Promise<Position> {
+    const batch = decodeMessage(Buffer.from(message.buffer, message.byteOffset, message.byteLength));
+    if (batch.type !== 'entries') throw new BatonError('PROTOCOL', `a message of type ${batch.type} is no batch`);
+    return await this.machine.follow(batch.entries);
+  }
+
+  /** From now on the directory is a follower's, of that log. */
+  async beginFollowing(logId: string, follows: string): Promise<void> {
+    // A checkpoint that is under way writes what it read of the record.
+    await this.#checkpointing;
+    this.#following = Promise.resolve(this.#store.position);
+    const { record } = this.#store;
+    if (record.logId !== logId || record.follows !== follows) this.#replaceRecord({ ...record, logId, follows });
+  }
+
+  /** The first entry of the new epoch lasts before the record says that nobody is followed: no start in between leads under another one. */
+  async #endFollowing(): Promise<void> {
+    await this.machine.submit({ kind: 'checkpoint' });
+    const { follows: _, ...record } = this.#store.record;
+    this.#replaceRecord(record);
+  }
+
+  #replaceRecord(record: StateRecord): void {
+    writeState(this.#options.layer, this.#paths, record);
+    this.#store.record = record;
   }
 
   /** A database by its name, which is made when it is missing. Throws USAGE for what is no name, LIMIT. */
@@ -136,7 +213,7 @@ export class WriterHost {
     const { settings } = this.#options;
     this.executor.expire();
     this.#store.parts.index.evict(Math.ceil(settings.snapshotMsMax / 1000));
-    if (this.#log.log instanceof FileLog) await this.#log.log.prepareNext();
+    await this.#log.prepare();
     if (this.#log.bytes() > settings.checkpointBytes) await this.checkpoint();
   }
 
@@ -148,7 +225,7 @@ export class WriterHost {
     const store = this.#store;
     const { index } = store.parts;
     const deadlineMs = performance.now() + this.#options.settings.transactionMsMax;
-    while (!store.isWhole) {
+    while (!store.isWhole || !store.isSound) {
       if (performance.now() > deadlineMs) {
         throw new BatonError(
           'BUSY',
@@ -179,8 +256,12 @@ export class WriterHost {
 
   status(): NodeStatus {
     const { failure } = this.machine;
+    const { logId, follows, foldingThrough } = this.#store.record;
     return {
-      logId: this.#store.record.logId,
+      logId,
+      role: this.#options.role?.kind === 'follow' ? 'follower' : 'leader',
+      soundFrom: this.#store.isSound ? 0 : (foldingThrough?.index ?? 0),
+      ...(follows === undefined ? {} : { follows }),
       position: this.#store.position,
       checkpoint: this.#store.record.position,
       logBytes: this.#log.bytes(),
@@ -205,6 +286,7 @@ export class WriterHost {
     // What it could not drop the next start drops.
     await this.importer.drop().catch(() => undefined);
     await this.machine.flush();
+    await this.#following.catch(() => undefined);
     await this.#checkpointing;
     const hasFailed = this.machine.failure !== undefined;
     if (!hasFailed) {
@@ -212,11 +294,12 @@ export class WriterHost {
       await this.machine.checkpoint(false);
     }
     const { record } = this.#store;
+    const { isSound } = this.#store;
     const isFolded = record.position.index === this.#store.position.index;
     this.#store[Symbol.dispose]();
     this.#logFiles[Symbol.dispose]();
     await this.#log.log[Symbol.asyncDispose]();
-    if (!hasFailed && isFolded) nameFiles(this.#options.layer, this.#paths, record);
+    if (!hasFailed && isFolded && isSound) nameFiles(this.#options.layer, this.#paths, record);
   }
 
   async #makeDatabase(name: string, pageBytes: number): Promise<DatabaseInfo> {
@@ -227,4 +310,18 @@ export class WriterHost {
     if (made === undefined) throw new BatonError('BUG', `the database ${name} was made and is not there`);
     return { name, id: made.id, pageBytes: made.pageBytes };
   }
+}
+
+/**
+ * A directory that led until now has a log of its own, which has to be in the databases' files before the copy of another one takes its place.
+ */
+async function foldOwnLog(options: WriterHostOptions, signal: AbortSignal): Promise<void> {
+  const { layer, settings } = options;
+  const paths = new Paths(options.directory);
+  layer.makeDirectory(paths.own);
+  const record = readState(layer, paths);
+  if (record.follows !== undefined || isNew(record)) return;
+  const index = pageIndexMemory({ frames: settings.indexPages, pins: pinsMax });
+  const leader = await WriterHost.open({ ...options, index, role: { kind: 'lead' } }, signal);
+  await leader.close();
 }

@@ -48,6 +48,11 @@ async function main(): Promise<void> {
         return null;
       },
       receipt: ({ key }) => host.executor.receipt(key),
+      follow: (message) => host.follow(message),
+      beginFollowing: async ({ logId, follows }) => {
+        await host.beginFollowing(logId, follows);
+        return null;
+      },
       checkpoint: async () => {
         await host.checkpoint();
         return host.status().checkpoint;

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BatonError } from '@batondb/core/errors';
 import type { CallOptions, Readiness } from '../databases.ts';
-import { checkTransactionKey } from '../hrana/call-options.ts';
+import { checkLevel, checkTransactionKey } from '../hrana/call-options.ts';
 import { parseMessage } from '../hrana/json.ts';
 import { limits } from '../hrana/limits.ts';
 import { encodeError } from '../hrana/results.ts';
@@ -108,11 +108,13 @@ function answerReady(context: Context, response: ServerResponse): void {
 function callOptions(request: IncomingMessage): CallOptions {
   const transactionKey = singleHeader(request, 'idempotency-key');
   const atLeast = singleHeader(request, 'baton-at-least');
+  const level = singleHeader(request, 'baton-level');
   if (atLeast !== undefined && atLeast.length > limits.positionCharactersMax)
     throw new BatonError('PROTOCOL', `the header baton-at-least has ${atLeast.length} characters, and is no position`);
   return {
     ...(transactionKey === undefined ? {} : { transactionKey: checkTransactionKey(transactionKey) }),
     ...(atLeast === undefined ? {} : { atLeast }),
+    ...(level === undefined ? {} : { level: checkLevel(level) }),
   };
 }
 

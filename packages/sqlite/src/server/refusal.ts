@@ -1,6 +1,8 @@
+import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { BatonError, type ErrorCode } from '@batondb/core/errors';
 import { SqlError } from '../engine/sql-error.ts';
-import { sqlWireError, type WireError } from '../hrana/results.ts';
+import { encodeError, sqlWireError, type WireError } from '../hrana/results.ts';
 
 // Every way in which the server says no by itself, beside SQLite's codes and Baton's own: this registry is their documentation.
 
@@ -63,4 +65,13 @@ export function toWireError(error: unknown): WireError {
   if (!(error instanceof BatonError)) return { message: 'an error in the server itself; its log has it', code: 'BUG' };
   const hint = error.hint === undefined ? '' : `; ${error.hint}`;
   return { message: `${error.message}${hint}`, code: error.code, retryable: error.retryable };
+}
+
+/** Answers a request for another protocol in HTTP, and ends its connection. */
+export function refuseUpgrade(socket: Duplex, error: unknown): void {
+  const status = statusOf(error);
+  const body = encodeError(toWireError(error));
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
 }

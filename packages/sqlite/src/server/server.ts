@@ -15,6 +15,7 @@ import { HttpStreams } from './http-streams.ts';
 import { formatAddress, listen } from './listen.ts';
 import { ServerMetrics } from './metrics.ts';
 import { Occupancy } from './occupancy.ts';
+import { isPeerRequest, PeerConnections } from './peers.ts';
 import { defaultSettings, type ServerSettings } from './settings.ts';
 import { TokenGate } from './tokens/gate.ts';
 import { Sockets } from './upgrade.ts';
@@ -41,6 +42,8 @@ export type ServerOptions = {
 export interface RunningServer extends AsyncDisposable {
   /** Where it listens, with the port that was chosen: `127.0.0.1:6480`, `unix:/run/baton.sock`. */
   readonly address: string;
+  /** By which clients of this machine reach it: `ws://127.0.0.1:6480`, `wss://…`, `unix:/run/baton.sock`. */
+  readonly url: string;
   /** Reads the certificate again, for connections from now on. Throws USAGE and keeps the old one when the new one is not good. */
   reloadCertificate(): void;
   /** Takes nothing new, lets requests and transactions come to their end for at most `stopMsMax`, and closes. May be called again. */
@@ -69,6 +72,7 @@ class DatabaseServer implements RunningServer {
   readonly #http: Server;
   readonly #context: Context;
   readonly #sockets: Sockets;
+  readonly #peers: PeerConnections;
   readonly #occupancy = new Occupancy();
   readonly #startedMs = Date.now();
   #address: Address;
@@ -93,11 +97,17 @@ class DatabaseServer implements RunningServer {
       onFault: options.onFault,
     };
     this.#sockets = new Sockets(this.#context);
+    this.#peers = new PeerConnections(this.#context);
     this.#http = this.#createHttp();
   }
 
   get address(): string {
     return formatAddress(this.#address);
+  }
+
+  get url(): string {
+    if (this.#address.kind === 'unix') return this.address;
+    return `${this.#options.tls === undefined ? 'ws' : 'wss'}://${this.address}`;
   }
 
   async start(): Promise<void> {
@@ -109,7 +119,8 @@ class DatabaseServer implements RunningServer {
       });
     });
     this.#http.on('upgrade', (request, socket, head) => {
-      void this.#occupy(this.#sockets.accept(request, socket, head));
+      const connections = isPeerRequest(request) ? this.#peers : this.#sockets;
+      void this.#occupy(connections.accept(request, socket, head));
     });
   }
 
@@ -130,6 +141,7 @@ class DatabaseServer implements RunningServer {
   async #stop(): Promise<void> {
     // Still listening: the next statement of a transaction over HTTP may come by a new connection.
     this.#sockets.stop();
+    this.#peers.endAll();
     this.#context.streams.stop();
     const limit = new AbortController();
     const tooLate = delay(this.#settings.stopMsMax, undefined, { signal: limit.signal }).catch(() => undefined);

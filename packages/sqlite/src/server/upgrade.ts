@@ -1,12 +1,11 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { limits } from '../hrana/limits.ts';
-import { encodeError } from '../hrana/results.ts';
 import { chooseSubprotocol, type HranaVersion, versionOf } from '../hrana/versions.ts';
 import { bearerToken, type Context } from './context.ts';
 import { checkSender } from './guard.ts';
-import { isOurFault, Refusal, statusOf, toWireError } from './refusal.ts';
+import { isOurFault, Refusal, refuseUpgrade, toWireError } from './refusal.ts';
 import { parseSocketRoute } from './routes.ts';
 import { SocketConversation } from './socket.ts';
 
@@ -51,7 +50,7 @@ export class Sockets {
       version = offeredVersion(request);
     } catch (error) {
       if (isOurFault(error)) this.#context.onFault(error);
-      refuse(socket, error);
+      refuseUpgrade(socket, error);
       return;
     }
     const webSocket = await this.#open(request, socket, head);
@@ -104,12 +103,4 @@ function offeredVersion(request: IncomingMessage): HranaVersion {
   const version = chosen === undefined ? undefined : versionOf(chosen);
   if (version === undefined) throw new Refusal('WRONG_TYPE', 'a WebSocket here needs the subprotocol hrana3 or hrana2');
   return version;
-}
-
-function refuse(socket: Duplex, error: unknown): void {
-  const status = statusOf(error);
-  const body = encodeError(toWireError(error));
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  );
 }
