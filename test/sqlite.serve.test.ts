@@ -195,3 +195,24 @@ test('wrong addresses', { timeout }, async () => {
   const missing = await run(['shell', '/no/such/directory'], { input: 'SELECT 1' });
   assert.deepEqual([missing.code, /no directory, and no address/.test(missing.stderr)], [40, true]);
 });
+
+// Proves: a replica joins, is told by status, forwards writes and reads them; promoted, it goes its own way, and without it its directory is refused.
+test('a replica', { timeout }, async () => {
+  await using sandbox = makeSandbox();
+  await using leader = await ServerProcess.start([sandbox.join('leader')]);
+  await succeed(['shell', leader.url], { input: 'CREATE TABLE t (a); INSERT INTO t VALUES (1);' });
+  const directory = sandbox.join('replica');
+  {
+    await using replica = await ServerProcess.start([directory, '--follow', leader.url, '--max-lag', '1min']);
+    const both = 'INSERT INTO t VALUES (2); SELECT group_concat(a) FROM t;';
+    assert.equal(await succeed(['shell', replica.url], { input: both }), '1,2\n');
+    const status = JSON.parse(await succeed(['status', replica.url, '--json'])) as { role: string };
+    assert.equal(status.role, 'follower');
+    assert.equal((await replica.stop()).code, 0);
+  }
+  const refused = await run(['serve', directory, '--listen', '127.0.0.1:0']);
+  assert.ok(refused.code !== 0 && refused.stderr.includes('promote it'), refused.stderr);
+  await using promoted = await ServerProcess.start([directory, '--promote']);
+  assert.equal(await succeed(['shell', promoted.url], { input: 'DELETE FROM t WHERE a = 1; SELECT a FROM t;' }), '2\n');
+  assert.equal(await succeed(['shell', leader.url], { input: 'SELECT count(*) FROM t;' }), '2\n');
+});

@@ -21,6 +21,12 @@ export type ServeFlags = {
   readonly behindProxy?: true;
   readonly allowOrigin: readonly string[];
   readonly allowHost: readonly string[];
+  readonly follow?: string;
+  readonly followTokenFile?: string;
+  readonly followCa?: string;
+  readonly promote?: true;
+  readonly maxLag?: number;
+  readonly retain?: number;
   readonly readers?: number;
   readonly cache?: number;
   readonly transactionLimit?: number;
@@ -58,6 +64,21 @@ export function addServeCommand(program: Command, accept: Accept): Command {
         .argParser(collect)
         .default([], 'localhost'),
     )
+    .option('--follow <url>', 'be a replica of the server there: ws://HOST:PORT or wss://HOST:PORT')
+    .option(
+      '--follow-token-file <file>',
+      'a file with a token of that server: rights join, and write to forward writes',
+    )
+    .option('--follow-ca <file>', 'the authority that signed the certificate of that server, PEM')
+    .addOption(
+      new Option('--promote', 'a replica leads from what it has: it follows nobody any more').conflicts('follow'),
+    )
+    .addOption(duration('--max-lag', 'a replica that may be further behind is not read (default: no limit)'))
+    .addOption(
+      new Option('--retain <size>', 'log that is kept for replicas that were away (default: 64MiB)').argParser(
+        values.parseMemory('--retain'),
+      ),
+    )
     .addOption(
       new Option('--readers <count>', 'threads that read (default: 2)').argParser(
         values.parseWhole('--readers', 1, 64),
@@ -87,6 +108,9 @@ export function addServeCommand(program: Command, accept: Accept): Command {
     .action((directory: string | undefined, flags: ServeFlags) => {
       if ((flags.tlsCert === undefined) !== (flags.tlsKey === undefined))
         throw values.usage('--tls-cert and --tls-key belong together', 'give both');
+      const ofReplicas = [flags.followTokenFile, flags.followCa, flags.maxLag].some((value) => value !== undefined);
+      if (flags.follow === undefined && ofReplicas)
+        throw values.usage('--follow-token-file, --follow-ca and --max-lag are for replicas', 'say --follow URL');
       accept(async (context) => {
         const { runServe } = await import('./serve.ts');
         const path = resolve(directory ?? defaultDirectory(context.environment, context.userId));

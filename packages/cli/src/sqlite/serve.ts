@@ -10,11 +10,12 @@ import {
   type SqliteNode,
   startServer,
 } from '@batondb/sqlite';
+import type { ServerAccess } from '@batondb/sqlite/client/reach';
 import { Registry } from 'prom-client';
 import { exitCodes } from '../exit-codes.ts';
 import { jsonLine } from '../render/json.ts';
 import type { SqliteContext } from './context.ts';
-import { tokensPath } from './places.ts';
+import { readAccess, tokensPath } from './places.ts';
 import type { ServeFlags } from './serve-command.ts';
 import { makeServiceLog, type ServiceLog } from './service-log.ts';
 import { watchService } from './service-signals.ts';
@@ -43,15 +44,30 @@ export async function runServe(directory: string, flags: ServeFlags, context: Sq
 }
 
 function nodeOptions(directory: string, flags: ServeFlags): NodeOptions {
-  const { readers, cache, transactionLimit, statementLimit, adopt } = flags;
+  const { follow, promote, maxLag, retain, readers, cache, transactionLimit, statementLimit, adopt } = flags;
   return {
     directory,
     adopt,
+    ...(follow === undefined ? {} : { follow: { url: follow, ...followAccess(flags) } }),
+    ...(promote === undefined ? {} : { promote }),
+    ...(maxLag === undefined ? {} : { maxLagMs: maxLag }),
+    ...(retain === undefined ? {} : { retainBytes: retain }),
     ...(readers === undefined ? {} : { readers }),
     ...(cache === undefined ? {} : { cacheKib: Math.max(1, Math.floor(cache / 1024)) }),
     ...(transactionLimit === undefined ? {} : { transactionMsMax: transactionLimit }),
     ...(statementLimit === undefined ? {} : { statementMsMax: statementLimit }),
   };
+}
+
+/** The token of a leader comes from a file alone: BATON_TOKEN is what this machine's own commands show. */
+function followAccess({ followTokenFile, followCa }: ServeFlags): ServerAccess {
+  return readAccess(
+    {
+      ...(followTokenFile === undefined ? {} : { tokenFile: followTokenFile }),
+      ...(followCa === undefined ? {} : { ca: followCa }),
+    },
+    {},
+  );
 }
 
 function serverOptions(directory: string, flags: ServeFlags, log: ServiceLog, registry: Registry): ServerOptions {
