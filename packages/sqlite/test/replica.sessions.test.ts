@@ -147,6 +147,19 @@ test('a leader that is gone', { timeout }, async () => {
   await session.close();
 });
 
+// Proves: a replica keeps no database that its leader has not: what would make, drop or import one is refused with the leader's URL.
+test('operations', { timeout }, async () => {
+  await using sandbox = makeSandbox();
+  await using pair = await servePair(sandbox);
+  const { node, url } = pair.follower;
+  await assert.rejects(node.createDatabase('shop'), { code: 'REFUSED', hint: `write to ${pair.leader.url}` });
+  await assert.rejects(node.dropDatabase('main'), { code: 'REFUSED' });
+  const answer = await fetch(`${url}/db/shop`, { method: 'PUT' });
+  assert.equal(answer.status, 409);
+  assert.match(await answer.text(), new RegExp(pair.leader.url));
+  assert.deepEqual((await node.query('SELECT count(*) FROM t')).rows, [[0]]);
+});
+
 // Proves: only a token with the right to join gets the log, and revoking it ends the stream.
 test('tokens', { timeout }, async () => {
   await using sandbox = makeSandbox();
