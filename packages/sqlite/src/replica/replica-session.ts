@@ -97,8 +97,9 @@ export class ReplicaSession implements Session {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#isAutocommit = true;
-    const opened = await Promise.all([this.#reader, this.#local].map((one) => one?.catch(() => undefined)));
-    await Promise.all([...opened, this.#leader].map((one) => one?.close()));
+    await this.#leader?.close();
+    // What could not be opened has nothing to close.
+    for (const opening of [this.#reader, this.#local]) await (await opening?.catch(() => undefined))?.close();
   }
 
   /** Who may not write stays here, unless it wants to read at the leader. Throws USAGE for what may be no read: there, nothing would refuse it. */
