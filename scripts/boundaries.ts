@@ -98,9 +98,11 @@ function checkImport(workspace: Workspace, module: Module, imported: Import): st
   const target = workspace.packages.find((candidate) => candidate.name === name);
   const misdirected = target && owner !== workspace.root ? checkDirection(owner, target, shipped) : undefined;
   if (misdirected !== undefined) return problem(misdirected);
-  return mayUse(workspace, owner, name, shipped)
-    ? []
-    : problem(`${owner.directory}/package.json does not declare ${name}`);
+  // Types alone come from a package that may stand for one that is installed elsewhere.
+  const isThere =
+    mayUse(workspace, owner, name, shipped) ||
+    (imported.typeOnly && mayUse(workspace, owner, `@types/${name}`, shipped));
+  return isThere ? [] : problem(`${owner.directory}/package.json does not declare ${name}`);
 }
 
 /** Tests may also use what the workspace's root declares for all of them. */

@@ -240,10 +240,7 @@ test('killed in the middle of the upload', async () => {
     await mustRun(['sh', '-c', 'mkdir "$1" && touch -d "$2 days ago" "$1"', 'sh', path, String(days)]);
   }
   assertAllDone(await copyToB(), [toB()]);
-  assert.match(
-    entriesOf(agents).join(),
-    /^0\.0\.2-0123456789abcdef-x64,[0-9.]+-[0-9a-f]{16}-x64$/,
-  );
+  assert.match(entriesOf(agents).join(), /^0\.0\.2-0123456789abcdef-x64,[0-9.]+-[0-9a-f]{16}-x64$/);
   assert.equal((await forget('b')).code, 0);
   assert.deepEqual(below(b.home), []);
 });

@@ -28,7 +28,9 @@ export function addBackupOptions(command: Command): Command {
     )
     .option('--prepare', 'of a backup: make it one that a server starts on')
     .addOption(
-      new Option('--prepare-memory <size>', 'for that: 1GiB, 500MB (default: 128MiB)').argParser(values.parseMemory),
+      new Option('--prepare-memory <size>', 'for that: 1GiB, 500MB (default: 128MiB)').argParser(
+        values.parseMemory('--prepare-memory'),
+      ),
     )
     .addOption(
       new Option('--owner <user[:group]>', 'of a backup: whom its files belong to on the targets').argParser(

@@ -9,6 +9,10 @@ async function main(words: readonly string[]): Promise<number> {
     await runAgent(process.stdin, process.stdout);
     return 0;
   }
+  if (words[0] === 'sqlite') {
+    const { runSqlite } = await import('./sqlite/run.ts');
+    return await runSqlite(words.slice(1), process.env);
+  }
   return await runCommand(words);
 }
 

@@ -82,12 +82,28 @@ export function parseName(text: string): string {
 }
 
 /** An amount of memory, bytes: 1GiB, 500MB. */
-export function parseMemory(text: string): number {
-  try {
-    return parseByteRate(text);
-  } catch {
-    throw usage(`--prepare-memory is an amount of memory, not '${text}'`, 'write 1GiB, 500MB, or a number of bytes');
-  }
+export function parseMemory(name: string): (text: string) => number {
+  return (text) => {
+    try {
+      return parseByteRate(text);
+    } catch {
+      throw usage(`${name} is an amount of memory, not '${text}'`, 'write 1GiB, 500MB, or a number of bytes');
+    }
+  };
+}
+
+const msOfUnit: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+/** What a timer can wait for: a little less than 25 days. */
+const durationMsMax = 2 ** 31 - 1;
+
+/** A duration, milliseconds: 500ms, 30s, 5min, 1h, 2d. A number without a unit is refused: to some readers it is seconds, to others milliseconds. */
+export function parseDuration(name: string): (text: string) => number {
+  return (text) => {
+    const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)$/.exec(text.trim()) ?? [];
+    const ms = Math.round(Number(number) * (msOfUnit[unit] ?? 0));
+    if (ms >= 1 && ms <= durationMsMax) return ms;
+    throw usage(`${name} is a duration of up to 24 days, not '${text}'`, 'write 500ms, 30s, 5min, 1h or 2d');
+  };
 }
 
 /** `user` or `user:group`, by name or number. */

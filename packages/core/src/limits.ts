@@ -43,6 +43,8 @@ export const limits = {
   /** A peer with nothing to say sends a ping this often, and one that is silent for silenceMsMax is taken for dead. */
   pingMs: 2000,
   silenceMsMax: 8000,
+  /** What an offer says besides its manifest: a description for people and programs, not content. */
+  offerBytesMax: 65_536,
   /** Claims of units that are not answered yet: enough to keep a fast link busy, 256 KiB with all their digests. */
   claimsMax: 256,
   /** Sent but not taken units that a hop holds in memory; what does not fit is read again from disk later. */

@@ -6,6 +6,7 @@ export type { NumberMode, SqlArguments, SqlValue } from './engine/values.ts';
 export type { EtcdLogLimits, EtcdLogOptions } from './log/etcd-settings.ts';
 export type { AppendOutcome, Epoch, Leadership, LogEntry, LogIndex, ReplicatedLog } from './log/log.ts';
 export { formatPosition, type Position, parsePosition } from './machine/position.ts';
+export { announce } from './node/announcement.ts';
 export type { LocalReader } from './node/local-reader.ts';
 export {
   type BatchResult,
@@ -15,9 +16,13 @@ export {
   type SqliteNode,
   type WriteResult,
 } from './node/node.ts';
-export type { NodeOptions, NodeSettings } from './node/options.ts';
+export type { FollowOptions, NodeOptions, NodeSettings } from './node/options.ts';
+export type { JoinProgress, ReplicationStatus } from './node/replication.ts';
 export type { DatabaseInfo, DatabaseStatus, NodeStatus, ReceiptState, SqlStatement } from './node/request.ts';
 export type { PositionedResult, RunOptions, Session, Transaction } from './node/session.ts';
+export { checkLog, type LogReport, type SegmentReport, type Verdict } from './recovery/check.ts';
+export { type Recovery, recoverLog } from './recovery/recover.ts';
+export type { DatabaseOutlook } from './recovery/replay.ts';
 export type { CertificateFiles } from './server/certificate.ts';
 export { type RefusalCode, refusalCodes } from './server/refusal.ts';
 export { type RunningServer, type ServerOptions, startServer } from './server/server.ts';

@@ -23,6 +23,12 @@ export const limits = {
   receiptsMax: 10_000,
   /** Transactions of one group: their ends are in the entry's head, which has to stay small beside its pages. */
   groupTransactionsMax: 1024,
+  /** A snapshot stays for whoever joins by it after its connection broke, or has still to ask for what follows it. */
+  snapshotLingerMs: 30_000,
+  /** Pages of an imported database that are one transaction: written in some milliseconds, so that others are not held up. */
+  importBytes: 1_048_576,
+  /** A backup that failed is tried again after so long, or at its next time: a full or missing disk is not mended in seconds. */
+  backupRetryMs: 300_000,
   /** One page: what SQLite allows. */
   pageBytesMin: 512,
   pageBytesMax: 65_536,

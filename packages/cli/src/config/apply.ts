@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import type { Section } from './document.ts';
 import type { ConfigChoice, ConfigFile } from './files.ts';
 import { isDisplaced, isRepeatable, readSettings, type Setting } from './settings.ts';
 import { translateTransferpy } from './transferpy.ts';
@@ -45,18 +46,28 @@ export type Configured = {
 };
 
 /** What the configuration files of a parsed command say, whatever its command line says. Throws USAGE. */
-export function readConfig(command: Command, grammar: Command, read: ConfigReader): Configured {
+export function readConfig(
+  command: Command,
+  grammar: Command,
+  read: ConfigReader,
+  section: Section = 'copy',
+): Configured {
   const files = read(choiceOf(command));
-  return { paths: files.map(({ path }) => path), settings: [...readSettings(files, grammar).values()] };
+  return { paths: files.map(({ path }) => path), settings: [...readSettings(files, grammar, section).values()] };
 }
 
 /**
  * Gives a parsed command the values of its configuration files, where its command line says nothing. `grammar` is the command
  * whose options are the keys. Throws USAGE.
  */
-export function applyConfig(command: Command, grammar: Command, read: ConfigReader): Configured {
+export function applyConfig(
+  command: Command,
+  grammar: Command,
+  read: ConfigReader,
+  section: Section = 'copy',
+): Configured {
   translateTransferpy(command);
-  const { paths, settings } = readConfig(command, grammar, read);
+  const { paths, settings } = readConfig(command, grammar, read, section);
   const open = settings.filter((setting) => isOpen(setting, command));
   for (const { option, value } of open) command.setOptionValueWithSource(option.attributeName(), value, 'config');
   return { paths, settings: open };

@@ -20,8 +20,12 @@ export type Entry = {
 /** A text of a file and where it stands. */
 export type Written = { readonly text: string; readonly place: string };
 
-/** Reads the options below `copy:`. Throws USAGE with file and line. */
-export function readEntries(file: ConfigFile): readonly Entry[] {
+/** What a file has options for: each is a map of its own. */
+const sectionNames = ['copy', 'sqlite'] as const;
+export type Section = (typeof sectionNames)[number];
+
+/** Reads the options of one section. Throws USAGE with file and line. */
+export function readEntries(file: ConfigFile, wanted: Section): readonly Entry[] {
   // Loaded late: most machines have no such file, and a command that waits for nothing should not wait for a parser.
   const yaml = createRequire(import.meta.url)('yaml') as typeof Yaml;
   const lines = new yaml.LineCounter();
@@ -37,10 +41,11 @@ export function readEntries(file: ConfigFile): readonly Entry[] {
     throw refusal(`${placeOf(node as Yaml.Node)}: ${what} is a map, one 'option: value' a line`, exampleHint);
   };
   const sections = mapOf(root, 'the file');
-  const foreign = sections.find(({ key }) => key !== 'copy');
+  const foreign = sections.find(({ key }) => !sectionNames.some((name) => name === key));
   if (foreign !== undefined) throw unknownSection(foreign);
   return sections
-    .flatMap(({ value }) => (value === null ? [] : mapOf(value, 'copy')))
+    .filter(({ key }) => key === wanted)
+    .flatMap(({ value }) => (value === null ? [] : mapOf(value, wanted)))
     .map(({ key, value, place }) => ({
       key,
       place,
@@ -136,10 +141,10 @@ function valueOf(
 }
 
 function unknownSection({ key, place }: Pair): BatonError {
-  const near = nearestName(key, ['copy']);
+  const near = nearestName(key, sectionNames);
   return refusal(
     `${place}: unknown key '${key}'`,
-    near === undefined ? 'options stand below copy:' : 'did you mean copy?',
+    near === undefined ? 'options stand below copy: or sqlite:' : `did you mean ${near}?`,
   );
 }
 

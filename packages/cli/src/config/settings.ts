@@ -1,7 +1,7 @@
 import { BatonError } from '@batondb/core/errors';
 import { nearestName } from '@batondb/core/text/suggest';
 import type { Command, Option } from 'commander';
-import { type Entry, readEntries, type Written } from './document.ts';
+import { type Entry, readEntries, type Section, type Written } from './document.ts';
 import type { ConfigFile } from './files.ts';
 import { transferpyKeyHint } from './transferpy.ts';
 
@@ -21,6 +21,9 @@ export type Setting = {
 /** Settings by the name under which the command line keeps the option's value. */
 export type Settings = ReadonlyMap<string, Setting>;
 
+/** Where a person finds what a section may hold. */
+const keyLists: Readonly<Record<Section, string>> = { copy: 'baton config', sqlite: 'baton sqlite serve --help' };
+
 /** Options that say what one copy is, not how copies are made. */
 const ofOneCopy: readonly string[] = ['as', 'stdin', 'exec', 'update', 'incremental'];
 
@@ -37,16 +40,16 @@ function named(grammar: Command): ReadonlyMap<string, Option> {
   );
 }
 
-/** The settings of some files, the one that counts less first. Throws USAGE for a wrong key or value in any of them. */
-export function readSettings(files: readonly ConfigFile[], grammar: Command): Settings {
-  return files.map((file) => settingsOf(file, grammar)).reduce(merge, new Map<string, Setting>());
+/** The settings that a section of some files has, the one that counts less first. Throws USAGE for a wrong key or value in any of them. */
+export function readSettings(files: readonly ConfigFile[], grammar: Command, section: Section): Settings {
+  return files.map((file) => settingsOf(file, grammar, section)).reduce(merge, new Map<string, Setting>());
 }
 
-function settingsOf(file: ConfigFile, grammar: Command): Settings {
+function settingsOf(file: ConfigFile, grammar: Command, section: Section): Settings {
   const options = named(grammar);
   const settings = new Map<string, Setting>();
-  for (const entry of readEntries(file)) {
-    const setting = settingOf(entry, options);
+  for (const entry of readEntries(file, section)) {
+    const setting = settingOf(entry, options, section);
     const name = setting.option.attributeName();
     const rival = [...settings.values()].find((other) => isConflict(other, setting));
     if (rival !== undefined) {
@@ -58,14 +61,14 @@ function settingsOf(file: ConfigFile, grammar: Command): Settings {
   return settings;
 }
 
-function settingOf({ key, value, place }: Entry, options: ReadonlyMap<string, Option>): Setting {
+function settingOf({ key, value, place }: Entry, options: ReadonlyMap<string, Option>, section: Section): Setting {
   const option = options.get(key);
   if (option === undefined) {
     const near = nearestName(
       key,
       [...options.keys()].filter((name) => !ofOneCopy.includes(name)),
     );
-    const known = near === undefined ? 'baton config lists the keys' : `did you mean ${near}?`;
+    const known = near === undefined ? `${keyLists[section]} lists the keys` : `did you mean ${near}?`;
     throw wrong(place, `unknown key '${key}'`, transferpyKeyHint(key) ?? known);
   }
   if (ofOneCopy.includes(key)) {

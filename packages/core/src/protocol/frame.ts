@@ -20,6 +20,7 @@ export const frameTypes = {
   ping: 10,
   streamEnd: 11,
   claim: 12,
+  offer: 13,
 } as const;
 
 export type FrameType = (typeof frameTypes)[keyof typeof frameTypes];

@@ -5,7 +5,7 @@ import { limits } from '../limits.ts';
 import type { Identity } from './certificate.ts';
 import { ConnectionQueue } from './connection-queue.ts';
 import { bindFirstFree, type PortRange } from './ports.ts';
-import { TlsConnection } from './tls-connection.ts';
+import { tlsConnection } from './tls-connection.ts';
 import { peerFingerprintOf, secureOptions } from './tls-settings.ts';
 import type { Connection } from './transport.ts';
 
@@ -137,7 +137,7 @@ class TlsListener implements Listener {
     // Only now: a stranger who ends in the middle of the handshake must give up its place at once.
     socket.allowHalfOpen = true;
     if (!this.#server.listening) socket.destroy();
-    else if (!this.#queue.offer(new TlsConnection(socket, found)))
+    else if (!this.#queue.offer(tlsConnection(socket, found)))
       this.#refuse('too many accepted connections wait to be used');
   }
 

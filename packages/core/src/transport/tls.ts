@@ -2,7 +2,7 @@ import type { TcpNetConnectOpts } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { BatonError } from '../errors.ts';
 import type { Identity } from './certificate.ts';
-import { TlsConnection } from './tls-connection.ts';
+import { tlsConnection } from './tls-connection.ts';
 import { peerFingerprintOf, reasonOf, secureOptions } from './tls-settings.ts';
 import type { Connection } from './transport.ts';
 
@@ -44,7 +44,7 @@ export async function connectTls(options: ConnectOptions, signal?: AbortSignal):
     await handshake(socket, place, options.timeoutMs, signal);
     const found = peerFingerprintOf(socket);
     if (found !== options.expectedFingerprint) throw wrongCertificate(place, found, options.expectedFingerprint);
-    return new TlsConnection(socket, found);
+    return tlsConnection(socket, found);
   } catch (error) {
     // An error may still come while the socket is being destroyed; nobody is left to hear it.
     socket.on('error', () => {});

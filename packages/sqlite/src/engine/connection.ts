@@ -154,15 +154,15 @@ export class Connection implements Disposable {
     const { exports } = this.#engine.wasm;
     const outer = this.#watch;
     if (deadlineMs !== undefined) this.#watch = { ...outer, deadlineMs };
-    const before = exports.sqlite3_total_changes64(this.db);
+    const before = statement.isReadOnly ? 0n : exports.sqlite3_total_changes64(this.db);
     try {
       statement.bind(parameters, numbers);
       const rows = statement.rows(numbers, rowsMax ?? Number.POSITIVE_INFINITY);
-      const changed = exports.sqlite3_total_changes64(this.db) !== before;
+      const hasChanged = !statement.isReadOnly && exports.sqlite3_total_changes64(this.db) !== before;
       return {
         columns: statement.columns,
         rows,
-        changes: changed ? Number(exports.sqlite3_changes64(this.db)) : 0,
+        changes: hasChanged ? Number(exports.sqlite3_changes64(this.db)) : 0,
         lastInsertRowid: exports.sqlite3_last_insert_rowid(this.db),
       };
     } finally {

@@ -44,10 +44,11 @@ export class Engine {
 
   /** Opens a connection by a name that the file system knows. */
   open(name: string, flags: number): Pointer {
-    const { exports, view } = this.wasm;
     const { pointer } = this.values.put(name);
-    const code = exports.sqlite3_open_v2(pointer, this.#out, flags | openFlags.NOMUTEX | openFlags.EXRESCODE, 0);
-    const db = view.getInt32(this.#out, true);
+    const every = flags | openFlags.NOMUTEX | openFlags.EXRESCODE;
+    const code = this.wasm.exports.sqlite3_open_v2(pointer, this.#out, every, 0);
+    // After the call, since memory may have grown in it.
+    const db = this.wasm.view.getInt32(this.#out, true);
     if (code !== results.OK) throw new BatonError('BUG', `SQLite does not open ${name}: result code ${code}`);
     return db;
   }

@@ -24,6 +24,8 @@ export class Statement implements Disposable {
   readonly #connection: Connection;
   readonly #pointer: Pointer;
   readonly #parameterCount: number;
+  /** True when it changes nothing in the database by itself: https://www.sqlite.org/c3ref/stmt_readonly.html */
+  readonly isReadOnly: boolean;
   #columns: readonly string[] | undefined;
 
   constructor(engine: Engine, connection: Connection, pointer: Pointer) {
@@ -31,11 +33,7 @@ export class Statement implements Disposable {
     this.#connection = connection;
     this.#pointer = pointer;
     this.#parameterCount = engine.wasm.exports.sqlite3_bind_parameter_count(pointer);
-  }
-
-  /** True when it changes nothing in the database by itself: https://www.sqlite.org/c3ref/stmt_readonly.html */
-  get isReadOnly(): boolean {
-    return this.#engine.wasm.exports.sqlite3_stmt_readonly(this.#pointer) !== 0;
+    this.isReadOnly = engine.wasm.exports.sqlite3_stmt_readonly(pointer) !== 0;
   }
 
   get columns(): readonly string[] {
@@ -91,7 +89,8 @@ export class Statement implements Disposable {
 
   /** Binds parameters; those without a value are NULL. Throws USAGE for one that the statement does not have. */
   bind(values: SqlArguments, mode: NumberMode): void {
-    this.#engine.wasm.exports.sqlite3_clear_bindings(this.#pointer);
+    const isComplete = isList(values) && values.length === this.#parameterCount;
+    if (!isComplete) this.#engine.wasm.exports.sqlite3_clear_bindings(this.#pointer);
     if (isList(values)) {
       if (values.length > this.#parameterCount) {
         throw new BatonError(
@@ -131,12 +130,7 @@ export class Statement implements Disposable {
 
   /** The row that it is at. */
   row(mode: NumberMode): SqlValue[] {
-    const { values, wasm } = this.#engine;
-    const pointer = this.#pointer;
-    const count = wasm.exports.sqlite3_column_count(pointer);
-    const row: SqlValue[] = [];
-    for (let column = 0; column < count; column++) row.push(values.column(pointer, column, mode));
-    return row;
+    return this.#engine.values.row(this.#pointer, mode);
   }
 
   /** Ends it, so that it holds no lock. */

@@ -64,10 +64,18 @@ export class Values {
     }
   }
 
-  /** The value of a column of the present row. */
-  column(statement: Pointer, column: number, mode: NumberMode): SqlValue {
+  /** The values of the present row. */
+  row(statement: Pointer, mode: NumberMode): SqlValue[] {
+    const { sqlite3_column_count: count, sqlite3_column_type: typeOf } = this.#wasm.exports;
+    const row: SqlValue[] = [];
+    for (let column = 0, end = count(statement); column < end; column++)
+      row.push(this.#column(statement, column, typeOf(statement, column), mode));
+    return row;
+  }
+
+  #column(statement: Pointer, column: number, type: number, mode: NumberMode): SqlValue {
     const { exports } = this.#wasm;
-    switch (exports.sqlite3_column_type(statement, column)) {
+    switch (type) {
       case valueTypes.INTEGER: {
         if (mode === 'exact') return exports.sqlite3_column_int64(statement, column);
         const value = exports.sqlite3_column_double(statement, column);
@@ -77,13 +85,13 @@ export class Values {
         return exports.sqlite3_column_double(statement, column);
       case valueTypes.TEXT: {
         const pointer = exports.sqlite3_column_text(statement, column);
-        return this.#wasm.bytes.toString('utf8', pointer, pointer + exports.sqlite3_column_bytes(statement, column));
+        const bytes = exports.sqlite3_column_bytes(statement, column);
+        return this.#wasm.bytes.toString('utf8', pointer, pointer + bytes);
       }
       case valueTypes.BLOB: {
         const pointer = exports.sqlite3_column_blob(statement, column);
-        return Uint8Array.from(
-          this.#wasm.bytes.subarray(pointer, pointer + exports.sqlite3_column_bytes(statement, column)),
-        );
+        const bytes = exports.sqlite3_column_bytes(statement, column);
+        return Uint8Array.from(this.#wasm.bytes.subarray(pointer, pointer + bytes));
       }
       default:
         return null;

@@ -19,6 +19,8 @@ export type SocketRequest =
   | SqlRequest
   | { readonly type: 'open_stream'; readonly streamId: number }
   | { readonly type: 'close_stream'; readonly streamId: number }
+  /** Not of Hrana: ends what was asked of a stream so far, as far as it is not answered. */
+  | { readonly type: 'interrupt'; readonly streamId: number }
   | {
       readonly type: 'session';
       readonly streamId: number;
@@ -41,6 +43,7 @@ const place: Place = at(undefined, 'request');
 const requestTypes: ReadonlySet<unknown> = new Set([
   'open_stream',
   'close_stream',
+  'interrupt',
   'execute',
   'batch',
   'sequence',
@@ -78,7 +81,7 @@ export function decodeClientMessage(message: Fields): ClientMessage {
 /** The request inside of a message. Throws PROTOCOL for a type that this version does not have. */
 export function decodeSocketRequest(fields: Fields, version: HranaVersion, findSql: FindSql): SocketRequest {
   const type = fields['type'];
-  if (type === 'open_stream' || type === 'close_stream')
+  if (type === 'open_stream' || type === 'close_stream' || type === 'interrupt')
     return { type, streamId: readInt32(fields, 'stream_id', place) };
   const cursorRequest = version >= 3 ? decodeCursorRequest(fields, findSql) : undefined;
   if (cursorRequest !== undefined) return cursorRequest;
@@ -106,13 +109,17 @@ export function encodeHelloError(error: WireError): string {
   return `{"type":"hello_error","error":${encodeError(error)}}`;
 }
 
-/** The answer to a request; `response` is JSON text. */
-export function encodeResponseOk(requestId: number, response: string): string {
-  return `{"type":"response_ok","request_id":${requestId},"response":${response}}`;
+/** The answer to a request; `response` is JSON text. `isInTransaction`: the stream has an open one, which only our own clients look at. */
+export function encodeResponseOk(requestId: number, response: string, isInTransaction = false): string {
+  return `{"type":"response_ok","request_id":${requestId},"response":${response}${transactionField(isInTransaction)}}`;
 }
 
-export function encodeResponseError(requestId: number, error: WireError): string {
-  return `{"type":"response_error","request_id":${requestId},"error":${encodeError(error)}}`;
+export function encodeResponseError(requestId: number, error: WireError, isInTransaction = false): string {
+  return `{"type":"response_error","request_id":${requestId},"error":${encodeError(error)}${transactionField(isInTransaction)}}`;
+}
+
+function transactionField(isInTransaction: boolean): string {
+  return isInTransaction ? ',"in_transaction":true' : '';
 }
 
 /** The next entries of a cursor, each JSON text. `isDone`: none will follow. */

@@ -38,6 +38,8 @@ export const limits = {
   /** A part of a path that names a database or a transaction's key. */
   databaseCharactersMax: 100,
   transactionKeyCharactersMax: 128,
+  /** A level: one word. */
+  levelCharactersMax: 20,
   /** A position as a header. */
   positionCharactersMax: 128,
 } as const;

@@ -6,16 +6,29 @@ import { encodeValue } from './values.ts';
 // What the server answers, as JSON text: Hrana 3, "Shared structures". Text is put together directly: an object for every
 // value, only to be turned into text, would cost more than all the rest of an answer.
 
-/** An error as it goes to a client. `code` is SQLite's primary result code or one of Baton's own. */
-export type WireError = { readonly message: string; readonly code: string };
+/**
+ * An error as it goes to a client. `code` is SQLite's primary result code or one of Baton's own: stock clients compare with nothing else.
+ * The rest is for our own: SQLite's extended result code, and whether the same may succeed later.
+ */
+export type WireError = {
+  readonly message: string;
+  readonly code: string;
+  readonly result?: number;
+  readonly retryable?: boolean;
+};
 
-export function encodeError({ message, code }: WireError): string {
-  return `{"message":${JSON.stringify(message)},"code":${JSON.stringify(code)}}`;
+export function encodeError({ message, code, result, retryable = false }: WireError): string {
+  const more = `${result === undefined ? '' : `,"result":${result}`}${retryable ? ',"retryable":true' : ''}`;
+  return `{"message":${JSON.stringify(message)},"code":${JSON.stringify(code)}${more}}`;
 }
 
-/** The client is told the primary code: stock clients compare with nothing else. */
-function encodeSqlError({ message, sqliteCode }: SqlError): string {
-  return encodeError({ message, code: sqliteCode });
+/** What SQLite said, as a client is told of it. */
+export function sqlWireError({ message, sqliteCode, result }: SqlError): WireError {
+  return { message, code: sqliteCode, result };
+}
+
+function encodeSqlError(error: SqlError): string {
+  return encodeError(sqlWireError(error));
 }
 
 /** The response to a request that only has to be confirmed. */

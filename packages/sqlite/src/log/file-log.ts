@@ -2,10 +2,10 @@ import { assert, BatonError } from '@batondb/core/errors';
 import { limits } from '../limits.ts';
 import type { FileLayer } from './file-layer.ts';
 import type { AppendOutcome, Epoch, Leadership, LogEntry, LogIndex, ReplicatedLog } from './log.ts';
-import { recordBytes } from './record.ts';
-import { type FoundRecord, judge, scanSegment } from './scan.ts';
+import { type FoundRecord, judge } from './scan.ts';
 import { type PayloadPlace, SegmentEntries } from './segment-entries.ts';
 import { SegmentFiles, segmentPath } from './segment-files.ts';
+import { eraseRecord, readRecords } from './segment-records.ts';
 
 // A log in files of one machine: segments that were filled with zeros beforehand, so that an append is one write and one fdatasync
 // of data, without metadata. Appending is synchronous: the thread that executes transactions has nothing better to do than to wait
@@ -60,17 +60,19 @@ export class FileLog implements ReplicatedLog {
       segmentBytes: options.segmentBytes ?? limits.segmentBytes,
       lasts: true,
     });
-    const records = files.generations.flatMap((generation) => scan(layer, directory, generation));
+    const records = files.generations.flatMap((generation) => readRecords(layer, directory, generation));
     const { kept, strays, lost } = judge(records, checkpoint);
     if (lost !== undefined) {
       const last = lost.from - 1;
       throw new BatonError(
         'LOG_DAMAGED',
         `${directory}: entries ${lost.from} to ${lost.through} were on the disk and cannot be read; everything through ${last} can`,
-        { hint: `restore a backup, or give up what came after entry ${last}` },
+        {
+          hint: `see baton sqlite log check; restore a backup, or give up what came after entry ${last} with log recover`,
+        },
       );
     }
-    for (const stray of strays) erase(layer, directory, stray);
+    for (const stray of strays) eraseRecord(layer, directory, stray);
     // A killed process leaves records that are whole in memory and not on the disk: they count from now on, so they have to last.
     for (const generation of new Set(kept.map((record) => record.generation)))
       syncSegment(layer, directory, generation);
@@ -188,28 +190,9 @@ function stopped(directory: string, cause: unknown): BatonError {
   );
 }
 
-function scan(layer: FileLayer, directory: string, generation: number): FoundRecord[] {
-  const file = layer.open(segmentPath(directory, generation), 'read');
-  try {
-    return scanSegment(file, generation);
-  } finally {
-    file.close();
-  }
-}
-
 function syncSegment(layer: FileLayer, directory: string, generation: number): void {
   const file = layer.open(segmentPath(directory, generation), 'write');
   try {
-    file.sync();
-  } finally {
-    file.close();
-  }
-}
-
-function erase(layer: FileLayer, directory: string, { generation, offset, payloadBytes }: FoundRecord): void {
-  const file = layer.open(segmentPath(directory, generation), 'write');
-  try {
-    file.write(new Uint8Array(recordBytes(payloadBytes)), offset);
     file.sync();
   } finally {
     file.close();

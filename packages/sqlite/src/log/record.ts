@@ -1,4 +1,4 @@
-import { blake3 } from '@napi-rs/blake-hash';
+import { blake3Hex } from '../blake3.ts';
 import type { LogEntry, LogIndex } from './log.ts';
 
 // The file log's record: bytes in, entries out; no I/O. Format 1, little-endian:
@@ -54,7 +54,7 @@ export function encodeRecord(
   record.fill(0, digestOffset, recordHeaderBytes);
   record.set(entry.payload, recordHeaderBytes);
   record.fill(0, recordHeaderBytes + length);
-  record.set(digestOf(record, length), digestOffset);
+  record.write(digestOf(record, length), digestOffset, 'hex');
   return record;
 }
 
@@ -84,14 +84,14 @@ export function decodeHeader(block: Buffer, generation: number, bytesMax: number
 export function isIntact(record: Buffer, payloadBytes: number): boolean {
   const stored = Buffer.from(record.subarray(digestOffset, recordHeaderBytes));
   record.fill(0, digestOffset, recordHeaderBytes);
-  const isSame = stored.equals(digestOf(record, payloadBytes));
+  const isSame = stored.toString('hex') === digestOf(record, payloadBytes);
   record.set(stored, digestOffset);
   return isSame;
 }
 
-// The digest is taken with zeros in its own place.
-function digestOf(record: Buffer, payloadBytes: number): Uint8Array {
-  return blake3(record.subarray(0, recordHeaderBytes + payloadBytes)).subarray(0, digestBytes);
+// The digest is taken with zeros in its own place. In hexadecimal.
+function digestOf(record: Buffer, payloadBytes: number): string {
+  return blake3Hex(record.subarray(0, recordHeaderBytes + payloadBytes)).slice(0, 2 * digestBytes);
 }
 
 function writeNumber(into: Buffer, value: number, offset: number): void {

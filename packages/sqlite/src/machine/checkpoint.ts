@@ -1,6 +1,7 @@
-import { join } from 'node:path';
 import type { Database } from './database.ts';
+import { isHidden } from './hidden-name.ts';
 import type { PagePlace } from './page-index.ts';
+import { dropPath } from './paths.ts';
 import { writeState } from './state-record.ts';
 import type { Mark, Store } from './store.ts';
 
@@ -77,6 +78,8 @@ export class Checkpointer {
    */
   #target(): Mark | undefined {
     const { marks, parts } = this.#store;
+    // How far an older fold has written must not be forgotten before the state is there (C5).
+    if (!this.#store.isSound) return undefined;
     let through = parts.index.beginFold(parts.index.newest);
     for (const { frame } of this.#ownSnapshots()) through = Math.min(through, parts.index.widen(frame));
     return marks.findLast(({ frame, isWhole }) => isWhole && frame <= through);
@@ -128,12 +131,19 @@ export class Checkpointer {
   #setAside(recorded: ReadonlySet<number>): void {
     const { layer, paths } = this.#store.parts;
     for (const id of this.#store.droppedIds()) {
-      if (recorded.has(id) || this.#store.marks.some(({ states, opened }) => states.has(id) || opened.includes(id)))
+      if (
+        recorded.has(id) ||
+        this.#store.marks.some(({ states, opened }) => states.has(id) || opened.some((one) => one.id === id))
+      )
         continue;
-      const { name } = this.#store.byId(id)!;
+      const database = this.#store.byId(id)!;
       this.#store.forget(id);
+      if (isHidden(database.name)) {
+        layer.remove(paths.pagesOf(id));
+        continue;
+      }
       layer.makeDirectory(paths.dropped);
-      layer.rename(paths.pagesOf(id), join(paths.dropped, `${name}.${id}.db`));
+      layer.rename(paths.pagesOf(id), dropPath(paths, database));
       layer.syncDirectory(paths.dropped);
     }
   }

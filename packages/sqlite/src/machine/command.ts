@@ -22,6 +22,9 @@ export type OpenCommand = {
 /** A database is there no more. */
 export type DropCommand = { readonly kind: 'drop'; readonly database: DatabaseId };
 
+/** A database has another name from now on. Whoever has that name is dropped by it. Applied twice it changes nothing. */
+export type RenameCommand = { readonly kind: 'rename'; readonly database: DatabaseId; readonly name: string };
+
 /** The end of one transaction within frames: its number in its database, and the idempotency key its client gave. */
 export type TransactionEnd = { readonly sequence: number; readonly key?: string };
 
@@ -55,10 +58,10 @@ export type UndoCommand = { readonly kind: 'undo'; readonly database: DatabaseId
 /** Every node may fold what it has into the databases' own files: a wish, which no reader can make fail. */
 export type CheckpointCommand = { readonly kind: 'checkpoint' };
 
-export type Command = OpenCommand | DropCommand | FramesCommand | UndoCommand | CheckpointCommand;
+export type Command = OpenCommand | DropCommand | FramesCommand | UndoCommand | CheckpointCommand | RenameCommand;
 
 const format = 1;
-const kinds = { open: 1, drop: 2, frames: 3, undo: 4, checkpoint: 5 } as const;
+const kinds = { open: 1, drop: 2, frames: 3, undo: 4, checkpoint: 5, rename: 6 } as const;
 const commitFlag = 1;
 const headBytes = 64;
 /** Room in an entry for commands without pages. */
@@ -77,6 +80,7 @@ export type CommandToWrite = Exclude<Command, FramesCommand> | FramesToWrite;
 export function commandBytes(command: CommandToWrite): number {
   switch (command.kind) {
     case 'open':
+    case 'rename':
       return headBytes + limits.databaseNameBytesMax;
     case 'frames': {
       const ends = command.commit?.ends ?? [];
@@ -108,6 +112,10 @@ function encodeCommand(writer: Writer, command: CommandToWrite): void {
     case 'drop':
     case 'undo':
       writer.u32(command.database);
+      return;
+    case 'rename':
+      writer.u32(command.database);
+      writer.text(command.name);
       return;
     case 'frames':
       encodeFrames(writer, command);
@@ -162,6 +170,8 @@ function decodeCommand(reader: Reader): Command {
     }
     case kinds.drop:
       return { kind: 'drop', database: reader.u32() };
+    case kinds.rename:
+      return { kind: 'rename', database: reader.u32(), name: reader.text(limits.databaseNameBytesMax) };
     case kinds.frames:
       return decodeFrames(reader);
     case kinds.undo:

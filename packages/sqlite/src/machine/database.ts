@@ -9,7 +9,7 @@ import type { DatabaseState } from './state-record.ts';
 
 // One database as the thread that writes has it.
 
-/** What identifies a database for its whole life. */
+/** What identifies a database. The name may change. */
 export type DatabaseIdentity = { readonly id: DatabaseId; readonly name: string; readonly pageBytes: number };
 
 /** Pages of a large group that the log has, and whose commit it does not have yet. */
@@ -21,6 +21,9 @@ export type Parts = {
 /** Who stands on an unpublished layer: those layers stay readable as long as it is there. */
 export type Holder = { readonly publishedAtBegin: number; readonly layer: number };
 
+/** The header of page 1 (https://www.sqlite.org/fileformat2.html#the_database_header). */
+export const headerBytes = 100;
+
 /** A page that SQLite never writes, since its lock bytes would be there (https://www.sqlite.org/fileformat2.html#the_lock_byte_page). */
 export function lockPage(pageBytes: number): number {
   return 0x40000000 / pageBytes + 1;
@@ -29,7 +32,7 @@ export function lockPage(pageBytes: number): number {
 /** Where a database's published state is, and what lies over it. */
 export class Database implements Disposable {
   readonly id: DatabaseId;
-  readonly name: string;
+  name: string;
   readonly pageBytes: number;
   readonly base: LayerFile;
   readonly overlay: Overlay;

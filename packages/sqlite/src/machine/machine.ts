@@ -4,7 +4,14 @@ import { limits } from '../limits.ts';
 import type { Epoch, Leadership, LogEntry, LogIndex, ReplicatedLog } from '../log/log.ts';
 import type { ReadGate } from '../log/read-gate.ts';
 import { Checkpointer } from './checkpoint.ts';
-import { type CommandToWrite, decodeCommands, encodeCommands, type FramesToWrite, framesPerEntry } from './command.ts';
+import {
+  type Command,
+  type CommandToWrite,
+  decodeCommands,
+  encodeCommands,
+  type FramesToWrite,
+  framesPerEntry,
+} from './command.ts';
 import type { Database } from './database.ts';
 import { mergeGroup } from './merge-group.ts';
 import type { PagePlace } from './page-index.ts';
@@ -175,6 +182,11 @@ export class Machine {
     if (!this.#isLeading) throw refused();
   }
 
+  /** Throws unless a transaction that changes nothing may begin: of a node that leads, or one that follows. */
+  expectReadable(): void {
+    if (this.#parts.follows === undefined) this.expectWritable();
+  }
+
   /** Applies entries that the log of another node has accepted. Throws what the store throws, and what keeping them throws. */
   async follow(entries: Iterable<LogEntry>): Promise<Position> {
     for (const entry of entries) {
@@ -276,7 +288,7 @@ export class Machine {
     const outcome = await this.#appendToLog(entry);
     switch (outcome) {
       case 'accepted':
-        this.#publish(entry);
+        this.#publish(entry, commands);
         return;
       case 'refused':
         this.#setLeading(false);
@@ -341,7 +353,7 @@ export class Machine {
     if (unknown?.index === entry.index) {
       const isSame = unknown.epoch === entry.epoch && Buffer.compare(unknown.payload, entry.payload) === 0;
       if (isSame) {
-        this.#publish(unknown);
+        this.#publish(unknown, decodeEntry(unknown));
         this.#unknown = undefined;
         return;
       }
@@ -353,17 +365,16 @@ export class Machine {
   }
 
   async #applyForeign(entry: LogEntry): Promise<void> {
-    const { buffer, byteOffset, byteLength } = entry.payload;
-    const commands = decodeCommands(Buffer.from(buffer, byteOffset, byteLength));
+    const commands = decodeEntry(entry);
     const frames = this.store.framesOf(commands);
     if (this.store.parts.index.room < frames) await this.#makeRoom(frames);
-    this.store.expectFollows(commands);
+    this.store.expectFollows(entry, commands);
     this.store.apply(entry, this.#parts.places.place(entry), commands);
     for (const id of this.store.marks.at(-1)?.dropped ?? []) this.#parts.onDrop(this.store.byId(id)!);
   }
 
-  #publish(entry: LogEntry): void {
-    this.store.apply(entry, this.#parts.places.place(entry));
+  #publish(entry: LogEntry, commands: readonly Command[]): void {
+    this.store.apply(entry, this.#parts.places.place(entry), commands);
     const { position } = this.store;
     for (const database of this.store.databases) {
       const { sequence } = database.published;
@@ -373,6 +384,18 @@ export class Machine {
       this.#settlement.accept(database, sequence, position);
     }
     this.#settlement.acceptEntry(position);
+    for (const id of this.store.marks.at(-1)!.dropped) this.#leave(this.store.byId(id)!);
+  }
+
+  /** What was committed on a database after it was dropped is nowhere. */
+  #leave(database: Database): void {
+    this.#settlement.accept(database, database.published.sequence, this.store.position);
+    const gone = new BatonError('REFUSED', `the database ${database.name} was dropped, and the transaction with it`, {
+      retryable: true,
+    });
+    this.#settlement.rejectOf(database, gone);
+    database.drop();
+    this.#parts.onDrop(database);
   }
 
   #dropAll(error: BatonError): void {
@@ -412,6 +435,10 @@ function* cut(group: FramesToWrite, pagesMax: number): Generator<FramesToWrite> 
     const pages = group.pages.slice(at, at + pagesMax);
     yield isLast && commit !== undefined ? { ...rest, pages, commit } : { ...rest, pages };
   }
+}
+
+function decodeEntry({ payload }: LogEntry): Command[] {
+  return decodeCommands(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength));
 }
 
 function refused(): BatonError {

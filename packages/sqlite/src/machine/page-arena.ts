@@ -44,7 +44,8 @@ export class PageArena implements Disposable {
   free(slot: Slot): void {
     if (slot < this.#memorySlots) this.#freeMemory.push(slot);
     else this.#freeSpilled.push(slot);
-    if (this.#freeSpilled.length === this.#nextSpilled - this.#memorySlots) this.#forgetSpill();
+    if (this.#spill !== undefined && this.#freeSpilled.length === this.#nextSpilled - this.#memorySlots)
+      this.#forgetSpill();
   }
 
   [Symbol.dispose](): void {

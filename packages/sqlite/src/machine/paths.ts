@@ -8,6 +8,10 @@ import type { DatabaseId } from './command.ts';
 //   .baton/state   the checkpoint record
 //   .baton/log/    segments
 //   .baton/pages/  databases by number
+//   .baton/received/  a state that is to take the place of this one
+//   .baton/incoming/  files that are to become databases
+//   .baton/swap    how far that has come
+//   .baton/old-TIME/  what such a state took the place of
 //   dropped/       databases that were dropped
 //
 // A node never removes what has a database's name, and replaces nothing.
@@ -20,6 +24,9 @@ export class Paths {
   readonly pages: string;
   readonly dropped: string;
   readonly state: string;
+  readonly received: string;
+  readonly swap: string;
+  readonly incoming: string;
 
   constructor(directory: string) {
     this.directory = directory;
@@ -28,6 +35,9 @@ export class Paths {
     this.pages = join(this.own, 'pages');
     this.dropped = join(directory, 'dropped');
     this.state = join(this.own, 'state');
+    this.received = join(this.own, 'received');
+    this.swap = join(this.own, 'swap');
+    this.incoming = join(this.own, 'incoming');
   }
 
   /** A database's file while the node runs. */
@@ -39,4 +49,9 @@ export class Paths {
   closed(name: string): string {
     return join(this.directory, `${name}.db`);
   }
+}
+
+/** Where a dropped database's file goes. */
+export function dropPath({ dropped }: Paths, { name, id }: { readonly name: string; readonly id: DatabaseId }): string {
+  return join(dropped, `${name}.${id}.db`);
 }

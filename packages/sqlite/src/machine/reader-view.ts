@@ -4,6 +4,7 @@ import type { PageSource } from '../engine/page-source.ts';
 import type { FileLayer, LayerFile } from '../log/file-layer.ts';
 import type { ReadGate } from '../log/read-gate.ts';
 import type { DatabaseId } from './command.ts';
+import { headerBytes } from './database.ts';
 import type { LogFiles } from './log-files.ts';
 import type { PageIndex, Snapshot } from './page-index.ts';
 import type { Paths } from './paths.ts';
@@ -18,8 +19,7 @@ export type ReaderContext = {
   readonly logFiles: LogFiles;
 };
 
-/** The database's header, and where in it the number of pages is (https://www.sqlite.org/fileformat2.html#the_database_header). */
-const headerBytes = 100;
+/** Where in the header the number of pages is. */
 const pageCountOffset = 28;
 
 /** A database for one connection of a thread that only reads: published states, each pinned while it is looked at. */

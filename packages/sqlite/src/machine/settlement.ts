@@ -35,6 +35,13 @@ export class Settlement {
     for (const { resolve } of this.#ofEntry.splice(0)) resolve(position);
   }
 
+  /** Who waits for a database is told that what they wait for is not there. */
+  rejectOf(database: Database, error: BatonError): void {
+    const waiters = this.#byDatabase.get(database) ?? [];
+    this.#byDatabase.delete(database);
+    for (const { reject } of waiters) reject(error);
+  }
+
   /** Everybody who waits is told that what they wait for is not there. */
   reject(error: BatonError): void {
     const waiters = [...this.#byDatabase.values()].flat();

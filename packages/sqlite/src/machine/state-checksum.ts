@@ -1,4 +1,4 @@
-import { blake3 } from '@napi-rs/blake-hash';
+import { blake3Hex } from '../blake3.ts';
 import type { StateChecksum } from './command.ts';
 
 // The checksum of a database's content: the exclusive or of a digest of every page. So it follows from the one before and the
@@ -15,7 +15,7 @@ export function pageDigest(page: number, content: Uint8Array): bigint {
   if (scratch.length !== content.length + numberBytes) scratch = Buffer.alloc(content.length + numberBytes);
   scratch.set(content);
   scratch.writeUInt32LE(page, content.length);
-  return blake3(scratch).readBigUInt64LE(0);
+  return BigInt(`0x${blake3Hex(scratch).slice(0, 16)}`);
 }
 
 /** Digests of a database's pages, so that a page that changes again need not be read for its old one. */

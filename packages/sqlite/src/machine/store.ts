@@ -2,7 +2,7 @@ import { assert, BatonError } from '@batondb/core/errors';
 import type { FileLayer } from '../log/file-layer.ts';
 import type { LogEntry } from '../log/log.ts';
 import { type Command, type DatabaseId, decodeCommands, type FramesCommand } from './command.ts';
-import { Database } from './database.ts';
+import { Database, type DatabaseIdentity } from './database.ts';
 import type { LogFiles } from './log-files.ts';
 import type { PageIndex, PagePlace } from './page-index.ts';
 import type { Paths } from './paths.ts';
@@ -30,7 +30,8 @@ export type Mark = {
   readonly frame: number;
   /** No transaction is half there: a state at it can be gone on from. */
   readonly isWhole: boolean;
-  readonly opened: readonly DatabaseId[];
+  readonly opened: readonly DatabaseIdentity[];
+  readonly renamed: ReadonlyMap<DatabaseId, string>;
   readonly dropped: readonly DatabaseId[];
   readonly states: ReadonlyMap<DatabaseId, DatabaseState>;
 };
@@ -125,20 +126,23 @@ export class Store implements Disposable {
     commands: readonly Command[] = decodeCommands(toBuffer(entry.payload)),
   ): void {
     assert(entry.index === this.#position.index + 1, 'M1: entries are applied in their order, each once');
-    this.#checkFold(entry);
-    this.expectFollows(commands);
+    this.expectFollows(entry, commands);
     this.#position = { epoch: entry.epoch, index: entry.index };
     const states = new Map<DatabaseId, DatabaseState>();
-    const opened: DatabaseId[] = [];
+    const opened: DatabaseIdentity[] = [];
+    const renamed = new Map<DatabaseId, string>();
     const dropped: DatabaseId[] = [];
     for (const command of commands) {
       switch (command.kind) {
         case 'open':
-          if (this.#open(command.database, command.name, command.pageBytes)) opened.push(command.database);
+          if (this.#open(command.database, command.name, command.pageBytes))
+            opened.push({ id: command.database, name: command.name, pageBytes: command.pageBytes });
           break;
         case 'drop':
-          this.#byName.delete(this.#byId.get(command.database)?.name ?? '');
-          dropped.push(command.database);
+          if (this.#drop(command.database)) dropped.push(command.database);
+          break;
+        case 'rename':
+          this.#rename(command.database, command.name, { renamed, dropped });
           break;
         case 'frames':
           this.#applyFrames(command, place, states);
@@ -153,26 +157,42 @@ export class Store implements Disposable {
       }
     }
     const { index } = this.parts;
-    if (opened.length > 0 || dropped.length > 0) index.rename();
     this.marks.push({
       position: this.#position,
       frame: index.newest,
       isWhole: this.isWhole,
       opened,
+      renamed,
       dropped,
       states,
     });
+    if (opened.length + renamed.size + dropped.length > 0) index.rename();
     index.publish(this.#position);
+  }
+
+  /** What a record of the newest state says. */
+  currentRecord(): StateRecord {
+    const databases = this.databases.map((database) => recordOf(database, database.published));
+    const receipts = this.receipts.through(this.#position.index);
+    return {
+      logId: this.#record.logId,
+      position: this.#position,
+      nextDatabase: this.#nextDatabase,
+      databases,
+      receipts,
+    };
   }
 
   /** What a checkpoint record says when the files hold everything through a mark. */
   recordAt(mark: Mark): StateRecord {
     const through = mark.position.index;
     const known = new Map(this.#record.databases.map((database) => [database.id, database]));
-    for (const { position, opened, dropped, states } of this.marks) {
+    for (const { position, opened, renamed, dropped, states } of this.marks) {
       if (position.index > through) break;
-      for (const id of opened) known.set(id, recordOf(this.#byId.get(id)!, emptyState()));
-      for (const [id, state] of states) known.set(id, recordOf(this.#byId.get(id)!, state));
+      for (const identity of opened) known.set(identity.id, { ...identity, ...emptyState() });
+      // Frames of a database that was dropped before them count for nobody.
+      for (const [id, state] of states) if (known.has(id)) known.set(id, { ...known.get(id)!, ...state });
+      for (const [id, name] of renamed) if (known.has(id)) known.set(id, { ...known.get(id)!, name });
       for (const id of dropped) known.delete(id);
     }
     const receipts = this.receipts.through(through);
@@ -206,6 +226,12 @@ export class Store implements Disposable {
     this.#byName.clear();
   }
 
+  /** Throws DIVERGED unless an entry follows from the state that is here (M1). Changes nothing. */
+  expectFollows(entry: LogEntry, commands: readonly Command[]): void {
+    this.#checkFold(entry);
+    for (const command of commands) this.#check(command);
+  }
+
   #checkFold({ index, epoch }: LogEntry): void {
     const { foldingThrough } = this.#record;
     if (foldingThrough?.index !== index || foldingThrough.epoch === epoch) return;
@@ -214,11 +240,6 @@ export class Store implements Disposable {
       `the database files hold pages of entry ${formatPosition(foldingThrough)}, and the log has ${formatPosition({ epoch, index })} there`,
       { hint: 'begin again with a snapshot' },
     );
-  }
-
-  /** Throws DIVERGED unless commands follow from the state that is here (M1). Changes nothing. */
-  expectFollows(commands: readonly Command[]): void {
-    for (const command of commands) this.#check(command);
   }
 
   #check(command: Command): void {
@@ -241,6 +262,29 @@ export class Store implements Disposable {
     this.#nextDatabase = Math.max(this.#nextDatabase, id + 1);
     this.#add({ id, name, pageBytes }, emptyState());
     return true;
+  }
+
+  /** A name that another database has by now stays that one's. */
+  #drop(id: DatabaseId): boolean {
+    const name = this.#byId.get(id)?.name ?? '';
+    if (this.#byName.get(name)?.id !== id) return false;
+    return this.#byName.delete(name);
+  }
+
+  #rename(
+    id: DatabaseId,
+    name: string,
+    { renamed, dropped }: { readonly renamed: Map<DatabaseId, string>; readonly dropped: DatabaseId[] },
+  ): void {
+    const database = this.#byId.get(id);
+    // Dropped, or it has the name: there is nothing to do.
+    if (database === undefined || this.#byName.get(database.name) !== database || database.name === name) return;
+    const holder = this.#byName.get(name);
+    if (holder !== undefined && this.#drop(holder.id)) dropped.push(holder.id);
+    this.#byName.delete(database.name);
+    database.name = name;
+    this.#byName.set(name, database);
+    renamed.set(id, name);
   }
 
   #add(identity: Pick<DatabaseRecord, 'id' | 'name' | 'pageBytes'>, state: DatabaseState): void {

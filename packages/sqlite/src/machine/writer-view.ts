@@ -1,7 +1,7 @@
 import { assert } from '@batondb/core/errors';
 import { lockLevels, results } from '../engine/codes.ts';
 import type { PageSource } from '../engine/page-source.ts';
-import type { Database } from './database.ts';
+import { type Database, headerBytes } from './database.ts';
 import type { LogFiles } from './log-files.ts';
 import { openLayer } from './overlay.ts';
 import type { PageIndex, Snapshot } from './page-index.ts';
@@ -26,6 +26,10 @@ export class WriterView implements PageSource {
   #layer = 0;
   #publishedAtBegin = 0;
   #isSealed = false;
+  /** SQLite looks at the header in each transaction, and mostly nobody else has written since the last one. */
+  readonly #header: Buffer = Buffer.alloc(headerBytes);
+  /** The layer whose header it is. */
+  #headerLayer: number | undefined;
 
   constructor(database: Database, context: ViewContext) {
     this.#database = database;
@@ -69,10 +73,7 @@ export class WriterView implements PageSource {
   }
 
   unlock(level: number): void {
-    if (level <= lockLevels.SHARED && this.#isWriter) {
-      if (!this.#isSealed) this.#database.overlay.drop(this.#layer);
-      this.#database.writer = undefined;
-    }
+    if (level <= lockLevels.SHARED) this.#endWriting();
     if (level === lockLevels.NONE && this.#level !== lockLevels.NONE) this.#end();
     this.#level = Math.min(this.#level, level);
   }
@@ -86,6 +87,22 @@ export class WriterView implements PageSource {
   }
 
   read(page: number, offset: number, into: Uint8Array): void {
+    if (page === 1 && offset + into.length <= headerBytes)
+      into.set(this.#newestHeader().subarray(offset, offset + into.length));
+    else this.#read(page, offset, into);
+  }
+
+  #newestHeader(): Buffer {
+    const layer = this.#layerMax();
+    if (this.#headerLayer !== layer) {
+      this.#headerLayer = undefined;
+      this.#read(1, 0, this.#header);
+      this.#headerLayer = layer;
+    }
+    return this.#header;
+  }
+
+  #read(page: number, offset: number, into: Uint8Array): void {
     const { id, overlay, base, pageBytes } = this.#database;
     if (overlay.read(page, this.#layerMax(), offset, into)) return;
     const place = this.#context.index.find(id, page, this.#snapshot);
@@ -100,6 +117,9 @@ export class WriterView implements PageSource {
   write(page: number, content: Uint8Array): void {
     assert(this.#isWriter && !this.#isSealed, 'V1: pages are written by the writer, before its commit');
     this.#database.overlay.write(page, content);
+    if (page !== 1) return;
+    this.#header.set(content.subarray(0, headerBytes));
+    this.#headerLayer = openLayer;
   }
 
   truncate(pageCount: number): void {
@@ -111,17 +131,23 @@ export class WriterView implements PageSource {
     if (!this.#isWriter || this.#isSealed) return;
     if (!this.#database.overlay.hasChanges(this.#pageCountBefore())) return;
     this.#layer = this.#database.seal();
+    if (this.#headerLayer === openLayer) this.#headerLayer = this.#layer;
     this.#isSealed = true;
   }
 
   /** Gives everything back: the connection is closed, or what it saw was refused. */
   reset(): void {
-    if (this.#isWriter) {
-      if (!this.#isSealed) this.#database.overlay.drop(this.#layer);
-      this.#database.writer = undefined;
-    }
+    this.#endWriting();
     if (this.#level !== lockLevels.NONE) this.#end();
     this.#level = lockLevels.NONE;
+    this.#headerLayer = undefined;
+  }
+
+  #endWriting(): void {
+    if (!this.#isWriter) return;
+    if (!this.#isSealed) this.#database.overlay.drop(this.#layer);
+    if (this.#headerLayer === openLayer) this.#headerLayer = undefined;
+    this.#database.writer = undefined;
   }
 
   #pageCountAtBegin = 0;

@@ -5,22 +5,32 @@ import { packError, unpackError } from './error-transfer.ts';
 // Calls from one thread to another. What is asked in one turn travels as one message, and so does what is answered: a message costs some
 // ten microseconds, which is as much as a small transaction.
 
-type Calls = Readonly<Record<string, (request: never) => unknown>>;
+export type Calls = Readonly<Record<string, (request: never) => unknown>>;
 type Call = { readonly id: number; readonly name: string; readonly request: unknown };
-type Sink = { readonly postMessage: (message: unknown, handedOver: readonly ArrayBuffer[]) => void };
 type Answer = { readonly id: number; readonly reply: unknown } | { readonly id: number; readonly error: unknown };
 type Waiter = { readonly resolve: (reply: unknown) => void; readonly reject: (error: Error) => void };
 
+/** A reply whose buffers move to the other side instead of being copied. */
+export class Moved<T> {
+  readonly reply: T;
+  readonly transfer: readonly ArrayBuffer[];
+
+  constructor(reply: T, transfer: readonly ArrayBuffer[]) {
+    this.reply = reply;
+    this.transfer = transfer;
+  }
+}
+
 /** The asking side of a port. */
 export class Caller<C extends Calls> {
-  readonly #port: Sink;
+  readonly #port: Pick<MessagePort, 'postMessage'>;
   readonly #waiters = new Map<number, Waiter>();
   #calls: Call[] = [];
-  #handedOver: ArrayBuffer[] = [];
+  #transfer: ArrayBuffer[] = [];
   #nextId = 1;
   #closed: Error | undefined;
 
-  constructor(port: Sink) {
+  constructor(port: Pick<MessagePort, 'postMessage'>) {
     this.#port = port;
   }
 
@@ -29,17 +39,17 @@ export class Caller<C extends Calls> {
     return this.#waiters.size;
   }
 
-  /** Asks for something. Memory that is handed over is not copied, and gone here. */
+  /** Asks. `transfer` names buffers that move to the other side instead of being copied. */
   call<Name extends keyof C & string>(
     name: Name,
     request: Parameters<C[Name]>[0],
-    handedOver: readonly ArrayBuffer[] = [],
+    transfer: readonly ArrayBuffer[] = [],
   ): Promise<ReturnType<C[Name]>> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     const id = this.#nextId++;
     const answered = new Promise<unknown>((resolve, reject) => this.#waiters.set(id, { resolve, reject }));
     this.#calls.push({ id, name, request });
-    this.#handedOver.push(...handedOver);
+    this.#transfer.push(...transfer);
     if (this.#calls.length === 1) queueMicrotask(() => this.#send());
     return answered as Promise<ReturnType<C[Name]>>;
   }
@@ -62,18 +72,18 @@ export class Caller<C extends Calls> {
   }
 
   #send(): void {
-    const calls = this.#calls;
-    const handedOver = this.#handedOver;
-    this.#calls = [];
-    this.#handedOver = [];
-    this.#port.postMessage(calls, handedOver);
+    const [calls, transfer] = [this.#calls, this.#transfer];
+    [this.#calls, this.#transfer] = [[], []];
+    this.#port.postMessage(calls, transfer);
   }
 }
 
 /** What the answering side does: one function a call, and what follows when everything that has arrived was begun. */
 export type Service<C extends Calls> = {
   readonly calls: {
-    readonly [Name in keyof C]: (request: Parameters<C[Name]>[0]) => ReturnType<C[Name]> | Promise<ReturnType<C[Name]>>;
+    readonly [Name in keyof C]: (
+      request: Parameters<C[Name]>[0],
+    ) => ReturnType<C[Name]> | Moved<ReturnType<C[Name]>> | Promise<ReturnType<C[Name]>>;
   };
   /** Called when no more calls wait; answers that are ready when it ends go together. */
   readonly settle: () => Promise<void>;
@@ -82,24 +92,28 @@ export type Service<C extends Calls> = {
 /** Serves calls that arrive at a port. */
 export function serve<C extends Calls>(port: MessagePort, service: Service<C>): void {
   let answers: Answer[] = [];
+  let transfer: ArrayBuffer[] = [];
   const send = (): void => {
     if (answers.length === 0) return;
-    const ready = answers;
-    answers = [];
-    port.postMessage(ready);
+    const [ready, moving] = [answers, transfer];
+    [answers, transfer] = [[], []];
+    port.postMessage(ready, moving);
   };
   const answer = (entry: Answer): void => {
     answers.push(entry);
     if (answers.length === 1) setImmediate(send);
   };
   const begin = (calls: readonly Call[]): void => {
-    for (const { id, name, request } of calls) {
-      const work = service.calls[name] as (request: unknown) => unknown;
-      // What throws at once is an answer like any other.
-      void (async () => await work(request))().then(
-        (reply) => answer({ id, reply }),
-        (error: unknown) => answer({ id, error: packError(error) }),
-      );
+    for (const call of calls) void take(call);
+  };
+  const take = async ({ id, name, request }: Call): Promise<void> => {
+    const work = service.calls[name] as (request: unknown) => unknown;
+    try {
+      const result = await work(request);
+      if (result instanceof Moved) transfer.push(...result.transfer);
+      answer({ id, reply: result instanceof Moved ? result.reply : result });
+    } catch (error) {
+      answer({ id, error: packError(error) });
     }
   };
   port.on('message', (calls: readonly Call[]) => {

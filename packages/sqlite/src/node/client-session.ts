@@ -59,7 +59,7 @@ export class ClientSession implements Session {
 
   async execute(statement: Statement, options: CallOptions, signal: AbortSignal): Promise<StatementResult> {
     const step = { statement, condition: undefined };
-    const [outcome] = (await this.#read(step, options, signal)) ?? (await this.batch([step], options, signal));
+    const [outcome] = (await this.read([step], options, signal)) ?? (await this.batch([step], options, signal));
     if (outcome?.type === 'failed') throw outcome.error;
     if (outcome?.type === 'done') return outcome.result;
     throw new BatonError('BUG', 'a step without a condition was skipped');
@@ -120,15 +120,19 @@ export class ClientSession implements Session {
     if (session !== undefined) await this.#writer.call('closeSession', { session });
   }
 
-  /** Runs a step in a thread that reads; undefined when it is not for one. */
-  async #read(step: Step, options: CallOptions, signal: AbortSignal): Promise<readonly StepOutcome[] | undefined> {
-    if (this.#session !== undefined || options.transactionKey !== undefined || !mayRead.test(step.statement.sql))
-      return;
+  /** Runs steps in a thread that reads; undefined when they are not for one, and then nothing was run. */
+  async read(
+    steps: readonly Step[],
+    options: CallOptions,
+    signal: AbortSignal,
+  ): Promise<readonly StepOutcome[] | undefined> {
+    if (this.#session !== undefined || options.transactionKey !== undefined) return;
+    if (!steps.every(({ statement }) => mayRead.test(statement.sql))) return;
     const { resultBytesMax } = this.#options;
     return await this.#call(options, signal, async (turn) => {
       // By its name, which may mean another database by now.
       const info = await this.#place.find(this.#info.name);
-      const packed = await this.#place.reader().call('read', { ...turn, info, steps: [step], resultBytesMax });
+      const packed = await this.#place.reader().call('read', { ...turn, info, steps, resultBytesMax });
       return packed === 'writes' ? undefined : unpackOutcomes(packed);
     });
   }

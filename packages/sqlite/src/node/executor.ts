@@ -4,7 +4,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { Description } from '../engine/statement.ts';
 import type { Database } from '../machine/database.ts';
 import type { Machine } from '../machine/machine.ts';
-import { formatPosition, type Position } from '../machine/position.ts';
+import { formatPosition } from '../machine/position.ts';
 import type { WriterView } from '../machine/writer-view.ts';
 import { packError } from './error-transfer.ts';
 import { checkKey } from './names.ts';
@@ -57,9 +57,12 @@ export class Executor implements Disposable {
   }
 
   /** Runs statements. What they commit reaches the log with the machine's next flush, which is the caller's. */
-  async run(request: RunRequest): Promise<RunReply> {
+  run(request: RunRequest): Promise<RunReply> {
     const { key } = request;
-    if (key === undefined) return await this.#run(request);
+    return key === undefined ? this.#run(request) : this.#runOnce(request, key);
+  }
+
+  async #runOnce(request: RunRequest, key: string): Promise<RunReply> {
     checkKey(key);
     while (this.#pendingKeys.has(key)) await this.#pendingKeys.get(key)?.catch(() => undefined);
     const receipt = this.#machine.store.receipts.get(key);
@@ -204,7 +207,7 @@ export class Executor implements Disposable {
       // Who waited missed the flush that its caller began.
       if (hasWaited) void this.#machine.flush();
       const isAutocommit = session === undefined || seat.connection.isAutocommit;
-      const position = await this.#settle(database, seat.view);
+      const position = await this.#machine.settled(database, seat.view.layer);
       if (outcome.error instanceof BatonError) throw outcome.error;
       if (!hasWritten) this.#machine.expectCertain();
       if ('error' in outcome) throw outcome.error;
@@ -229,7 +232,7 @@ export class Executor implements Disposable {
       const isAutocommit = connection.isAutocommit;
       const hasWritten = database.sealed !== sealedBefore;
       if (hasWaited) void this.#machine.flush();
-      const position = await this.#settle(database, view);
+      const position = await this.#machine.settled(database, view.layer);
       if (hasWritten) return { value, isAutocommit, position };
       return { value: this.#certain(value), isAutocommit };
     }
@@ -238,7 +241,8 @@ export class Executor implements Disposable {
   #attempt<T>(seat: Seat, session: Session, key: string | undefined, work: () => T): Visit<T>['value'] {
     const { connection, database } = seat;
     try {
-      this.#machine.expectWritable();
+      if (session.isReadOnly) this.#machine.expectReadable();
+      else this.#machine.expectWritable();
       database.nextKey = key;
       return { done: work() };
     } catch (error) {
@@ -291,10 +295,6 @@ export class Executor implements Disposable {
         session.begunMs = connection.isAutocommit ? undefined : (session.begunMs ?? performance.now());
       if (connection.isAutocommit) this.#resume();
     }
-  }
-
-  async #settle(database: Database, view: WriterView): Promise<Position> {
-    return await this.#machine.settled(database, view.layer);
   }
 
   #find(name: string): Database {

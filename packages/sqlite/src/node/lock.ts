@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
 import { check, errnos, flags, flock } from '@batondb/core/files/libc';
+import { announcedAt } from './announcement.ts';
 
 /**
  * Takes a node's directory, which is made when it is missing. Throws IN_USE when another node has it. The kernel gives the lock back when the
@@ -15,10 +16,15 @@ export function lockNodeDirectory(directory: string): Disposable {
   if (result < 0) {
     closeSync(fd);
     if (result === -errnos.EAGAIN) {
-      throw new BatonError('IN_USE', `${directory} is in use by another node`, {
-        retryable: true,
-        hint: 'stop it first, or choose another directory',
-      });
+      const url = announcedAt(directory);
+      throw new BatonError(
+        'IN_USE',
+        `${directory} is in use by another node${url === undefined ? '' : `: a server at ${url}`}`,
+        {
+          retryable: true,
+          hint: `stop it first, ${url === undefined ? '' : `connect to ${url}, `}or choose another directory`,
+        },
+      );
     }
     check(result, 'flock', () => directory);
   }

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
 import type { Registry } from 'prom-client';
@@ -5,16 +6,27 @@ import type { Databases } from '../databases.ts';
 import type { Description } from '../engine/statement.ts';
 import type { SqlArguments } from '../engine/values.ts';
 import { sqliteModule } from '../engine/wasm.ts';
+import { nodeFileLayer } from '../log/file-layer.ts';
+import { Paths } from '../machine/paths.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
+import type { FoundBackup } from '../snapshot/backup-format.ts';
+import { BackupSchedule, type BackupSettings } from '../snapshot/backup-schedule.ts';
+import { SnapshotDesk } from '../snapshot/desk.ts';
+import { type ImportOptions, importFile } from '../snapshot/import.ts';
+import { type Restored, restoreNewest } from '../snapshot/restore.ts';
+import type { NodeSnapshot } from '../snapshot/snapshot.ts';
+import { finishSwap } from '../snapshot/swap.ts';
 import { ClientDatabases } from './client-databases.ts';
 import { LocalReader } from './local-reader.ts';
 import { lockNodeDirectory } from './lock.ts';
 import { registerNodeMetrics } from './metrics.ts';
+import { NodeOperations } from './node-operations.ts';
 import { defaultSettings, type FollowOptions, type NodeOptions, type NodeSettings } from './options.ts';
-import { Replication } from './replication.ts';
+import { Replication, type ReplicationStatus } from './replication.ts';
 import type { DatabaseInfo, NodeStatus, ReceiptState, RunReply, RunRequest, SqlStatement } from './request.ts';
 import { roleOf } from './role.ts';
 import { type PositionedResult, type RunOptions, Session, Transaction } from './session.ts';
+import type { ThreadData } from './thread-data.ts';
 import { Threads } from './threads.ts';
 
 /** Which database, and how. Default: `main`, which is made on first use. */
@@ -43,7 +55,14 @@ export class SqliteNode implements AsyncDisposable {
   /** What `PageIndex.names` was when they were looked up. */
   #names = 0;
   readonly #localReaders = new Set<LocalReader>();
+  /** Snapshots for those who join. */
+  readonly desk: SnapshotDesk = new SnapshotDesk(() => this.snapshot());
+  readonly #ended = new AbortController();
+  #backups: BackupSchedule | undefined;
+  #restored: Restored | undefined;
   #closing: Promise<void> | undefined;
+  /** While a snapshot takes the place of what is here. Never rejects. */
+  #replacing: Promise<void> | undefined;
 
   /** Use `openNode`. */
   constructor(lock: Disposable, threads: Threads) {
@@ -52,7 +71,12 @@ export class SqliteNode implements AsyncDisposable {
     this.#settings = settings;
     this.#lock = lock;
     this.#threads = threads;
-    this.#replication = new Replication({ threads: () => this.#threads, settings, role });
+    this.#replication = new Replication({
+      threads: () => this.#threads,
+      desk: this.desk,
+      replace: (change) => this.#replace(change),
+      ...{ settings, role },
+    });
   }
 
   /** Follows the node that it was opened to follow. Throws what that one refuses it with for good. */
@@ -118,16 +142,29 @@ export class SqliteNode implements AsyncDisposable {
 
   /** What a server asks for its clients. */
   clients(): Databases {
-    return new ClientDatabases({
+    const databases = new ClientDatabases({
       writer: () => this.#threads.writer,
       reader: () => this.#reader(),
       find: (name) => this.#database(name),
       waitFor: (position) => this.#waitFor(position),
       gate: () => this.#threads.gate,
       statementMsMax: this.#settings.statementMsMax,
+      status: () => this.status(),
       peers: this.#replication.feeds,
-      replication: () => this.#replication.status(),
+      operations: new NodeOperations({
+        incoming: new Paths(this.directory).incoming,
+        status: () => this.status(),
+        createDatabase: (name) => this.createDatabase(name),
+        dropDatabase: (name) => this.dropDatabase(name),
+        importFile: (path, name, options) => this.importFile(path, name, options),
+        snapshot: () => this.snapshot(),
+        backup: async () => {
+          const { path, manifest } = await this.backup();
+          return { path, position: manifest.position };
+        },
+      }),
     });
+    return this.#replication.forward(databases);
   }
 
   /** Opens a synchronous reader in this thread. */
@@ -151,8 +188,15 @@ export class SqliteNode implements AsyncDisposable {
 
   /** Drops a database; its file is kept in the directory's `dropped`. Throws NOT_FOUND. */
   async dropDatabase(name: string): Promise<Position> {
-    this.#databases.delete(name);
     return await this.#threads.writer.call('dropDatabase', { name });
+  }
+
+  /**
+   * Takes a SQLite file over as a database, while clients go on; the file itself is only read. Resolves to the position from which on everybody
+   * sees it. Throws UNSUPPORTED, CHANGED, DIGEST_MISMATCH, NOT_FOUND, EXISTS unless it `replaces`, USAGE, NO_SPACE.
+   */
+  async importFile(path: string, name: string, options: ImportOptions = {}): Promise<Position> {
+    return await importFile(this.#threads.writer, { path: resolve(path), name }, options, this.#ended.signal);
   }
 
   /** What became of the transaction with an idempotency key. */
@@ -160,13 +204,39 @@ export class SqliteNode implements AsyncDisposable {
     return await this.#threads.writer.call('receipt', { key });
   }
 
+  /**
+   * Holds all databases at one position, to be sent or written to files while writers go on. To be disposed of. Throws LIMIT, BUSY.
+   */
+  async snapshot(): Promise<NodeSnapshot> {
+    return await this.#threads.snapshot();
+  }
+
+  /** Makes a backup now, where `backupTo` says. Throws USAGE where it says nothing; NO_SPACE, NO_PERMISSION, HISTORY_LOST, DIGEST_MISMATCH. */
+  async backup(): Promise<FoundBackup> {
+    if (this.#backups === undefined) {
+      throw new BatonError('USAGE', 'nothing says where backups go', { hint: 'start the node with backupTo' });
+    }
+    return await this.#backups.run();
+  }
+
+  /** Begins with backups, and tells what the directory was restored from. Called once, by `openNode`. */
+  async beginBackups(settings: BackupSettings, restored: Restored | undefined): Promise<void> {
+    const { logId } = await this.#threads.writer.call('status', null);
+    this.#restored = restored;
+    this.#backups = new BackupSchedule(settings, logId, () => this.snapshot());
+  }
+
   /** Folds the log into the databases' files, as far as readers allow. Resolves to the position through which they hold everything. */
   async checkpoint(): Promise<Position> {
     return await this.#threads.writer.call('checkpoint', null);
   }
 
-  async status(): Promise<NodeStatus> {
-    return await this.#threads.writer.call('status', null);
+  async status(): Promise<NodeStatus & ReplicationStatus> {
+    await this.#replacing;
+    const status = await this.#threads.writer.call('status', null);
+    const backups = this.#backups === undefined ? {} : { backups: this.#backups.status };
+    const restored = this.#restored === undefined ? {} : { restored: this.#restored };
+    return { ...status, ...backups, ...restored, ...this.#replication.status() };
   }
 
   /** Registers levels of this node as `baton_sqlite_…`, to be served with a server's own: the same registry is one of its options. */
@@ -187,6 +257,9 @@ export class SqliteNode implements AsyncDisposable {
   async #close(): Promise<void> {
     try {
       for (const reader of this.#localReaders) reader[Symbol.dispose]();
+      this.#ended.abort();
+      await this.#backups?.[Symbol.asyncDispose]();
+      await this.desk[Symbol.asyncDispose]();
       await this.#replication.stop();
       await this.#threads.close();
     } finally {
@@ -194,8 +267,27 @@ export class SqliteNode implements AsyncDisposable {
     }
   }
 
+  /** Everything that is open ends, and what the directory holds then is opened. */
+  async #replace(change: () => void): Promise<void> {
+    const replacing = this.#reopen(change);
+    this.#replacing = replacing.catch(() => undefined);
+    await replacing;
+  }
+
+  async #reopen(change: () => void): Promise<void> {
+    for (const reader of this.#localReaders) reader[Symbol.dispose]();
+    this.#localReaders.clear();
+    this.#replication.feeds.endAll('this replica takes over a snapshot of its leader');
+    await this.desk[Symbol.asyncDispose]();
+    const { data } = this.#threads;
+    await this.#threads.close();
+    change();
+    this.#databases.clear();
+    this.#threads = await Threads.start(data);
+  }
+
   #reader(): Threads['reader'] {
-    this.#replication.expectFresh();
+    this.#replication.expectReadable();
     return this.#threads.reader;
   }
 
@@ -234,10 +326,11 @@ export class SqliteNode implements AsyncDisposable {
   }
 
   async #findDatabase(name: string): Promise<DatabaseInfo> {
-    const { databases } = await this.status();
+    this.#replication.expectReadable();
+    const { databases, role } = await this.status();
     const found = databases.find((database) => database.name === name);
     if (found !== undefined) return found;
-    if (name === 'main') return await this.createDatabase(name);
+    if (name === 'main' && role === 'leader') return await this.createDatabase(name);
     throw new BatonError('NOT_FOUND', `there is no database ${name}`, { hint: 'create it first' });
   }
 
@@ -251,22 +344,42 @@ export class SqliteNode implements AsyncDisposable {
   }
 }
 
+/** Finishes what was begun in a directory, and removes what was not; a new one gets the newest backup. */
+async function prepareDirectory(paths: Paths, backups: string | undefined): Promise<Restored | undefined> {
+  finishSwap(nodeFileLayer, paths);
+  for (const path of [paths.received, paths.incoming]) rmSync(path, { recursive: true, force: true });
+  if (backups === undefined || nodeFileLayer.stat(paths.state) !== undefined) return undefined;
+  return await restoreNewest(resolve(backups), paths, new AbortController().signal);
+}
+
 /**
  * Opens a node on a directory, which is made when it is missing: takes its lock, cuts a torn tail off its log, and applies what the
  * databases' files do not hold yet. A node whose log is in etcd is open when it leads, or when it waits for that: `status` says which. Throws IN_USE, CHANGED,
  * LOG_DAMAGED, VERSION_MISMATCH, NO_PERMISSION, NO_SPACE; with etcd USAGE, EXISTS, DIVERGED, HISTORY_LOST, UNREACHABLE, ACCESS_DENIED.
  */
 export async function openNode(options: NodeOptions): Promise<SqliteNode> {
-  const { directory, adopt = [], log, follow, promote = false, ...given } = options;
+  const { directory, adopt = [], log, follow, promote = false, backupTo, restoreIfEmpty = false, ...given } = options;
   const settings: NodeSettings = { ...defaultSettings, ...given };
   const path = resolve(directory);
   const role = roleOf(follow, promote, log);
   const lock = lockNodeDirectory(path);
+  const data = { directory: path, adopt, role, settings, module: sqliteModule() };
+  const { node, restored } = await openLocked(lock, data, restoreIfEmpty ? backupTo?.directory : undefined);
+  if (backupTo !== undefined)
+    await node.beginBackups({ ...backupTo, directory: resolve(backupTo.directory) }, restored);
+  if (follow !== undefined) await followOrClose(node, follow);
+  return node;
+}
+
+/** Opens a directory whose lock was taken, and gives it back when it cannot be opened. */
+async function openLocked(
+  lock: Disposable,
+  data: Omit<ThreadData, 'index' | 'gate'>,
+  restoresFrom: string | undefined,
+): Promise<{ readonly node: SqliteNode; readonly restored: Restored | undefined }> {
   try {
-    const threads = await Threads.start({ directory: path, adopt, role, settings, module: sqliteModule() });
-    const node = new SqliteNode(lock, threads);
-    if (follow !== undefined) await followOrClose(node, follow);
-    return node;
+    const restored = await prepareDirectory(new Paths(data.directory), restoresFrom);
+    return { node: new SqliteNode(lock, await Threads.start(data)), restored };
   } catch (error) {
     lock[Symbol.dispose]();
     throw error;

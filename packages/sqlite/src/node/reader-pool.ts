@@ -14,6 +14,7 @@ export class ReaderPool implements Disposable {
   readonly #context: ReaderContext;
   readonly #cacheKib: number;
   readonly #seats = new Map<number, Seat>();
+  #names = 0;
 
   constructor(engine: Engine, context: ReaderContext, cacheKib: number) {
     this.#engine = engine;
@@ -23,6 +24,10 @@ export class ReaderPool implements Disposable {
 
   /** The connection to a database. */
   seat(info: DatabaseInfo): Seat {
+    const { names } = this.#context.index;
+    // Of those that were dropped nobody would ever give back the files and pins.
+    if (names !== this.#names) this[Symbol.dispose]();
+    this.#names = names;
     const known = this.#seats.get(info.id);
     if (known !== undefined) return known;
     const view = new ReaderView(info, this.#context);

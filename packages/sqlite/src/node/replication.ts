@@ -1,13 +1,24 @@
 import { randomUUID } from 'node:crypto';
-import { BatonError } from '@batondb/core/errors';
+import { assert, BatonError } from '@batondb/core/errors';
+import { trustedPeer } from '@batondb/core/transfer/offering';
+import { SocketConnection } from '@batondb/core/transport/socket-connection';
+import type { Databases } from '../databases.ts';
 import { limits } from '../limits.ts';
 import { nodeFileLayer } from '../log/file-layer.ts';
 import { Paths } from '../machine/paths.ts';
 import type { Position } from '../machine/position.ts';
+import { connectPeer } from '../replica/connect.ts';
 import type { FollowerStatus } from '../replica/feed.ts';
 import { Feeds } from '../replica/feeds.ts';
-import { Follower, type Identity, type LeaderStatus } from '../replica/follower.ts';
+import { Follower, type Identity, type JoinReason, type LeaderStatus } from '../replica/follower.ts';
+import { LeaderPool } from '../replica/leader-pool.ts';
+import { ReplicaDatabases } from '../replica/replica-databases.ts';
+import { stateDigest } from '../replica/state-digest.ts';
 import type { Asked } from '../replica/verdict.ts';
+import type { SnapshotDesk } from '../snapshot/desk.ts';
+import { receiveSnapshot, type SnapshotOffer } from '../snapshot/transfer.ts';
+import type { ClientDatabases } from './client-databases.ts';
+import { install } from './install.ts';
 import type { FollowOptions, NodeSettings } from './options.ts';
 import type { NodeRole } from './role.ts';
 import type { Threads } from './threads.ts';
@@ -20,11 +31,18 @@ export type ReplicationPlace = {
   readonly threads: () => Threads;
   readonly settings: NodeSettings;
   readonly role: NodeRole;
+  readonly desk: SnapshotDesk;
+  /** Stops everything that reads and writes, lets the directory be changed, and starts it again. */
+  readonly replace: (change: () => void) => Promise<void>;
 };
+
+/** How much of a snapshot has come. */
+export type JoinProgress = { readonly doneBytes: number; readonly totalBytes: number };
 
 /** What status tells of it. */
 export type ReplicationStatus = {
-  readonly leader?: LeaderStatus;
+  /** The node that is followed. `snapshot`: how much of one has come. */
+  readonly leader?: LeaderStatus & { readonly snapshot?: JoinProgress };
   readonly followers: readonly FollowerStatus[];
 };
 
@@ -36,6 +54,10 @@ export class Replication {
   readonly #place: ReplicationPlace;
   readonly #nodeId: string = randomUUID();
   #follower: Follower | undefined;
+  #following: { readonly leader: FollowOptions; readonly pool: LeaderPool } | undefined;
+  #joined: JoinProgress | undefined;
+  #isReplacing = false;
+  #soundFrom = 0;
 
   constructor(place: ReplicationPlace) {
     this.#place = place;
@@ -45,6 +67,7 @@ export class Replication {
         return { layer: nodeFileLayer, directory: new Paths(data.directory).log, index };
       },
       asked: () => this.#asked(),
+      desk: place.desk,
     });
   }
 
@@ -61,44 +84,76 @@ export class Replication {
         identity: () => this.#identity(),
         beginFollowing: (logId) => this.#beginFollowing(logId),
         apply: (message) => this.#apply(message),
-        join: () => Promise.reject(new BatonError('UNSUPPORTED', 'no snapshots yet')),
+        join: (reason, signal) => this.#join(options, reason, signal),
       },
     );
     this.#follower = follower;
+    this.#following = { leader: options, pool: new LeaderPool(options) };
     await follower.start();
   }
 
-  /** Throws UNAVAILABLE when what is here may be older than it may be. */
-  expectFresh(): void {
-    const { maxLagMs } = this.#place.settings;
-    if (this.#follower === undefined || maxLagMs === Number.POSITIVE_INFINITY) return;
-    const { lagMs } = this.#follower;
-    if (lagMs !== undefined && lagMs <= maxLagMs) return;
-    const age = lagMs === undefined ? 'of unknown age' : `${Math.round(lagMs)} ms behind its leader`;
-    throw new BatonError('UNAVAILABLE', `this replica is ${age}, and at most ${maxLagMs} ms are allowed`, {
+  /** Throws UNAVAILABLE when there is nothing to read, or what there is may be older than it may be (R8). */
+  expectReadable(): void {
+    const why = this.whyUnreadable();
+    if (why === undefined) return;
+    throw new BatonError('UNAVAILABLE', `this replica ${why}`, {
       retryable: true,
-      hint: 'read elsewhere, or raise maxLagMs',
+      hint: 'read elsewhere, or try again in a moment',
+    });
+  }
+
+  /** Why nothing can be read here, as the end of a sentence that begins with the replica. */
+  whyUnreadable(): string | undefined {
+    if (this.#follower === undefined) return undefined;
+    if (this.#isReplacing) return 'takes over a snapshot of its leader';
+    const { lagMs } = this.#follower;
+    const { maxLagMs } = this.#place.settings;
+    const { index } = this.#place.threads().index.published().position;
+    if (index === 0) return 'has nothing of its leader yet';
+    if (index < this.#soundFrom) return `has to come to entry ${this.#soundFrom} first, and is at ${index}`;
+    if (maxLagMs === Number.POSITIVE_INFINITY || (lagMs !== undefined && lagMs <= maxLagMs)) return undefined;
+    const age = lagMs === undefined ? 'does not know how old its state is' : `may be ${Math.round(lagMs)} ms behind`;
+    return `${age}, and at most ${maxLagMs} ms are allowed`;
+  }
+
+  /** What a server's clients get: of a node that follows, with the leader behind it. */
+  forward(local: ClientDatabases): Databases {
+    if (this.#following === undefined) return local;
+    return new ReplicaDatabases({
+      local,
+      ...this.#following,
+      expectReadable: () => this.expectReadable(),
+      whyUnreadable: () => this.whyUnreadable(),
     });
   }
 
   status(): ReplicationStatus {
     const leader = this.#follower?.status();
-    return { ...(leader === undefined ? {} : { leader }), followers: this.feeds.status() };
+    const joined = this.#joined === undefined ? {} : { snapshot: this.#joined };
+    return { ...(leader === undefined ? {} : { leader: { ...leader, ...joined } }), followers: this.feeds.status() };
   }
 
   /** Ends both sides. */
   async stop(): Promise<void> {
     this.feeds.endAll('the node is closed');
     await this.#follower?.stop();
+    await this.#following?.pool[Symbol.asyncDispose]();
+  }
+
+  get #url(): string {
+    const { role } = this.#place;
+    assert(role.kind === 'follow', 'R7: who follows was opened to follow');
+    return role.url;
   }
 
   async #asked(): Promise<Asked> {
-    const { logId } = await this.#identity();
+    const { logId, position, state } = await this.#identity();
     const follower = this.#follower;
     return {
       nodeId: this.#nodeId,
       logId,
-      position: this.#place.threads().index.published().position,
+      position,
+      state,
       upstream: follower?.upstream ?? [],
       isConnected: follower?.isStreaming ?? true,
       isLeader: follower === undefined,
@@ -106,18 +161,47 @@ export class Replication {
   }
 
   async #identity(): Promise<Identity> {
-    const { logId, follows, position, databases } = await this.#place.threads().writer.call('status', null);
+    const { logId, follows, position, databases, soundFrom } = await this.#place.threads().writer.call('status', null);
+    this.#soundFrom = soundFrom;
     const isNew = position.index === 0 && databases.length === 0;
-    return { logId, position, isNew, isOwn: !isNew && follows === undefined };
+    return { logId, position, state: stateDigest(databases), isNew, isOwn: !isNew && follows === undefined };
   }
 
   async #beginFollowing(logId: string): Promise<void> {
-    const { role } = this.#place;
-    const follows = role.kind === 'follow' ? role.url : '';
-    await this.#place.threads().writer.call('beginFollowing', { logId, follows });
+    await this.#place.threads().writer.call('beginFollowing', { logId, follows: this.#url });
+  }
+
+  /** What is here can be read until everything of the leader's is here and verified. */
+  async #join(options: FollowOptions, reason: JoinReason, signal: AbortSignal): Promise<void> {
+    const identity = await this.#identity();
+    const { directory } = this.#place.threads().data;
+    await using connection = new SocketConnection(
+      await connectPeer(options, 'snapshot', signal),
+      trustedPeer(options.url),
+    );
+    const accept = ({ logId }: SnapshotOffer): void => {
+      if (!identity.isNew && logId !== identity.logId) throw otherLog(options.url, identity.logId, logId);
+    };
+    const onProgress = (doneBytes: number, totalBytes: number): void => {
+      this.#joined = { doneBytes, totalBytes };
+    };
+    const record = await receiveSnapshot(connection, directory, { accept, onProgress }, signal);
+    this.#isReplacing = true;
+    try {
+      await this.#place.replace(() => install(directory, { ...record, follows: this.#url }, reason));
+    } finally {
+      this.#isReplacing = false;
+      this.#joined = undefined;
+    }
   }
 
   #apply(message: Buffer<ArrayBuffer>): Promise<Position> {
     return this.#place.threads().writer.call('follow', message, [message.buffer]);
   }
+}
+
+function otherLog(url: string, own: string, offered: string): BatonError {
+  return new BatonError('REFUSED', `${url} offers a snapshot of log ${offered}, and the directory is of log ${own}`, {
+    hint: 'follow with an empty directory',
+  });
 }

@@ -3,6 +3,9 @@ import type { SqlResult } from '../engine/connection.ts';
 import type { Description } from '../engine/statement.ts';
 import type { NumberMode, SqlArguments } from '../engine/values.ts';
 import type { Position } from '../machine/position.ts';
+import type { BackupStatus } from '../snapshot/backup-schedule.ts';
+import type { Pinned } from '../snapshot/pinned-state.ts';
+import type { Restored } from '../snapshot/restore.ts';
 
 // What can be asked of a node's threads. All of it can be cloned from thread to thread.
 
@@ -85,6 +88,8 @@ export type NodeStatus = {
   readonly logId: string;
   /** `standby`: another node leads the same log, and this one waits. */
   readonly role: 'leader' | 'standby' | 'follower';
+  /** Until this entry is applied, what is here is no state at all: a crash cut a checkpoint short. */
+  readonly soundFrom: number;
   /** The URL of the node that is followed. */
   readonly follows?: string;
   readonly position: Position;
@@ -95,10 +100,29 @@ export type NodeStatus = {
   readonly sessions: number;
   /** Why nothing can be written any more. */
   readonly failure?: string;
+  /** Where they are configured. */
+  readonly backups?: BackupStatus;
+  /** Where this directory's state came from, if it was restored at this start. */
+  readonly restored?: Restored;
 };
 
 /** Steps whose rows have a limit together. */
 export type StepsRequest = { readonly steps: readonly Step[]; readonly resultBytesMax: number };
+
+/** Pages that follow those that a hidden database has. */
+export type ImportPages = {
+  readonly database: number;
+  readonly first: number;
+  readonly content: Uint8Array<ArrayBuffer>;
+};
+
+/** Which name a hidden database is to have, and what it should be. */
+export type ImportEnd = {
+  readonly database: number;
+  readonly name: string;
+  readonly replaces: boolean;
+  readonly checksum: bigint;
+};
 
 /** The requests of a writer's thread, by name, with what they take and give. */
 export type WriterCalls = {
@@ -123,6 +147,17 @@ export type WriterCalls = {
   readonly beginFollowing: (request: { readonly logId: string; readonly follows: string }) => null;
   readonly checkpoint: (request: null) => Position;
   readonly status: (request: null) => NodeStatus;
+  /** Opens a hidden database. Returns its number. */
+  readonly beginImport: (request: {
+    readonly name: string;
+    readonly replaces: boolean;
+    readonly pageBytes: number;
+  }) => number;
+  readonly importPages: (request: ImportPages) => Position;
+  readonly endImport: (request: ImportEnd) => Position;
+  readonly dropImport: (request: { readonly database: number }) => null;
+  /** Holds the newest state in which no transaction is half there. */
+  readonly pinState: (request: null) => Pinned;
   readonly close: (request: null) => null;
 };
 

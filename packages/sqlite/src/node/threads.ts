@@ -1,7 +1,8 @@
 import { ReadGate } from '../log/read-gate.ts';
 import { PageIndex, pageIndexMemory } from '../machine/page-index.ts';
+import { NodeSnapshot } from '../snapshot/snapshot.ts';
 import type { Caller } from './call-port.ts';
-import { startReader, startWriter } from './node-thread.ts';
+import { startReader, startSnapshotThread, startWriter } from './node-thread.ts';
 import { pinsMax } from './options.ts';
 import type { ReaderCalls, WriterCalls } from './request.ts';
 import type { ThreadData } from './thread-data.ts';
@@ -16,6 +17,7 @@ export class Threads {
   readonly gate: ReadGate;
   readonly #writer: Writer;
   readonly #readers: readonly Reader[];
+  readonly #snapshots = new Set<NodeSnapshot>();
 
   private constructor(data: ThreadData, writer: Writer, readers: readonly Reader[]) {
     this.data = data;
@@ -45,9 +47,22 @@ export class Threads {
     return others.reduce((idlest, one) => (one.pending < idlest.pending ? one : idlest), first!);
   }
 
+  /** Holds all databases at one position. To be disposed of. Throws LIMIT, BUSY. */
+  async snapshot(): Promise<NodeSnapshot> {
+    const pinned = await this.writer.call('pinState', null);
+    const snapshot = await NodeSnapshot.open(pinned, {
+      index: this.index,
+      start: () => startSnapshotThread(this.data),
+      onEnd: (ended) => this.#snapshots.delete(ended),
+    });
+    this.#snapshots.add(snapshot);
+    return snapshot;
+  }
+
   /** Ends in order: everything is folded, and databases get their names. */
   async close(): Promise<void> {
     try {
+      await Promise.all([...this.#snapshots].map((snapshot) => snapshot[Symbol.asyncDispose]()));
       // Readers first: what they have pinned could not be folded.
       await Promise.all(this.#readers.map(({ caller }) => caller.call('close', null)));
       await this.writer.call('close', null);

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import { BatonError } from '@batondb/core/errors';
 import { Engine } from '../engine/engine.ts';
 import type { WasmModule } from '../engine/web-assembly.ts';
@@ -10,6 +11,7 @@ import type { Epoch, LogIndex, ReplicatedLog } from '../log/log.ts';
 import { ReadGate } from '../log/read-gate.ts';
 import { blockBytes } from '../log/record.ts';
 import { segmentPath } from '../log/segment-files.ts';
+import { isHidden } from '../machine/hidden-name.ts';
 import { LogFiles } from '../machine/log-files.ts';
 import { Machine, type PayloadPlaces } from '../machine/machine.ts';
 import { PageIndex, pageIndexMemory } from '../machine/page-index.ts';
@@ -19,8 +21,10 @@ import { readState, type StateRecord, writeState } from '../machine/state-record
 import { Store } from '../machine/store.ts';
 import { FollowedLog } from '../replica/followed-log.ts';
 import { decodeMessage } from '../replica/messages.ts';
+import type { Pinned } from '../snapshot/pinned-state.ts';
 import { nameFiles, takeFiles } from './database-files.ts';
 import { Executor } from './executor.ts';
+import { Importer } from './importer.ts';
 import { checkName, checkPageBytes } from './names.ts';
 import { type NodeSettings, pinsMax } from './options.ts';
 import type { DatabaseInfo, NodeStatus } from './request.ts';
@@ -108,10 +112,14 @@ function openFollowedLog(
   };
 }
 
+/** How often it is looked whether a large transaction has come to its end. */
+const wholeLookMs = 5;
+
 /** The writing side of a node. */
 export class WriterHost {
   readonly executor: Executor;
   readonly machine: Machine;
+  readonly importer: Importer;
   readonly #options: WriterHostOptions;
   readonly #paths: Paths;
   readonly #store: Store;
@@ -155,6 +163,7 @@ export class WriterHost {
       onDrop: (database) => this.executor.forget(database),
       ...(role.kind === 'follow' ? { follows: role.url } : {}),
     });
+    this.importer = new Importer(this.machine, (database) => this.executor.forget(database));
     const spill = { layer, directory: this.#paths.own, memoryBytes: settings.temporaryBytes };
     this.executor = new Executor(this.machine, new Engine(options.module, spill), settings);
   }
@@ -182,6 +191,7 @@ export class WriterHost {
     const host = new WriterHost(options);
     await host.machine.lead(signal);
     if (host.#store.record.follows !== undefined) await host.#endFollowing();
+    await host.importer.drop();
     return host;
   }
 
@@ -268,6 +278,35 @@ export class WriterHost {
     if (this.#log.bytes() > settings.checkpointBytes) await this.checkpoint();
   }
 
+  /**
+   * Holds the newest state, in which no transaction is half there (B1), until its pin is freed. Throws LIMIT when all pins are taken, and BUSY
+   * when a large transaction does not end.
+   */
+  async pinState(): Promise<Pinned> {
+    const store = this.#store;
+    const { index } = store.parts;
+    const deadlineMs = performance.now() + this.#options.settings.transactionMsMax;
+    while (!store.isWhole || !store.isSound) {
+      if (performance.now() > deadlineMs) {
+        throw new BatonError(
+          'BUSY',
+          `the log ends in the middle of a transaction since ${this.#options.settings.transactionMsMax} ms`,
+          {
+            retryable: true,
+          },
+        );
+      }
+      await setTimeout(wholeLookMs);
+    }
+    const pin = index.takePin();
+    if (pin === undefined)
+      throw new BatonError('LIMIT', 'there are as many readers as are possible', {
+        retryable: true,
+        hint: 'close some',
+      });
+    return { pin, snapshot: index.pin(pin, true), record: store.currentRecord() };
+  }
+
   /** Folds what can be folded. */
   checkpoint(): Promise<void> {
     this.#checkpointing ??= this.machine.checkpoint(true).finally(() => {
@@ -278,22 +317,25 @@ export class WriterHost {
 
   status(): NodeStatus {
     const { failure } = this.machine;
-    const { logId, follows } = this.#store.record;
+    const { logId, follows, foldingThrough } = this.#store.record;
     return {
       logId,
       role: this.#options.role?.kind === 'follow' ? 'follower' : this.machine.isLeading ? 'leader' : 'standby',
+      soundFrom: this.#store.isSound ? 0 : (foldingThrough?.index ?? 0),
       ...(follows === undefined ? {} : { follows }),
       position: this.#store.position,
       checkpoint: this.#store.record.position,
       logBytes: this.#log.bytes(),
-      databases: this.#store.databases.map(({ id, name, pageBytes, published }) => ({
-        id,
-        name,
-        pageBytes,
-        pageCount: published.pageCount,
-        sequence: published.sequence,
-        checksum: published.checksum.toString(16).padStart(16, '0'),
-      })),
+      databases: this.#store.databases
+        .filter(({ name }) => !isHidden(name))
+        .map(({ id, name, pageBytes, published }) => ({
+          id,
+          name,
+          pageBytes,
+          pageCount: published.pageCount,
+          sequence: published.sequence,
+          checksum: published.checksum.toString(16).padStart(16, '0'),
+        })),
       sessions: this.executor.sessions,
       ...(failure === undefined ? {} : { failure: failure.message }),
     };
@@ -303,6 +345,8 @@ export class WriterHost {
   async close(): Promise<void> {
     this.#isClosing = true;
     this.executor[Symbol.dispose]();
+    // What it could not drop the next start drops.
+    await this.importer.drop().catch(() => undefined);
     this.machine.stop();
     await this.machine.flush();
     await this.#log.resign?.();
@@ -315,11 +359,12 @@ export class WriterHost {
       await this.machine.checkpoint(false);
     }
     const { record } = this.#store;
+    const { isSound } = this.#store;
     const isFolded = record.position.index === this.#store.position.index;
     this.#store[Symbol.dispose]();
     this.#logFiles[Symbol.dispose]();
     await this.#log.close();
-    if (!hasFailed && isFolded) nameFiles(this.#options.layer, this.#paths, record);
+    if (!hasFailed && isFolded && isSound) nameFiles(this.#options.layer, this.#paths, record);
   }
 
   async #makeDatabase(name: string, pageBytes: number): Promise<DatabaseInfo> {

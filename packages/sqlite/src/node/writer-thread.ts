@@ -58,6 +58,14 @@ async function main(): Promise<void> {
         return host.status().checkpoint;
       },
       status: () => host.status(),
+      beginImport: (request) => host.importer.begin(request),
+      importPages: (request) => host.importer.write(request),
+      endImport: (request) => host.importer.end(request),
+      dropImport: async ({ database }) => {
+        await host.importer.drop(database);
+        return null;
+      },
+      pinState: () => host.pinState(),
       close: async () => {
         clearInterval(timer);
         await host.close();

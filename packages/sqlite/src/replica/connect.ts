@@ -1,4 +1,4 @@
-import { request as requestHttp } from 'node:http';
+import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
 import { type RequestOptions, request as requestHttps } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { BatonError, type ErrorCode } from '@batondb/core/errors';
@@ -31,19 +31,7 @@ export function parseLeaderUrl(url: string): URL {
  * signal's reason.
  */
 export function connectPeer(to: FollowOptions, upgrade: Upgrade, signal: AbortSignal): Promise<Duplex> {
-  const url = parseLeaderUrl(to.url);
-  const options: RequestOptions = {
-    headers: {
-      connection: 'Upgrade',
-      upgrade: upgrades[upgrade],
-      ...(to.token === undefined ? {} : { authorization: `Bearer ${to.token}` }),
-    },
-    agent: false,
-    signal,
-    timeout: limits.replicaSilenceMs,
-    ...(to.ca === undefined ? {} : { ca: to.ca }),
-  };
-  const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(new URL(`/${upgrade}`, url), options);
+  const request = requestOf(to, `/${upgrade}`, { connection: 'Upgrade', upgrade: upgrades[upgrade] }, signal);
   return new Promise((resolve, reject) => {
     request.once('upgrade', (_response, socket, head) => {
       socket.setTimeout(0);
@@ -52,22 +40,63 @@ export function connectPeer(to: FollowOptions, upgrade: Upgrade, signal: AbortSi
       resolve(socket);
     });
     request.once('response', (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk.subarray(0, limits.replicaTextBytesMax)));
-      response.on('error', reject);
-      response.on('end', () => reject(refusalOf(to.url, response.statusCode ?? 0, Buffer.concat(chunks).toString())));
+      readText(response).then((body) => reject(refusalOf(to.url, response.statusCode ?? 0, body)), reject);
     });
-    request.once('timeout', () => request.destroy(new Error(`no answer in ${limits.replicaSilenceMs} ms`)));
     request.once('error', (error) => reject(signal.aborted ? signal.reason : unreachable(to.url, error)));
     request.end();
   });
+}
+
+/** Asks another node's server for what it says at a path, as JSON. Throws as `connectPeer` does. */
+export function askPeer(to: FollowOptions, path: string, signal: AbortSignal): Promise<unknown> {
+  const request = requestOf(to, path, {}, signal);
+  return new Promise((resolve, reject) => {
+    request.once('response', (response) => {
+      readText(response).then((body) => {
+        if (response.statusCode === 200) resolve(JSON.parse(body));
+        else reject(refusalOf(to.url, response.statusCode ?? 0, body));
+      }, reject);
+    });
+    request.once('error', (error) => reject(signal.aborted ? signal.reason : unreachable(to.url, error)));
+    request.end();
+  });
+}
+
+function requestOf(
+  { url, token, ca }: FollowOptions,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): ClientRequest {
+  const base = parseLeaderUrl(url);
+  const options: RequestOptions = {
+    headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
+    agent: false,
+    signal,
+    timeout: limits.replicaSilenceMs,
+    ...(ca === undefined ? {} : { ca }),
+  };
+  const request = (base.protocol === 'https:' ? requestHttps : requestHttp)(new URL(path, base), options);
+  request.once('timeout', () => request.destroy(new Error(`no answer in ${limits.replicaSilenceMs} ms`)));
+  return request;
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > limits.replicaTextBytesMax) break;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 /** What a server that does not upgrade says, in the words of an error of this side. */
 function refusalOf(url: string, status: number, body: string): BatonError {
   const said = wordsOf(body);
   if (status === 401 || status === 403) {
-    return new BatonError('ACCESS_DENIED', `${url} did not let this node join: ${said}`, {
+    return new BatonError('ACCESS_DENIED', `${url} did not let this node in: ${said}`, {
       hint: 'give a token with the right to join',
     });
   }

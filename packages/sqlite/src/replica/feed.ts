@@ -101,7 +101,7 @@ export class Feed {
       return tail;
     } catch (error) {
       if (!(error instanceof BatonError) || (error.code !== 'HISTORY_LOST' && error.code !== 'DIVERGED')) throw error;
-      await answer('snapshot', error.message);
+      await answer(error.code === 'DIVERGED' ? 'diverged' : 'snapshot', error.message);
       return undefined;
     }
   }

@@ -20,16 +20,21 @@ export type FollowerPlace = {
   /** Applies a message with entries, whose memory is handed over. */
   readonly apply: (message: Buffer<ArrayBuffer>) => Promise<Position>;
   /** Puts a snapshot of the leader in the place of everything that is here, which can be read until then. */
-  readonly join: (signal: AbortSignal) => Promise<void>;
+  readonly join: (reason: JoinReason, signal: AbortSignal) => Promise<void>;
 };
 
 /** `isOwn`: it has led its log itself, and what is in it may be nowhere else. */
 export type Identity = {
   readonly logId: string;
   readonly position: Position;
+  /** As `stateDigest` has it. */
+  readonly state: string;
   readonly isNew: boolean;
   readonly isOwn: boolean;
 };
+
+/** Why a snapshot is taken: the log does not reach back, or what is here is not what the leader has. */
+export type JoinReason = 'lost' | 'diverged';
 
 /** What a follower is doing. */
 export type FollowerState = 'connecting' | 'streaming' | 'snapshot' | 'stopped';
@@ -144,6 +149,7 @@ export class Follower {
   async #connect(signal: AbortSignal): Promise<void> {
     const identity = await this.#place.identity();
     using link = new Link(await connectPeer(this.#options, 'log', signal));
+    let reason: JoinReason = 'lost';
     const end = (): void => link[Symbol.dispose]();
     signal.addEventListener('abort', end);
     try {
@@ -154,24 +160,27 @@ export class Follower {
         await this.#place.beginFollowing(answer.logId);
         await this.#stream(link, identity.position);
       }
-      if (answer.verdict !== 'snapshot') throw refusalOf(this.#options.url, answer);
+      if (answer.verdict !== 'snapshot' && answer.verdict !== 'diverged') throw refusalOf(this.#options.url, answer);
       expectReplaceable(identity, answer.reason);
+      if (answer.verdict === 'diverged') reason = 'diverged';
     } catch (error) {
       if (!(error instanceof BatonError) || error.code !== 'DIVERGED' || identity.isOwn) throw error;
+      reason = 'diverged';
     } finally {
       signal.removeEventListener('abort', end);
     }
     link[Symbol.dispose]();
-    await this.#join(signal);
+    await this.#join(reason, signal);
   }
 
-  async #ask(link: Link, { logId, position, isNew }: Identity): Promise<Answer> {
+  async #ask(link: Link, { logId, position, state, isNew }: Identity): Promise<Answer> {
     await link.send({
       type: 'hello',
       versions,
       nodeId: this.#place.nodeId,
       logId: isNew ? '' : logId,
       position,
+      state,
       name: hostname(),
       pingMs: this.#options.pingMs,
     });
@@ -180,10 +189,11 @@ export class Follower {
     return answer;
   }
 
-  async #join(signal: AbortSignal): Promise<void> {
+  async #join(reason: JoinReason, signal: AbortSignal): Promise<void> {
     this.#state = 'snapshot';
+    this.#failure = undefined;
     this.#first.resolve();
-    await this.#place.join(signal);
+    await this.#place.join(reason, signal);
     this.#state = 'connecting';
   }
 

@@ -23,6 +23,8 @@ export type Hello = {
   /** The log of the follower's directory; empty: it is new, and takes any. */
   readonly logId: string;
   readonly position: Position;
+  /** Of the state at the position, as `stateDigest` has it: two histories may look alike from outside. */
+  readonly state: string;
   /** What people call the follower. */
   readonly name: string;
   /** How often it wants to hear where the leader is. */
@@ -30,10 +32,10 @@ export type Hello = {
 };
 
 /**
- * What a leader answers. `continue`: entries after the follower's position follow; `snapshot`: they do not reach back, or are not its; `wait`: it
- * cannot say yet; `other-log`, `loop` and `version`: never.
+ * What a leader answers. `continue`: entries after the follower's position follow; `snapshot`: the log does not reach back to it; `diverged`: it
+ * has something that the leader has not; `wait`: the leader cannot say yet; `other-log`, `loop` and `version`: never.
  */
-export type Verdict = 'continue' | 'snapshot' | 'wait' | 'other-log' | 'loop' | 'version';
+export type Verdict = 'continue' | 'snapshot' | 'diverged' | 'wait' | 'other-log' | 'loop' | 'version';
 
 /** The leader's only answer to a hello. */
 export type Answer = {
@@ -61,10 +63,11 @@ export type End = { readonly type: 'end'; readonly error: ErrorRecord };
 export type Message = Hello | Answer | Batch | Ping | Ack | End;
 
 const types = { hello: 1, answer: 2, entries: 3, ping: 4, ack: 5, end: 6 } as const;
-const verdicts: readonly Verdict[] = ['continue', 'snapshot', 'wait', 'other-log', 'loop', 'version'];
+const verdicts: readonly Verdict[] = ['continue', 'snapshot', 'diverged', 'wait', 'other-log', 'loop', 'version'];
 /** Bytes of a message before its body. */
 export const headBytes = 5;
 const digestBytes = 16;
+const positionBytes = 16;
 /** index, epoch, payload bytes. */
 const entryHeadBytes = 20;
 const textBytesMax = 2048;
@@ -89,6 +92,7 @@ function encodeBody(writer: Writer, message: Exclude<Message, Batch>): void {
       writer.text(message.nodeId);
       writer.text(message.logId);
       writePosition(writer, message.position);
+      writer.text(message.state);
       writer.text(message.name.slice(0, 100));
       writer.u32(message.pingMs);
       return;
@@ -119,12 +123,13 @@ function encodeBody(writer: Writer, message: Exclude<Message, Batch>): void {
 
 function encodeBatch({ leader, entries }: Batch): Buffer {
   const bytes = entries.reduce((sum, { payload }) => sum + entryHeadBytes + payload.length, 0);
-  const writer = new Writer(headBytes + 16 + 4 + digestBytes + bytes);
-  writer.u32(headBytes - 4 + 16 + 4 + digestBytes + bytes);
+  const bodyBytes = digestBytes + positionBytes + 4 + bytes;
+  const writer = new Writer(headBytes + bodyBytes);
+  writer.u32(bodyBytes + 1);
   writer.u8(types.entries);
+  const digest = writer.room(digestBytes);
   writePosition(writer, leader);
   writer.u32(entries.length);
-  const digest = writer.room(digestBytes);
   for (const { index, epoch, payload } of entries) {
     writer.u64(index);
     writer.u64(epoch);
@@ -132,7 +137,7 @@ function encodeBatch({ leader, entries }: Batch): Buffer {
     writer.room(payload.length).set(payload);
   }
   const encoded = writer.done();
-  digest.set(digestOf(encoded.subarray(headBytes + 16 + 4 + digestBytes)));
+  digest.set(digestOf(encoded.subarray(headBytes + digestBytes)));
   return encoded;
 }
 
@@ -147,7 +152,8 @@ export function expectType<T extends Message['type']>(message: Buffer, ...allowe
 /** Where the leader is, by a message with entries or a ping. Throws PROTOCOL. */
 export function leaderOf(message: Buffer): Position {
   const reader = new Reader(message);
-  reader.skip(1);
+  const type = reader.u8();
+  if (type === types.entries) reader.skip(digestBytes);
   return readPosition(reader);
 }
 
@@ -169,6 +175,7 @@ function decodeBody(type: number, reader: Reader, message: Buffer): Message {
         nodeId: reader.text(textBytesMax),
         logId: reader.text(textBytesMax),
         position: readPosition(reader),
+        state: reader.text(textBytesMax),
         name: reader.text(textBytesMax),
         pingMs: reader.u32(),
       };
@@ -196,12 +203,11 @@ function decodeBody(type: number, reader: Reader, message: Buffer): Message {
 }
 
 function readBatch(reader: Reader, message: Buffer): Batch {
+  const stored = message.subarray(reader.skip(digestBytes), 1 + digestBytes);
+  if (!stored.equals(digestOf(message.subarray(1 + digestBytes))))
+    throw new BatonError('DIGEST_MISMATCH', 'entries of the log were damaged on the way', { retryable: true });
   const leader = readPosition(reader);
   const count = reader.u32();
-  const digest = reader.skip(digestBytes);
-  const stored = message.subarray(digest, digest + digestBytes);
-  if (!stored.equals(digestOf(message.subarray(digest + digestBytes))))
-    throw new BatonError('DIGEST_MISMATCH', 'entries of the log were damaged on the way', { retryable: true });
   reader.expect(count * entryHeadBytes);
   const entries = Array.from({ length: count }, () => {
     const [index, epoch, bytes] = [reader.u64(), reader.u64(), reader.u32()];

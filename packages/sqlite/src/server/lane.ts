@@ -2,7 +2,7 @@ import { BatonError } from '@batondb/core/errors';
 import type { CallOptions, Step } from '../databases.ts';
 import { encodeFetched } from '../hrana/client-messages.ts';
 import { limits } from '../hrana/limits.ts';
-import { encodeDone, encodeEntries } from '../hrana/results.ts';
+import { encodeDone, encodeEntries, withPosition } from '../hrana/results.ts';
 import type { SessionRequest } from '../hrana/stream-requests.ts';
 import type { ClientStream } from './stream.ts';
 import type { Grant } from './tokens/gate.ts';
@@ -39,15 +39,15 @@ export class Lane {
   }
 
   /** Throws PROTOCOL while a cursor is open. */
-  answer(request: SessionRequest, options: CallOptions): Promise<string> {
+  answer(request: SessionRequest, options: CallOptions, signal: AbortSignal): Promise<string> {
     this.#requireNoCursor();
-    return this.stream.answer(request, options);
+    return this.stream.answer(request, options, signal);
   }
 
   /** Opens a cursor. Its batch begins with the first fetch, and stops where it is when the cursor is closed before its end. */
-  openCursor(cursorId: number, steps: readonly Step[], options: CallOptions): string {
+  openCursor(cursorId: number, steps: readonly Step[], options: CallOptions, signal: AbortSignal): string {
     this.#requireNoCursor();
-    this.#cursor = { cursorId, events: encodeAll(this.stream, steps, options), waiting: [], isDone: false };
+    this.#cursor = { cursorId, events: encodeAll(this.stream, steps, options, signal), waiting: [], isDone: false };
     return encodeDone('open_cursor');
   }
 
@@ -55,6 +55,7 @@ export class Lane {
   async fetch(cursorId: number, entriesMax: number): Promise<string> {
     const cursor = this.#cursor;
     if (cursor?.cursorId !== cursorId) throw new BatonError('PROTOCOL', `the cursor ${cursorId} was not opened`);
+    const before = this.stream.position;
     const countMax = Math.min(entriesMax, limits.cursorEntriesMax);
     const entries: string[] = [];
     let characters = 0;
@@ -65,7 +66,9 @@ export class Lane {
       for (const entry of taken) characters += entry.length;
       entries.push(...taken);
     }
-    return encodeFetched(entries, cursor.isDone && cursor.waiting.length === 0);
+    const response = encodeFetched(entries, cursor.isDone && cursor.waiting.length === 0);
+    const { position } = this.stream;
+    return position === undefined || position === before ? response : withPosition(response, position);
   }
 
   async closeCursor(cursorId: number): Promise<void> {
@@ -103,8 +106,9 @@ async function* encodeAll(
   stream: ClientStream,
   steps: readonly Step[],
   options: CallOptions,
+  signal: AbortSignal,
 ): AsyncGenerator<string[], void> {
-  for await (const events of stream.cursor(steps, options)) yield events.flatMap(encodeEntries);
+  for await (const events of stream.cursor(steps, options, signal)) yield events.flatMap(encodeEntries);
 }
 
 /** At least one entry, however long: else a large row could never be sent. */

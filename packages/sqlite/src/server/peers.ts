@@ -75,6 +75,8 @@ function upgradeOf({ headers }: IncomingMessage): Upgrade | undefined {
 function serverOf(peers: Peers | undefined, request: IncomingMessage): (peer: Peer) => Promise<void> {
   const upgrade = upgradeOf(request);
   if (peers !== undefined && upgrade === 'log' && request.url === '/log') return (peer) => peers.serveLog(peer);
+  if (peers !== undefined && upgrade === 'snapshot' && request.url === '/snapshot')
+    return (peer) => peers.serveSnapshot(peer);
   throw new Refusal('NO_SUCH_PATH', `no connection of this kind is served at ${(request.url ?? '').slice(0, 200)}`);
 }
 

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { BatonError, type ErrorCode } from '@batondb/core/errors';
 import { SqlError } from '../engine/sql-error.ts';
-import { encodeError, type WireError } from '../hrana/results.ts';
+import { encodeError, sqlWireError, type WireError } from '../hrana/results.ts';
 
 // Every way in which the server says no by itself, beside SQLite's codes and Baton's own: this registry is their documentation.
 
@@ -14,7 +14,8 @@ export const refusalCodes = {
   ORIGIN_REFUSED: { status: 403, meaning: 'a web page of another origin sent this' },
   NO_SUCH_PATH: { status: 404, meaning: 'nothing is served at this path' },
   WRONG_METHOD: { status: 405, meaning: 'the path is served, but not with this method' },
-  WRONG_TYPE: { status: 415, meaning: 'the body is not application/json, or it is compressed' },
+  WRONG_TYPE: { status: 415, meaning: 'the body is not of the type that this needs, or it is compressed' },
+  UNCONFIRMED: { status: 428, meaning: 'what destroys has to be confirmed by a header' },
   HOST_REFUSED: { status: 421, meaning: 'the Host header is not a name of this machine' },
   UNAVAILABLE: { status: 503, meaning: 'the server starts, stops or is full: the same request may succeed later' },
 } as const;
@@ -36,7 +37,12 @@ const statusOfCode: Partial<Readonly<Record<ErrorCode, number>>> = {
   PROTOCOL: 400,
   USAGE: 400,
   LIMIT: 413,
+  UNSUPPORTED: 400,
   NOT_FOUND: 404,
+  EXISTS: 409,
+  CHANGED: 409,
+  DIGEST_MISMATCH: 422,
+  NO_SPACE: 507,
 };
 
 /** The HTTP status of an answer that consists of an error. */
@@ -54,11 +60,11 @@ export function isOurFault(error: unknown): boolean {
 
 /** Any thrown thing as a client is told of it. */
 export function toWireError(error: unknown): WireError {
-  if (error instanceof SqlError) return { message: error.message, code: error.sqliteCode };
+  if (error instanceof SqlError) return sqlWireError(error);
   if (error instanceof Refusal) return { message: error.message, code: error.code };
   if (!(error instanceof BatonError)) return { message: 'an error in the server itself; its log has it', code: 'BUG' };
   const hint = error.hint === undefined ? '' : `; ${error.hint}`;
-  return { message: `${error.message}${hint}`, code: error.code };
+  return { message: `${error.message}${hint}`, code: error.code, retryable: error.retryable };
 }
 
 /** Answers a request for another protocol in HTTP, and ends its connection. */

@@ -42,6 +42,8 @@ export type ServerOptions = {
 export interface RunningServer extends AsyncDisposable {
   /** Where it listens, with the port that was chosen: `127.0.0.1:6480`, `unix:/run/baton.sock`. */
   readonly address: string;
+  /** By which clients of this machine reach it: `ws://127.0.0.1:6480`, `wss://…`, `unix:/run/baton.sock`. */
+  readonly url: string;
   /** Reads the certificate again, for connections from now on. Throws USAGE and keeps the old one when the new one is not good. */
   reloadCertificate(): void;
   /** Takes nothing new, lets requests and transactions come to their end for at most `stopMsMax`, and closes. May be called again. */
@@ -103,6 +105,11 @@ class DatabaseServer implements RunningServer {
     return formatAddress(this.#address);
   }
 
+  get url(): string {
+    if (this.#address.kind === 'unix') return this.address;
+    return `${this.#options.tls === undefined ? 'ws' : 'wss'}://${this.address}`;
+  }
+
   async start(): Promise<void> {
     this.#address = await listen(this.#http, this.#address);
     this.#http.on('connection', (socket) => {
@@ -153,7 +160,8 @@ class DatabaseServer implements RunningServer {
     const { tls } = this.#options;
     const limits = {
       headersTimeout: arrivalMsMax,
-      requestTimeout: arrivalMsMax,
+      // Each request has its own time: see http-handler.ts.
+      requestTimeout: 0,
       connectionsCheckingInterval: Math.max(50, arrivalMsMax / 4),
       maxHeaderSize: headerBytesMax,
     };

@@ -32,7 +32,7 @@ const closeCodes = { goingAway: 1001, protocolError: 1002, notText: 1003, policy
 const reasonBytesMax = 123;
 
 /** A request that waits for those before it on the same stream. */
-type LaneRequest = Exclude<SocketRequest, { readonly type: 'open_stream' | 'store_sql' | 'close_sql' }>;
+type LaneRequest = Exclude<SocketRequest, { readonly type: 'open_stream' | 'store_sql' | 'close_sql' | 'interrupt' }>;
 
 export type SocketOptions = {
   readonly database: string;
@@ -133,6 +133,7 @@ export class SocketConversation {
         return this.#succeed(requestId, type, answerSqlRequest(request, this.#storedSql));
       if (request.type === 'open_stream')
         return this.#succeed(requestId, type, this.#openLane(request.streamId, grant));
+      if (request.type === 'interrupt') return this.#succeed(requestId, type, this.#interrupt(request.streamId));
       if (request.type === 'close_stream' && !this.#lanes.has(request.streamId))
         return this.#succeed(requestId, type, encodeDone(type));
       this.#enqueue(requestId, type, this.#laneOf(request), request);
@@ -142,13 +143,14 @@ export class SocketConversation {
   }
 
   #enqueue(requestId: number, type: string, lane: Lane, request: LaneRequest): void {
+    const { signal } = lane.stream;
     lane.run(async () => {
       await this.#flow.room();
       try {
         this.#options.gate.recheck(lane.grant);
-        this.#succeed(requestId, type, await this.#answer(lane, request));
+        this.#succeed(requestId, type, await this.#answer(lane, request, signal), lane);
       } catch (error) {
-        this.#fail(requestId, type, error);
+        this.#fail(requestId, type, error, lane);
       }
     });
   }
@@ -165,17 +167,23 @@ export class SocketConversation {
     return encodeDone('open_stream');
   }
 
-  async #answer(lane: Lane, request: LaneRequest): Promise<string> {
+  /** Nothing that was asked for waits for it: it would wait for what it has to interrupt. */
+  #interrupt(streamId: number): string {
+    this.#lanes.get(streamId)?.stream.interrupt();
+    return encodeDone('interrupt');
+  }
+
+  async #answer(lane: Lane, request: LaneRequest, signal: AbortSignal): Promise<string> {
     switch (request.type) {
       case 'session':
-        return lane.answer(request.request, request.options);
+        return lane.answer(request.request, request.options, signal);
       case 'close_stream':
         await lane.close();
         this.#lanes.delete(request.streamId);
         for (const [cursorId, owner] of this.#laneOfCursor) if (owner === lane) this.#laneOfCursor.delete(cursorId);
         return encodeDone('close_stream');
       case 'open_cursor':
-        return lane.openCursor(request.cursorId, request.steps, request.options);
+        return lane.openCursor(request.cursorId, request.steps, request.options, signal);
       case 'fetch_cursor':
         return lane.fetch(request.cursorId, request.entriesMax);
       case 'close_cursor':
@@ -207,13 +215,13 @@ export class SocketConversation {
     this.#laneOfCursor.set(cursorId, lane);
   }
 
-  #succeed(requestId: number, type: string, response: string): void {
-    this.#flow.send(encodeResponseOk(requestId, response));
+  #succeed(requestId: number, type: string, response: string, lane?: Lane): void {
+    this.#flow.send(encodeResponseOk(requestId, response, lane?.stream.isInTransaction));
     this.#answered(type, undefined);
   }
 
-  #fail(requestId: number, type: string, error: unknown): void {
-    this.#flow.send(encodeResponseError(requestId, toWireError(error)));
+  #fail(requestId: number, type: string, error: unknown, lane?: Lane): void {
+    this.#flow.send(encodeResponseError(requestId, toWireError(error), lane?.stream.isInTransaction));
     this.#answered(type, error);
     // Revoked: what was open under the token ends with it.
     if (error instanceof Refusal && error.code === 'UNAUTHORIZED') this.#close(closeCodes.policy, error.message);

@@ -1,4 +1,4 @@
-import { assert } from '@batondb/core/errors';
+import { assert, BatonError } from '@batondb/core/errors';
 import type { BatchEvent, CallOptions, Databases, Session, SessionOptions, Step } from '../databases.ts';
 import {
   encodeAutocommit,
@@ -23,6 +23,7 @@ export class ClientStream {
   readonly #options: SessionOptions;
   readonly #settings: ServerSettings;
   readonly #ended = new AbortController();
+  #interruption = new AbortController();
   #session: Session | undefined;
   #closing: Promise<void> | undefined;
   #isBusy = false;
@@ -42,14 +43,19 @@ export class ClientStream {
     return this.#ended.signal.aborted;
   }
 
+  /** What interrupts a call that is asked for now. */
+  get signal(): AbortSignal {
+    return this.#interruption.signal;
+  }
+
   /** Of the last write that this stream was told is accepted. */
   get position(): string | undefined {
     return this.#session?.position;
   }
 
   /** The response to a request, as JSON text. Throws what the session throws, and STREAM_EXPIRED. */
-  answer(request: SessionRequest, options: CallOptions): Promise<string> {
-    return this.#call(async (session, signal) => {
+  answer(request: SessionRequest, options: CallOptions, signal: AbortSignal = this.signal): Promise<string> {
+    return this.#call(signal, async (session) => {
       const before = session.position;
       const response = await respond(session, request, options, signal);
       const { position } = session;
@@ -58,10 +64,14 @@ export class ClientStream {
   }
 
   /** What comes out of a batch, as it is pulled. One that nobody pulls for too long ends the stream, as an idle one does. */
-  async *cursor(steps: readonly Step[], options: CallOptions): AsyncGenerator<readonly BatchEvent[], void> {
+  async *cursor(
+    steps: readonly Step[],
+    options: CallOptions,
+    signal: AbortSignal = this.signal,
+  ): AsyncGenerator<readonly BatchEvent[], void> {
     let events: AsyncIterator<readonly BatchEvent[]> | undefined;
     const pull = (): Promise<IteratorResult<readonly BatchEvent[], unknown>> =>
-      this.#call((session, signal) => {
+      this.#call(signal, (session) => {
         events ??= session.cursor(steps, options, signal)[Symbol.asyncIterator]();
         return events.next();
       });
@@ -82,16 +92,25 @@ export class ClientStream {
     }
   }
 
+  /** Interrupts what was asked for so far, and undoes the statement that runs. A transaction stays open. */
+  interrupt(): void {
+    const interruption = this.#interruption;
+    this.#interruption = new AbortController();
+    interruption.abort(new BatonError('INTERRUPTED', 'the client interrupted it'));
+  }
+
   /** Ends the stream: what runs is interrupted, what is open is rolled back. The first reason stays. */
   close(reason: Error = new Refusal('STREAM_EXPIRED', 'the stream was closed')): Promise<void> {
     clearTimeout(this.#transactionTimer);
     this.#ended.abort(reason);
+    this.#interruption.abort(reason);
     this.#closing ??= this.#session?.close() ?? Promise.resolve();
     return this.#closing;
   }
 
-  async #call<T>(use: (session: Session, signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { signal } = this.#ended;
+  async #call<T>(signal: AbortSignal, use: (session: Session) => Promise<T>): Promise<T> {
+    const ended = this.#ended.signal;
+    ended.throwIfAborted();
     signal.throwIfAborted();
     assert(!this.#isBusy, 'H3: requests of one stream are answered one at a time');
     this.#isBusy = true;
@@ -101,11 +120,11 @@ export class ClientStream {
       callMsMax,
     );
     try {
-      this.#session ??= await this.#open(signal);
-      return await use(this.#session, signal);
+      this.#session ??= await this.#open(ended);
+      return await use(this.#session);
     } catch (error) {
       // Whatever a session says of being interrupted, the reason is more useful.
-      signal.throwIfAborted();
+      ended.throwIfAborted();
       throw error;
     } finally {
       clearTimeout(timer);

@@ -1,0 +1,120 @@
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import * as values from '../option-values.ts';
+import type { Accept } from './command.ts';
+import { serveExamples } from './help.ts';
+import { defaultDirectory } from './places.ts';
+
+// The grammar of `baton sqlite serve`.
+
+/** How much a server says of itself. */
+export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** What the options of `serve` are read into; what is not there has the library's default. */
+export type ServeFlags = {
+  readonly listen?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tokenFile?: string;
+  readonly auth: boolean;
+  readonly behindProxy?: true;
+  readonly allowOrigin: readonly string[];
+  readonly allowHost: readonly string[];
+  readonly follow?: string;
+  readonly followTokenFile?: string;
+  readonly followCa?: string;
+  readonly promote?: true;
+  readonly maxLag?: number;
+  readonly retain?: number;
+  readonly readers?: number;
+  readonly cache?: number;
+  readonly transactionLimit?: number;
+  readonly statementLimit?: number;
+  readonly idleLimit?: number;
+  readonly stopLimit?: number;
+  readonly adopt: readonly string[];
+  readonly json?: true;
+  readonly logLevel: LogLevel;
+};
+
+const collect = (text: string, earlier: readonly string[]): readonly string[] => [...earlier, text];
+const duration = (flags: string, what: string): Option =>
+  new Option(`${flags} <duration>`, what).argParser(values.parseDuration(flags));
+
+export function addServeCommand(program: Command, accept: Accept): Command {
+  return program
+    .command('serve')
+    .description('serves every database in a directory')
+    .usage('[options] [DIR]')
+    .argument('[directory]', 'where the databases lie')
+    .option('--listen <address>', 'HOST:PORT or unix:PATH (default: 127.0.0.1:6480)')
+    .option('--tls-cert <file>', 'a certificate with its chain, PEM; other machines are not served without')
+    .option('--tls-key <file>', 'its key, PEM')
+    .option('--token-file <file>', 'the list of tokens (default: DIR/.baton/tokens)')
+    .option('--no-auth', 'serve other machines without tokens: everybody may do everything')
+    .option('--behind-proxy', 'serve other machines without TLS: something in front of this server speaks it')
+    .addOption(
+      new Option('--allow-origin <origin>', 'web pages of https://… may use this server; repeatable')
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .addOption(
+      new Option('--allow-host <name>', 'a name that this machine has for clients without a token; repeatable')
+        .argParser(collect)
+        .default([], 'localhost'),
+    )
+    .option('--follow <url>', 'be a replica of the server there: ws://HOST:PORT or wss://HOST:PORT')
+    .option(
+      '--follow-token-file <file>',
+      'a file with a token of that server: rights join, and write to forward writes',
+    )
+    .option('--follow-ca <file>', 'the authority that signed the certificate of that server, PEM')
+    .addOption(
+      new Option('--promote', 'a replica leads from what it has: it follows nobody any more').conflicts('follow'),
+    )
+    .addOption(duration('--max-lag', 'a replica that may be further behind is not read (default: no limit)'))
+    .addOption(
+      new Option('--retain <size>', 'log that is kept for replicas that were away (default: 64MiB)').argParser(
+        values.parseMemory('--retain'),
+      ),
+    )
+    .addOption(
+      new Option('--readers <count>', 'threads that read (default: 2)').argParser(
+        values.parseWhole('--readers', 1, 64),
+      ),
+    )
+    .addOption(
+      new Option('--cache <size>', 'memory of one connection for pages (default: 16MiB)').argParser(
+        values.parseMemory('--cache'),
+      ),
+    )
+    .addOption(duration('--transaction-limit', 'an open transaction is rolled back after it (default: 30s)'))
+    .addOption(duration('--statement-limit', 'a statement is interrupted after it (default: 1min)'))
+    .addOption(duration('--idle-limit', 'a stream over HTTP that nobody uses is closed after it (default: 1min)'))
+    .addOption(duration('--stop-limit', 'time for transactions to end when the server stops (default: 10s)'))
+    .addOption(
+      new Option('--adopt <name>', 'go on from what this database is, though its file was changed; repeatable')
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .option('--json', 'all that is said as one JSON object a line')
+    .addOption(
+      new Option('--log-level <level>', `how much is said: ${logLevels.join(', ')}`)
+        .argParser(values.parseChoice('--log-level', logLevels))
+        .default('info', 'info'),
+    )
+    .addHelpText('after', `\n${serveExamples}`)
+    .action((directory: string | undefined, flags: ServeFlags) => {
+      if ((flags.tlsCert === undefined) !== (flags.tlsKey === undefined))
+        throw values.usage('--tls-cert and --tls-key belong together', 'give both');
+      const ofReplicas = [flags.followTokenFile, flags.followCa, flags.maxLag].some((value) => value !== undefined);
+      if (flags.follow === undefined && ofReplicas)
+        throw values.usage('--follow-token-file, --follow-ca and --max-lag are for replicas', 'say --follow URL');
+      accept(async (context) => {
+        const { runServe } = await import('./serve.ts');
+        const path = resolve(directory ?? defaultDirectory(context.environment, context.userId));
+        return await runServe(path, flags, context);
+      });
+    });
+}

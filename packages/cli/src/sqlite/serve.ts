@@ -1,0 +1,130 @@
+import { notifyServiceManager } from '@batondb/core/process/service-manager';
+import { formatCount } from '@batondb/core/text/format';
+import {
+  announce,
+  formatPosition,
+  type NodeOptions,
+  openNode,
+  type RunningServer,
+  type ServerOptions,
+  type SqliteNode,
+  startServer,
+} from '@batondb/sqlite';
+import type { ServerAccess } from '@batondb/sqlite/client/reach';
+import { Registry } from 'prom-client';
+import { exitCodes } from '../exit-codes.ts';
+import { jsonLine } from '../render/json.ts';
+import type { SqliteContext } from './context.ts';
+import { readAccess, tokensPath } from './places.ts';
+import type { ServeFlags } from './serve-command.ts';
+import { makeServiceLog, type ServiceLog } from './service-log.ts';
+import { watchService } from './service-signals.ts';
+
+/** Serves a directory until a signal stops it, and returns the exit code. */
+export async function runServe(directory: string, flags: ServeFlags, context: SqliteContext): Promise<number> {
+  const { stdout, stderr, environment } = context;
+  const log = makeServiceLog({ form: flags.json ? 'json' : 'plain', level: flags.logLevel }, stderr);
+  const signals = watchService(log);
+  await using started = new AsyncDisposableStack();
+  const node = started.use(await openNode(nodeOptions(directory, flags)));
+  const registry = new Registry();
+  node.registerMetrics(registry);
+  const server = started.use(await startServer(node.clients(), serverOptions(directory, flags, log, registry)));
+  signals.onReload(() => reload(server, log));
+  started.use(announce(directory, server.url));
+  const notify = (assignment: string): void => tellManager(environment['NOTIFY_SOCKET'], assignment, log);
+  notify('READY=1');
+  await stdout.writeLines([readyLine(node, server, flags, await databaseNames(node))]);
+  const name = await signals.stopped;
+  notify('STOPPING=1');
+  log.info({ signal: name }, `${name}: letting transactions come to their end`);
+  await started.disposeAsync();
+  log.info({}, 'stopped: the databases are ordinary files again');
+  return exitCodes.ok;
+}
+
+function nodeOptions(directory: string, flags: ServeFlags): NodeOptions {
+  const { follow, promote, maxLag, retain, readers, cache, transactionLimit, statementLimit, adopt } = flags;
+  return {
+    directory,
+    adopt,
+    ...(follow === undefined ? {} : { follow: { url: follow, ...followAccess(flags) } }),
+    ...(promote === undefined ? {} : { promote }),
+    ...(maxLag === undefined ? {} : { maxLagMs: maxLag }),
+    ...(retain === undefined ? {} : { retainBytes: retain }),
+    ...(readers === undefined ? {} : { readers }),
+    ...(cache === undefined ? {} : { cacheKib: Math.max(1, Math.floor(cache / 1024)) }),
+    ...(transactionLimit === undefined ? {} : { transactionMsMax: transactionLimit }),
+    ...(statementLimit === undefined ? {} : { statementMsMax: statementLimit }),
+  };
+}
+
+/** The token of a leader comes from a file alone: BATON_TOKEN is what this machine's own commands show. */
+function followAccess({ followTokenFile, followCa }: ServeFlags): ServerAccess {
+  return readAccess(
+    {
+      ...(followTokenFile === undefined ? {} : { tokenFile: followTokenFile }),
+      ...(followCa === undefined ? {} : { ca: followCa }),
+    },
+    {},
+  );
+}
+
+function serverOptions(directory: string, flags: ServeFlags, log: ServiceLog, registry: Registry): ServerOptions {
+  const { listen, tlsCert, tlsKey, tokenFile, behindProxy = false, transactionLimit, idleLimit, stopLimit } = flags;
+  return {
+    ...(listen === undefined ? {} : { listen }),
+    ...(tlsCert === undefined || tlsKey === undefined ? {} : { tls: { certificatePath: tlsCert, keyPath: tlsKey } }),
+    tokenPath: tokenFile ?? tokensPath(directory),
+    noAuth: !flags.auth,
+    behindProxy,
+    registry,
+    settings: {
+      origins: flags.allowOrigin,
+      hosts: flags.allowHost,
+      ...(transactionLimit === undefined ? {} : { transactionMsMax: transactionLimit }),
+      ...(idleLimit === undefined ? {} : { streamIdleMsMax: idleLimit }),
+      ...(stopLimit === undefined ? {} : { stopMsMax: stopLimit }),
+    },
+    onFault: (fault) => log.error({ err: fault }, 'a request failed by an error of the server itself'),
+  };
+}
+
+async function databaseNames(node: SqliteNode): Promise<readonly string[]> {
+  return (await node.status()).databases.map(({ name }) => name);
+}
+
+function readyLine(
+  node: SqliteNode,
+  server: RunningServer,
+  { json }: ServeFlags,
+  databases: readonly string[],
+): string {
+  const position = formatPosition(node.position);
+  const { directory } = node;
+  if (json) {
+    const { pid } = process;
+    return jsonLine({ type: 'ready', url: server.url, directory, position, databases, pid }, Date.now());
+  }
+  const names = databases.length === 0 ? '' : ` (${databases.join(', ')})`;
+  return `ready: ${server.url} serves ${directory} at position ${position}, ${formatCount(databases.length, 'database')}${names}`;
+}
+
+function reload(server: RunningServer, log: ServiceLog): void {
+  try {
+    server.reloadCertificate();
+    log.info({}, 'SIGHUP: the certificate was read again');
+  } catch (error) {
+    log.error({ err: error }, 'SIGHUP: the certificate was not taken, the earlier one goes on');
+  }
+}
+
+/** A manager that does not listen is no reason to stop. */
+function tellManager(socketPath: string | undefined, assignment: string, log: ServiceLog): void {
+  if (socketPath === undefined || socketPath === '') return;
+  try {
+    notifyServiceManager(socketPath, [assignment]);
+  } catch (error) {
+    log.warn({ err: error }, `the service manager was not told ${assignment}`);
+  }
+}

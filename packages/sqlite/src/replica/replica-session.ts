@@ -1,0 +1,185 @@
+import { BatonError } from '@batondb/core/errors';
+import type {
+  BatchEvent,
+  CallOptions,
+  Session,
+  SessionOptions,
+  Statement,
+  StatementResult,
+  Step,
+  StepOutcome,
+} from '../databases.ts';
+import type { Description } from '../engine/statement.ts';
+import { parsePosition } from '../machine/position.ts';
+import type { ClientSession } from '../node/client-session.ts';
+import type { LeaderSession } from './leader-pool.ts';
+import { bindsToConnection, isLocalCursor, isLocalRead } from './placement.ts';
+
+export type ReplicaSessionPlace = {
+  readonly options: SessionOptions;
+  /** A read-only session of this node. Throws NOT_FOUND. */
+  readonly openLocal: (signal: AbortSignal) => Promise<ClientSession>;
+  readonly openLeader: (signal: AbortSignal) => Promise<LeaderSession>;
+  /** Throws UNAVAILABLE when this node may not be read. */
+  readonly expectReadable: () => void;
+};
+
+/**
+ * A client's session on a replica: reads are done here, everything else at the leader, and reads that follow see what it wrote (R9). One that may
+ * only read stays here altogether. Nothing is sent to the leader twice.
+ */
+export class ReplicaSession implements Session {
+  readonly #place: ReplicaSessionPlace;
+  #local: Promise<ClientSession> | undefined;
+  #leader: LeaderSession | undefined;
+  #position: string | undefined;
+  #isAutocommit = true;
+  /** Later statements may need what is in the connection at the leader. */
+  #isBound = false;
+  #isClosed = false;
+
+  constructor(place: ReplicaSessionPlace) {
+    this.#place = place;
+  }
+
+  get isAutocommit(): boolean {
+    return this.#isAutocommit;
+  }
+
+  get position(): string | undefined {
+    return this.#position;
+  }
+
+  async execute(statement: Statement, options: CallOptions, signal: AbortSignal): Promise<StatementResult> {
+    const outcome = (await this.#read([{ statement, condition: undefined }], options, signal))?.[0];
+    if (outcome?.type === 'failed') throw outcome.error;
+    if (outcome?.type === 'done') return outcome.result;
+    return await this.#visit([statement.sql], signal, (session) => session.execute(statement, options, signal));
+  }
+
+  async batch(steps: readonly Step[], options: CallOptions, signal: AbortSignal): Promise<readonly StepOutcome[]> {
+    const outcomes = await this.#read(steps, options, signal);
+    return outcomes ?? (await this.#visit(textsOf(steps), signal, (session) => session.batch(steps, options, signal)));
+  }
+
+  async *cursor(
+    steps: readonly Step[],
+    options: CallOptions,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly BatchEvent[], void> {
+    if (!this.#staysHere && this.#isHereFree && isLocalCursor(steps, options)) {
+      yield* (await this.#here(signal)).cursor(steps, this.#after(options), signal);
+      return;
+    }
+    const session = await this.#session(textsOf(steps), signal);
+    try {
+      yield* session.cursor(steps, options, signal);
+    } finally {
+      this.#settle(session);
+    }
+  }
+
+  async sequence(sql: string, options: CallOptions, signal: AbortSignal): Promise<void> {
+    await this.#visit([sql], signal, (session) => session.sequence(sql, options, signal));
+  }
+
+  async describe(sql: string, signal: AbortSignal): Promise<Description> {
+    const session = this.#isBound ? await this.#session([], signal) : await this.#here(signal);
+    return await session.describe(sql, signal);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#isAutocommit = true;
+    const local = await this.#local?.catch(() => undefined);
+    await Promise.all([local?.close(), this.#leader?.close()]);
+  }
+
+  /** Who may not write needs the leader for nothing. */
+  get #staysHere(): boolean {
+    return this.#place.options.isReadOnly;
+  }
+
+  /** No transaction is open at the leader, and nothing else that statements may stand on. */
+  get #isHereFree(): boolean {
+    return this.#isAutocommit && !this.#isBound;
+  }
+
+  /** Reads here, if that is what the steps do; undefined: nothing was run. */
+  async #read(
+    steps: readonly Step[],
+    options: CallOptions,
+    signal: AbortSignal,
+  ): Promise<readonly StepOutcome[] | undefined> {
+    if (this.#staysHere || !this.#isHereFree || !isLocalRead(steps, options)) return undefined;
+    return await (await this.#here(signal)).read(steps, this.#after(options), signal);
+  }
+
+  async #visit<T>(texts: readonly string[], signal: AbortSignal, use: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.#session(texts, signal);
+    try {
+      return await use(session);
+    } finally {
+      this.#settle(session);
+    }
+  }
+
+  /** The session that does what is no plain read. */
+  async #session(texts: readonly string[], signal: AbortSignal): Promise<Session> {
+    if (this.#staysHere) return await this.#here(signal);
+    this.#expectSameConnection();
+    const leader = (this.#leader ??= await this.#place.openLeader(signal));
+    // Closed meanwhile, by somebody who knew of no session.
+    if (this.#isClosed) await leader.close();
+    if (this.#isClosed) throw new BatonError('INTERRUPTED', 'the session is closed');
+    if (texts.some(bindsToConnection)) this.#isBound = true;
+    return leader.session;
+  }
+
+  /** A connection that broke has taken with it what was open: that has to be said before anything runs without it. */
+  #expectSameConnection(): void {
+    if (this.#leader === undefined || this.#leader.isOpen()) return;
+    const hasLost = !this.#isAutocommit || this.#isBound;
+    this.#leader = undefined;
+    this.#isAutocommit = true;
+    this.#isBound = false;
+    if (!hasLost) return;
+    throw new BatonError(
+      'CONNECTION_LOST',
+      'the connection to the leader broke, and what was open there was rolled back',
+      {
+        retryable: true,
+        hint: 'begin the transaction again',
+      },
+    );
+  }
+
+  #settle(session: Session): void {
+    this.#isAutocommit = session.isAutocommit || this.#isClosed;
+    this.#position = session.position ?? this.#position;
+  }
+
+  async #here(signal: AbortSignal): Promise<ClientSession> {
+    this.#place.expectReadable();
+    const opening = (this.#local ??= this.#place.openLocal(signal));
+    try {
+      return await opening;
+    } catch (error) {
+      this.#local = undefined;
+      throw error;
+    }
+  }
+
+  /** A read sees at least what this session wrote. */
+  #after(options: CallOptions): CallOptions {
+    const { atLeast } = options;
+    const written = this.#position;
+    if (written === undefined) return options;
+    if (atLeast !== undefined && parsePosition(atLeast).index >= parsePosition(written).index) return options;
+    return { ...options, atLeast: written };
+  }
+}
+
+function textsOf(steps: readonly Step[]): string[] {
+  return steps.map(({ statement }) => statement.sql);
+}

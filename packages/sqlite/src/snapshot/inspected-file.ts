@@ -1,0 +1,60 @@
+import { BatonError } from '@batondb/core/errors';
+import { toBatonError } from '@batondb/core/files/system-error';
+import type { Engine } from '../engine/engine.ts';
+import type { FileLayer, LayerFile } from '../log/file-layer.ts';
+import { checkIntegrity, checksumOf } from './check.ts';
+import type { FileInspection } from './check-calls.ts';
+import { FileView, readHeader } from './file-view.ts';
+
+/** A SQLite file of somebody else's, whose pages are to be taken over. */
+export class InspectedFile implements Disposable {
+  readonly #path: string;
+  readonly #layer: FileLayer;
+  readonly #file: LayerFile;
+  readonly #view: FileView;
+  readonly #shape: { readonly pageBytes: number; readonly pageCount: number };
+
+  /** Throws NOT_FOUND, NO_PERMISSION, UNSUPPORTED. */
+  constructor(layer: FileLayer, path: string) {
+    this.#path = path;
+    this.#layer = layer;
+    try {
+      this.#file = layer.open(path, 'read');
+    } catch (error) {
+      throw toBatonError(error, { path });
+    }
+    try {
+      this.#shape = readHeader(this.#file, path);
+      this.#view = new FileView(this.#file, this.#shape);
+    } catch (error) {
+      this.#file.close();
+      throw error;
+    }
+  }
+
+  /** Looks at all of it. Throws CHANGED when another program is in the middle of something, DIGEST_MISMATCH when it is damaged. */
+  inspect(engine: Engine): FileInspection {
+    for (const suffix of ['-wal', '-journal']) {
+      if ((this.#layer.stat(this.#path + suffix)?.bytes ?? 0) === 0) continue;
+      throw new BatonError('CHANGED', `${this.#path}${suffix} lies beside it, and what is in there would be lost`, {
+        hint: `close the programs that use it, and run sqlite3 ${this.#path} 'PRAGMA journal_mode=DELETE'`,
+      });
+    }
+    checkIntegrity(engine, this.#view, this.#path);
+    const checksum = checksumOf((page, into) => this.#view.read(page, 0, into), this.#shape);
+    return { ...this.#shape, checksum };
+  }
+
+  /** Some pages, one after the other. */
+  pages(first: number, count: number): Uint8Array<ArrayBuffer> {
+    const { pageBytes } = this.#shape;
+    const content = new Uint8Array(count * pageBytes);
+    for (let page = 0; page < count; page++)
+      this.#view.read(first + page, 0, content.subarray(page * pageBytes, (page + 1) * pageBytes));
+    return content;
+  }
+
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}
