@@ -1,8 +1,10 @@
 // The client against a real etcd.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { type EtcdCluster, startEtcd } from '@batondb/testbed/etcd';
 import { startGate } from '@batondb/testbed/gate';
+import { mustRun } from '@batondb/testbed/processes';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
 import { EtcdClient } from '../src/client.ts';
 import { withPrefix } from '../src/messages.ts';
@@ -130,6 +132,34 @@ test('endpoints that fail', async () => {
     assert.ok(tries < 20);
   }
   assert.equal((await client.statuses()).length, 2);
+});
+
+// Proves: with TLS an etcd is spoken to whose certificate is known, and no other one.
+test('TLS', async () => {
+  const certificatePath = sandbox.join('cert.pem');
+  const keyPath = sandbox.join('key.pem');
+  const subject = ['-subj', '/CN=etcd', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const argv = [
+    'openssl',
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    ...subject,
+  ];
+  await mustRun([...argv, '-days', '1', '-keyout', keyPath, '-out', certificatePath]);
+  await using cluster = await startEtcd(sandbox, { name: 'tls', tls: { certificatePath, keyPath } });
+  const ca = readFileSync(certificatePath, 'utf8');
+  using client = new EtcdClient({ endpoints: cluster.endpoints, tls: { ca } });
+  await client.txn({ when: [], do: [{ put: 's/1', value: 'secret' }] });
+  assert.equal((await client.range({ key: 's/1' })).count, 1);
+  for (const access of [{ tls: {} }, {}]) {
+    using stranger = new EtcdClient({ endpoints: cluster.endpoints, ...access });
+    await assert.rejects(stranger.range({ key: 's/1' }), { code: 'UNREACHABLE' });
+  }
 });
 
 // Proves: users and passwords are used, a token that expires is renewed unnoticed, and no error has the password in it.
