@@ -170,3 +170,16 @@ test('no space', async () => {
   await run(host, "INSERT INTO t VALUES (2, 'second')");
   assert.deepEqual(await values(host), ['first', 'second']);
 });
+
+// Proves: the log is asked to accept nothing for which there is no room here: what it accepts has to be applied (P2).
+test('no room for a copy', async () => {
+  const { host, log } = await makeBed();
+  const entries = log.list.length;
+  log.isFull = true;
+  await assert.rejects(run(host, "INSERT INTO t VALUES (2, 'second')"), { code: 'NO_SPACE', retryable: true });
+  assert.equal(log.list.length, entries);
+  assert.deepEqual(await values(host), ['first']);
+  log.isFull = false;
+  await run(host, "INSERT INTO t VALUES (2, 'second')");
+  assert.deepEqual(await values(host), ['first', 'second']);
+});

@@ -15,6 +15,8 @@ export class ScriptedLog implements ReplicatedLog {
   readonly list: LogEntry[] = [];
   /** Makes an entry of another node that follows what is there. */
   foreign: ((index: number, epoch: number) => LogEntry) | undefined;
+  /** There is no room here for what the log would accept. */
+  isFull = false;
   /** Appends wait until it resolves. */
   gate: Promise<void> = Promise.resolve();
   #epoch = 0;
@@ -74,7 +76,10 @@ export function openScripted(log: ScriptedLog, layer: FileLayer): OpenedLog {
     end += payload.length;
     return { file: 1, offset };
   };
-  const places = { place, reserve: () => undefined, forget: () => undefined };
+  const reserve = (): void => {
+    if (log.isFull) throw new BatonError('NO_SPACE', 'no space for a copy', { retryable: true });
+  };
+  const places = { place, reserve, forget: () => undefined };
   return {
     log,
     places,

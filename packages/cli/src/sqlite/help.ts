@@ -24,7 +24,8 @@ Examples:
   baton sqlite serve
   baton sqlite serve /srv/db --listen unix:/run/app/db.sock
   baton sqlite serve /srv/db --listen 0.0.0.0:6480 --tls-cert db.crt --tls-key db.key
-  baton sqlite serve /srv/replica --follow wss://db1:6480 --follow-token-file join.token`;
+  baton sqlite serve /srv/replica --follow wss://db1:6480 --follow-token-file join.token
+  baton sqlite serve /srv/db --log etcd://etcd-1:2379,etcd-2:2379,etcd-3:2379/baton/orders`;
 
 export const shellExamples = `Without an operand it is the server of this machine, ws://127.0.0.1:6480. A
 directory is opened without a server, while none has it in use.

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import * as values from '../option-values.ts';
 import type { Accept } from './command.ts';
+import { addEtcdOptions, checkEtcdFlags, type EtcdFlags } from './etcd-options.ts';
 import { serveExamples } from './help.ts';
 import { defaultDirectory } from './places.ts';
 
@@ -12,7 +13,7 @@ export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 /** What the options of `serve` are read into; what is not there has the library's default. */
-export type ServeFlags = {
+export type ServeFlags = EtcdFlags & {
   readonly listen?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -43,7 +44,7 @@ const duration = (flags: string, what: string): Option =>
   new Option(`${flags} <duration>`, what).argParser(values.parseDuration(flags));
 
 export function addServeCommand(program: Command, accept: Accept): Command {
-  return program
+  const command = program
     .command('serve')
     .description('serves every database in a directory')
     .usage('[options] [DIR]')
@@ -111,10 +112,12 @@ export function addServeCommand(program: Command, accept: Accept): Command {
       const ofReplicas = [flags.followTokenFile, flags.followCa, flags.maxLag].some((value) => value !== undefined);
       if (flags.follow === undefined && ofReplicas)
         throw values.usage('--follow-token-file, --follow-ca and --max-lag are for replicas', 'say --follow URL');
+      checkEtcdFlags(flags);
       accept(async (context) => {
         const { runServe } = await import('./serve.ts');
         const path = resolve(directory ?? defaultDirectory(context.environment, context.userId));
         return await runServe(path, flags, context);
       });
     });
+  return addEtcdOptions(command);
 }

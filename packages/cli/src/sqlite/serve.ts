@@ -15,6 +15,7 @@ import { Registry } from 'prom-client';
 import { exitCodes } from '../exit-codes.ts';
 import { jsonLine } from '../render/json.ts';
 import type { SqliteContext } from './context.ts';
+import { etcdLogOf } from './etcd-options.ts';
 import { readAccess, tokensPath } from './places.ts';
 import type { ServeFlags } from './serve-command.ts';
 import { makeServiceLog, type ServiceLog } from './service-log.ts';
@@ -26,7 +27,7 @@ export async function runServe(directory: string, flags: ServeFlags, context: Sq
   const log = makeServiceLog({ form: flags.json ? 'json' : 'plain', level: flags.logLevel }, stderr);
   const signals = watchService(log);
   await using started = new AsyncDisposableStack();
-  const node = started.use(await openNode(nodeOptions(directory, flags)));
+  const node = started.use(await openNode(nodeOptions(directory, flags, environment)));
   const registry = new Registry();
   node.registerMetrics(registry);
   const server = started.use(await startServer(node.clients(), serverOptions(directory, flags, log, registry)));
@@ -43,12 +44,14 @@ export async function runServe(directory: string, flags: ServeFlags, context: Sq
   return exitCodes.ok;
 }
 
-function nodeOptions(directory: string, flags: ServeFlags): NodeOptions {
+function nodeOptions(directory: string, flags: ServeFlags, environment: NodeJS.ProcessEnv): NodeOptions {
+  const log = etcdLogOf(flags, environment);
   const { follow, promote, maxLag, retain, readers, cache, transactionLimit, statementLimit, adopt } = flags;
   return {
     directory,
     adopt,
     ...(follow === undefined ? {} : { follow: { url: follow, ...followAccess(flags) } }),
+    ...(log === undefined ? {} : { log }),
     ...(promote === undefined ? {} : { promote }),
     ...(maxLag === undefined ? {} : { maxLagMs: maxLag }),
     ...(retain === undefined ? {} : { retainBytes: retain }),
