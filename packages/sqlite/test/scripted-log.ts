@@ -21,8 +21,8 @@ export type Step =
 export class ScriptedLog implements ReplicatedLog {
   readonly script: Step[] = [];
   readonly list: LogEntry[] = [];
-  /** Makes an entry of another node that follows what is there. */
-  foreign: ((index: number, epoch: number) => LogEntry | Promise<LogEntry>) | undefined;
+  /** Makes what another node appends to what is there. */
+  foreign: ((index: number, epoch: number) => readonly LogEntry[] | Promise<readonly LogEntry[]>) | undefined;
   /** Appends wait until it resolves. */
   gate: Promise<void> = Promise.resolve();
   #epoch = 0;
@@ -68,7 +68,7 @@ export class ScriptedLog implements ReplicatedLog {
 
   async #appendForeign(): Promise<void> {
     this.#epoch += 1;
-    this.list.push(await this.foreign!(this.head + 1, this.#epoch));
+    this.list.push(...(await this.foreign!(this.head + 1, this.#epoch)));
   }
 
   async *entries(after: number): AsyncGenerator<LogEntry, void, undefined> {

@@ -16,6 +16,7 @@
 import { Random } from '@batondb/testbed/random';
 import type { LogEntry } from '../src/log/log.ts';
 import { decodeCommands } from '../src/machine/command.ts';
+import type { ReceiptState } from '../src/node/request.ts';
 import type { WriterHost } from '../src/node/writer-host.ts';
 import { FaultyLayer } from './faulty-layer.ts';
 import { openHost, request, smallSettings } from './in-process.ts';
@@ -60,7 +61,7 @@ export class Stage {
   static async open(): Promise<Stage> {
     const stage = new Stage();
     stage.#host = await openOn(stage.#log);
-    stage.#log.foreign = (index, epoch) => foreignEntry(stage.#log.list, index, epoch);
+    stage.#log.foreign = (index, epoch) => foreignEntries(stage.#log.list, index, epoch);
     await stage.#host.openDatabase('main', 1024);
     await stage.play('write-schema');
     await stage.play('write 1 first');
@@ -88,7 +89,7 @@ export class Stage {
         return `entry ${this.#host.status().position.index}, transaction ${main!.sequence}`;
       }
       case 'receipt':
-        return describeReceipt(this.#host.executor.receipt(words[0]!));
+        return await outcome((async () => describeReceipt(await this.#host.executor.receipt(words[0]!)))());
       case 'entries':
         return this.#log.list.slice(2).map(describeEntry).join('\n');
       case 'restart':
@@ -175,8 +176,8 @@ async function openOn(log: ScriptedLog): Promise<WriterHost> {
   return await openHost(layer, { settings, openLog: () => openScripted(log, layer) });
 }
 
-/** What another node appends that has applied everything so far. */
-async function foreignEntry(list: readonly LogEntry[], index: number, epoch: number): Promise<LogEntry> {
+/** What another node appends that has applied everything so far and leads for a moment. */
+async function foreignEntries(list: readonly LogEntry[], index: number, epoch: number): Promise<LogEntry[]> {
   const log = new ScriptedLog();
   log.list.push(...list);
   const host = await openOn(log);
@@ -184,7 +185,7 @@ async function foreignEntry(list: readonly LogEntry[], index: number, epoch: num
   await host.machine.flush();
   await running;
   host.executor[Symbol.dispose]();
-  return { ...log.list[index - 1]!, epoch };
+  return log.list.slice(index - 1).map((entry) => ({ ...entry, epoch }));
 }
 
 async function outcome(reply: Promise<string>): Promise<string> {
@@ -196,7 +197,7 @@ async function outcome(reply: Promise<string>): Promise<string> {
   }
 }
 
-function describeReceipt(receipt: ReturnType<WriterHost['executor']['receipt']>): string {
+function describeReceipt(receipt: ReceiptState): string {
   return receipt.state === 'committed' ? `committed at entry ${receipt.position.index}` : receipt.state;
 }
 
