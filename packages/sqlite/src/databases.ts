@@ -115,6 +115,41 @@ export interface Peers {
   serveSnapshot(peer: Peer): Promise<void>;
 }
 
+/** A database as operators see it. */
+export type DatabaseListing = { readonly name: string; readonly bytes: number };
+
+/** A database as an ordinary SQLite file, at one position. It is held until it is disposed of. */
+export type DatabaseFile = AsyncDisposable & {
+  readonly bytes: number;
+  readonly position: string;
+  /** Of all bytes, hexadecimal. */
+  readonly blake3: string;
+  readonly content: () => AsyncIterable<Uint8Array>;
+};
+
+/** How a file becomes a database. `replaces`: whoever has the name is dropped, and its file kept. */
+export type ImportFile = { readonly replaces: boolean };
+
+/** A backup that was made: where it lies on the server, and of which position it is. */
+export type FileBackup = { readonly path: string; readonly position: string };
+
+/** What an operator can ask of databases. Positions are in a form that `atLeast` understands. */
+export interface Operations {
+  /** Where files that are to be imported may lie meanwhile. */
+  readonly incoming: string;
+  list(signal: AbortSignal): Promise<readonly DatabaseListing[]>;
+  /** False: it was there. Throws USAGE for what is no name. */
+  create(name: string): Promise<boolean>;
+  /** Its file is kept. Throws NOT_FOUND. */
+  drop(name: string): Promise<string>;
+  /** Throws NOT_FOUND, LIMIT. */
+  openFile(name: string, signal: AbortSignal): Promise<DatabaseFile>;
+  /** Throws EXISTS, UNSUPPORTED, DIGEST_MISMATCH, CHANGED, USAGE. */
+  importFile(path: string, name: string, options: ImportFile): Promise<string>;
+  /** Makes a backup now. Throws USAGE where none are configured. */
+  backup(signal: AbortSignal): Promise<FileBackup>;
+}
+
 /** All databases that a server serves. */
 export interface Databases {
   /** Cheap: a client that executes one statement opens a session for it. Throws NOT_FOUND for a database that does not exist. */
@@ -123,6 +158,8 @@ export interface Databases {
   /** Undefined: other nodes get nothing here. */
   readonly peers?: Peers;
   readiness(): Readiness;
+  /** Undefined: there is nothing to operate. */
+  readonly operations?: Operations;
   /** What `/status` shows: databases, positions, the log, replicas. Values of JSON. */
   status(signal: AbortSignal): Promise<Readonly<Record<string, unknown>>>;
 }

@@ -16,7 +16,8 @@ export {
   type SqliteNode,
   type WriteResult,
 } from './node/node.ts';
-export type { NodeOptions, NodeSettings } from './node/options.ts';
+export type { FollowOptions, NodeOptions, NodeSettings } from './node/options.ts';
+export type { JoinProgress, ReplicationStatus } from './node/replication.ts';
 export type { DatabaseInfo, DatabaseStatus, NodeStatus, ReceiptState, SqlStatement } from './node/request.ts';
 export type { PositionedResult, RunOptions, Session, Transaction } from './node/session.ts';
 export { checkLog, type LogReport, type SegmentReport, type Verdict } from './recovery/check.ts';

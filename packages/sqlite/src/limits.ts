@@ -27,6 +27,8 @@ export const limits = {
   snapshotLingerMs: 30_000,
   /** Pages of an imported database that are one transaction: written in some milliseconds, so that others are not held up. */
   importBytes: 1_048_576,
+  /** A backup that failed is tried again after so long, or at its next time: a full or missing disk is not mended in seconds. */
+  backupRetryMs: 300_000,
   /** One page: what SQLite allows. */
   pageBytesMin: 512,
   pageBytesMax: 65_536,

@@ -17,7 +17,8 @@ const meanings: Readonly<Record<RefusalCode, { readonly code: ErrorCode; readonl
   NO_SUCH_PATH: { code: 'NOT_FOUND' },
   WRONG_METHOD: { code: 'PROTOCOL' },
   WRONG_TYPE: { code: 'PROTOCOL' },
-  UNAVAILABLE: { code: 'UNREACHABLE', retryable: true },
+  UNCONFIRMED: { code: 'USAGE' },
+  UNAVAILABLE: { code: 'UNAVAILABLE', retryable: true },
 };
 
 /** Reads an error. Throws PROTOCOL. */

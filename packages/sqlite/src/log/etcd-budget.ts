@@ -6,20 +6,28 @@ import type { EtcdLogPlan } from './etcd-settings.ts';
 // Keeps us from filling an etcd. One that has reached its quota refuses everybody's writes, until a person has compacted and defragmented it; so
 // ours are refused before (E7).
 
-/** How long what was seen is good for, and how much may be appended meanwhile. */
+/** How long what was seen is good for, and how much may be appended meanwhile; near a bound it is looked before every entry. */
 const lookMs = 5_000;
 const lookBytes = 8_388_608;
 /** How often it is looked while writes are refused. */
 const againMs = 1_000;
-/** What is left of the quota: an etcd needs room to be compacted in. */
-const quotaReserve = 1 / 16;
+/**
+ * What is left of the quota: an etcd needs room to be compacted in, and a member tells its size as of its last batch, which is up to 100 ms and
+ * several megabytes old.
+ */
+const reserveShare = 1 / 16;
+const reserveBytesMin = 16_777_216;
 
 type Plan = Pick<EtcdLogPlan, 'budgetBytes' | 'quotaBytes' | 'address'>;
+
+/** How full the fullest member is. */
+type Seen = { readonly usedBytes: number; readonly fileBytes: number; readonly quotaBytes: number };
 
 export class EtcdBudget {
   readonly #client: EtcdClient;
   readonly #plan: Plan;
   #over: BatonError | undefined;
+  #seen: Seen | undefined;
   #seenMs = Number.NEGATIVE_INFINITY;
   #appendedBytes = 0;
   #looking: Promise<void> | undefined;
@@ -37,11 +45,9 @@ export class EtcdBudget {
   /** Throws NO_SPACE when nothing more may be appended; else counts what is about to be. */
   async expectRoom(bytes: number): Promise<void> {
     const ageMs = performance.now() - this.#seenMs;
-    if (this.#over !== undefined ? ageMs > againMs : ageMs > lookMs || this.#appendedBytes > lookBytes) {
-      const looking = this.look();
-      // Who may still write does not wait, unless much was written since anybody looked.
-      if (this.#over !== undefined || this.#appendedBytes > 2 * lookBytes) await looking;
-    }
+    const isBlind = this.#seen === undefined || this.#isFull(this.#seen, this.#appendedBytes + bytes);
+    if (this.#over === undefined ? isBlind : ageMs > againMs) await this.look();
+    else if (ageMs > lookMs || this.#appendedBytes > lookBytes) void this.look();
     if (this.#over !== undefined) throw this.#over;
     this.#appendedBytes += bytes;
   }
@@ -68,33 +74,39 @@ export class EtcdBudget {
     const usedBytes = Math.max(...statuses.map((status) => status.usedBytes));
     const fileBytes = Math.max(...statuses.map((status) => status.fileBytes));
     const quotaBytes = Math.min(...statuses.map((status) => status.quotaBytes ?? this.#plan.quotaBytes));
+    this.#seen = { usedBytes, fileBytes, quotaBytes };
     this.#seenMs = performance.now();
     this.#over = this.#judge(
-      usedBytes,
-      fileBytes,
-      quotaBytes,
+      this.#seen,
       alarms.some(({ kind }) => kind === 'no-space'),
     );
   }
 
-  #judge(usedBytes: number, fileBytes: number, quotaBytes: number, isAlarmed: boolean): BatonError | undefined {
+  #judge(seen: Seen, isAlarmed: boolean): BatonError | undefined {
     const { address, budgetBytes } = this.#plan;
-    if (isAlarmed)
+    if (isAlarmed) {
       return noSpace(
         `${address} is out of space, and its alarm is on`,
         'compact and defragment it, then etcdctl alarm disarm',
       );
+    }
+    if (!this.#isFull(seen, 0)) return undefined;
+    const { usedBytes, fileBytes, quotaBytes } = seen;
     if (usedBytes >= budgetBytes) {
       return noSpace(
         `${address} has ${formatBytes(usedBytes)} in use, of a budget of ${formatBytes(budgetBytes)}`,
         'see that it is compacted (etcd: --auto-compaction-retention), or raise budgetBytes',
       );
     }
-    if (fileBytes < quotaBytes * (1 - quotaReserve)) return undefined;
     return noSpace(
       `the file of ${address} has ${formatBytes(fileBytes)}, and its quota is ${formatBytes(quotaBytes)}`,
       'defragment it (etcdctl defrag), or raise its quota and quotaBytes',
     );
+  }
+
+  #isFull({ usedBytes, fileBytes, quotaBytes }: Seen, grownBytes: number): boolean {
+    const reserveBytes = Math.max(quotaBytes * reserveShare, reserveBytesMin);
+    return usedBytes + grownBytes >= this.#plan.budgetBytes || fileBytes + grownBytes >= quotaBytes - reserveBytes;
   }
 }
 

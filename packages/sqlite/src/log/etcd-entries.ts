@@ -71,7 +71,7 @@ class EntryReader {
   async #read(signal: AbortSignal): Promise<Found> {
     const range = { ...this.#keys.entriesAfter(this.#after), limit: this.#limit };
     const { results, revision } = await this.#client.look(
-      { when: [], then: [{ range: { key: this.#keys.head } }, { range }] },
+      { when: [], do: [{ range: { key: this.#keys.head } }, { range }] },
       signal,
     );
     const kvs = results[1]?.kvs ?? [];

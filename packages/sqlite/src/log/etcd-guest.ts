@@ -40,7 +40,7 @@ export async function findLog(
   for (;;) {
     const { results } = await client.look({
       when: [],
-      then: [{ range: { key: keys.meta } }, { range: { ...withPrefix(keys.prefix), limit: 1, keysOnly: true } }],
+      do: [{ range: { key: keys.meta } }, { range: { ...withPrefix(keys.prefix), limit: 1, keysOnly: true } }],
     });
     const meta = results[0]?.kvs[0];
     const some = results[1]?.kvs[0];
@@ -60,7 +60,7 @@ export async function findLog(
     if (proposed === undefined) return undefined;
     await client.txn({
       when: [{ key: keys.meta, version: 0 }],
-      then: [{ put: keys.meta, value: encodeMeta(proposed) }],
+      do: [{ put: keys.meta, value: encodeMeta(proposed) }],
     });
   }
 }

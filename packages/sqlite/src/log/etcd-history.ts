@@ -48,7 +48,7 @@ async function checkPosition(client: EtcdClient, keys: EtcdKeys, address: string
   const { index, epoch } = history;
   const { results } = await client.look({
     when: [],
-    then: [
+    do: [
       { range: { key: keys.head } },
       { range: { key: keys.entry(index) } },
       { range: { ...keys.entriesAfter(index), limit: 1, keysOnly: true } },

@@ -17,6 +17,8 @@ import type { Epoch, LogEntry, LogIndex } from './log.ts';
 // appends at that index again (E3).
 
 const format = 1;
+/** Above, it is no format of ours. */
+const formatMax = 255;
 const headerBytes = 36;
 const digestOffset = 20;
 const digestBytes = 16;
@@ -90,7 +92,7 @@ export function encodeEntry({ index, epoch, payload }: LogEntry, bytesThrough: n
 export function decodeEntry(keys: EtcdKeys, key: Buffer, value: Buffer): StoredEntry {
   const index = keys.indexOf(key);
   const found = value.length < headerBytes ? 0 : value.readUInt32LE(0);
-  if (found > format) {
+  if (found > format && found <= formatMax) {
     throw new BatonError(
       'VERSION_MISMATCH',
       `${key.toString()} has format ${found}, and this release reads ${format}`,

@@ -137,7 +137,7 @@ export class EtcdLog implements ReplicatedLog {
             ? { key: this.#keys.head, version: 0 }
             : { key: this.#keys.head, value: encodeHead(this.#head) },
         ],
-        then: [
+        do: [
           { put: this.#keys.entry(entry.index), value: encodeEntry(entry, bytes) },
           { put: this.#keys.head, value: encodeHead(head) },
         ],
@@ -186,7 +186,7 @@ export class EtcdLog implements ReplicatedLog {
   async #look(signal: AbortSignal): Promise<Vacancy> {
     const { leader, epoch, head } = this.#keys;
     const { results, revision } = await this.#client.look(
-      { when: [], then: [leader, epoch, head].map((key): Operation => ({ range: { key } })) },
+      { when: [], do: [leader, epoch, head].map((key): Operation => ({ range: { key } })) },
       signal,
     );
     const [leaderKey, epochKey, headKey] = results.map(({ kvs }) => kvs[0]);
@@ -207,7 +207,7 @@ export class EtcdLog implements ReplicatedLog {
         { key: leader, version: 0 },
         { key: epochKey, modRevision: known?.modRevision ?? 0 },
       ],
-      then: [
+      do: [
         { put: leader, value, lease: lease.id },
         { put: epochKey, value: String(epoch) },
         { range: { key: headKey } },
@@ -280,6 +280,6 @@ export class EtcdLog implements ReplicatedLog {
 
   async #removeLeader(createRevision: number): Promise<void> {
     const { leader } = this.#keys;
-    await this.#client.txn({ when: [{ key: leader, createRevision }], then: [{ delete: leader }] });
+    await this.#client.txn({ when: [{ key: leader, createRevision }], do: [{ delete: leader }] });
   }
 }

@@ -53,7 +53,8 @@ export type EtcdLogPlan = EtcdLogLimits & {
 };
 
 /** Reads the options of a log. Throws USAGE, and what keeps the password from being read. */
-export function planEtcdLog({ kind: _, url, ...options }: EtcdLogOptions): EtcdLogPlan {
+export function planEtcdLog({ kind, url, ...options }: EtcdLogOptions): EtcdLogPlan {
+  if (kind !== 'etcd') throw new BatonError('USAGE', `there is no log of the kind ${String(kind)}`);
   const parsed = parseEtcdAddress(url);
   const { endpoints, isTls, user, prefix } = parsed;
   const { password: given, passwordFile, ca, certificate, key, ...chosen } = options;

@@ -47,7 +47,7 @@ export class EtcdTrimmer {
         const end = Math.min(from + deletesMax, target.index + 1);
         const { succeeded } = await this.#client.txn({
           when: [{ key: this.#keys.leader, createRevision }],
-          then: [{ delete: this.#keys.entry(from), end: this.#keys.entry(end) }],
+          do: [{ delete: this.#keys.entry(from), end: this.#keys.entry(end) }],
         });
         if (!succeeded) return;
       }

@@ -9,6 +9,7 @@ import type { DatabaseId } from './command.ts';
 //   .baton/log/    segments
 //   .baton/pages/  databases by number
 //   .baton/received/  a state that is to take the place of this one
+//   .baton/incoming/  files that are to become databases
 //   .baton/swap    how far that has come
 //   .baton/old-TIME/  what such a state took the place of
 //   dropped/       databases that were dropped
@@ -25,6 +26,7 @@ export class Paths {
   readonly state: string;
   readonly received: string;
   readonly swap: string;
+  readonly incoming: string;
 
   constructor(directory: string) {
     this.directory = directory;
@@ -35,6 +37,7 @@ export class Paths {
     this.state = join(this.own, 'state');
     this.received = join(this.own, 'received');
     this.swap = join(this.own, 'swap');
+    this.incoming = join(this.own, 'incoming');
   }
 
   /** A database's file while the node runs. */

@@ -1,10 +1,10 @@
-import type { Databases, Peers, Readiness, Receipt, Session, SessionOptions } from '../databases.ts';
+import type { Databases, Operations, Peers, Readiness, Receipt, Session, SessionOptions } from '../databases.ts';
 import type { ReadGate } from '../log/read-gate.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
 import type { Caller } from './call-port.ts';
 import { ClientSession } from './client-session.ts';
 import type { ReplicationStatus } from './replication.ts';
-import type { DatabaseInfo, ReaderCalls, WriterCalls } from './request.ts';
+import type { DatabaseInfo, NodeStatus, ReaderCalls, WriterCalls } from './request.ts';
 
 /** What sessions need of the node that they are of. */
 export type SessionPlace = {
@@ -15,16 +15,19 @@ export type SessionPlace = {
   readonly waitFor: (position: Position) => Promise<void>;
   readonly gate: () => ReadGate;
   readonly statementMsMax: number;
+  readonly status: () => Promise<NodeStatus & ReplicationStatus>;
   readonly peers: Peers;
-  readonly replication: () => ReplicationStatus;
+  readonly operations: Operations;
 };
 
 /** A node's databases as a server's clients ask for them. */
 export class ClientDatabases implements Databases {
+  readonly operations: Operations;
   readonly #place: SessionPlace;
 
   constructor(place: SessionPlace) {
     this.#place = place;
+    this.operations = place.operations;
   }
 
   get peers(): Peers {
@@ -56,8 +59,7 @@ export class ClientDatabases implements Databases {
 
   async status(signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
     signal.throwIfAborted();
-    const { position, checkpoint, ...rest } = await this.#place.writer().call('status', null);
-    const { leader, followers } = this.#place.replication();
+    const { position, checkpoint, leader, followers, ...rest } = await this.#place.status();
     return {
       ...rest,
       position: formatPosition(position),

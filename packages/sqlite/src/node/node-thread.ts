@@ -26,8 +26,24 @@ export function startSnapshotThread(data: ThreadData): Promise<StartedThread<Sna
   return start<SnapshotCalls>(new Worker(url, { workerData: data }));
 }
 
-/** A thread that looks at files, ready. */
-export function startCheckThread(): Promise<StartedThread<CheckCalls>> {
+/** Does some work with a thread that looks at files, and ends that thread, also in the middle of something when the signal says so. */
+export async function withCheckThread<T>(
+  signal: AbortSignal,
+  work: (thread: Caller<CheckCalls>) => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted();
+  const { worker, caller } = await startCheckThread();
+  const end = (): void => void worker.terminate();
+  signal.addEventListener('abort', end, { once: true });
+  try {
+    return await work(caller);
+  } finally {
+    signal.removeEventListener('abort', end);
+    await worker.terminate();
+  }
+}
+
+function startCheckThread(): Promise<StartedThread<CheckCalls>> {
   return start<CheckCalls>(new Worker(new URL(`../snapshot/check-thread${extension}`, import.meta.url)));
 }
 

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
 import type { Registry } from 'prom-client';
@@ -8,16 +9,20 @@ import { sqliteModule } from '../engine/wasm.ts';
 import { nodeFileLayer } from '../log/file-layer.ts';
 import { Paths } from '../machine/paths.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
+import type { FoundBackup } from '../snapshot/backup-format.ts';
+import { BackupSchedule, type BackupSettings } from '../snapshot/backup-schedule.ts';
 import { SnapshotDesk } from '../snapshot/desk.ts';
-import type { NodeSnapshot } from '../snapshot/snapshot.ts';
 import { type ImportOptions, importFile } from '../snapshot/import.ts';
+import { type Restored, restoreNewest } from '../snapshot/restore.ts';
+import type { NodeSnapshot } from '../snapshot/snapshot.ts';
 import { finishSwap } from '../snapshot/swap.ts';
 import { ClientDatabases } from './client-databases.ts';
 import { LocalReader } from './local-reader.ts';
 import { lockNodeDirectory } from './lock.ts';
 import { registerNodeMetrics } from './metrics.ts';
+import { NodeOperations } from './node-operations.ts';
 import { defaultSettings, type FollowOptions, type NodeOptions, type NodeSettings } from './options.ts';
-import { Replication } from './replication.ts';
+import { Replication, type ReplicationStatus } from './replication.ts';
 import type { DatabaseInfo, NodeStatus, ReceiptState, RunReply, RunRequest, SqlStatement } from './request.ts';
 import { roleOf } from './role.ts';
 import { type PositionedResult, type RunOptions, Session, Transaction } from './session.ts';
@@ -52,7 +57,12 @@ export class SqliteNode implements AsyncDisposable {
   readonly #localReaders = new Set<LocalReader>();
   /** Snapshots for those who join. */
   readonly desk: SnapshotDesk = new SnapshotDesk(() => this.snapshot());
+  readonly #ended = new AbortController();
+  #backups: BackupSchedule | undefined;
+  #restored: Restored | undefined;
   #closing: Promise<void> | undefined;
+  /** While a snapshot takes the place of what is here. Never rejects. */
+  #replacing: Promise<void> | undefined;
 
   /** Use `openNode`. */
   constructor(lock: Disposable, threads: Threads) {
@@ -139,8 +149,20 @@ export class SqliteNode implements AsyncDisposable {
       waitFor: (position) => this.#waitFor(position),
       gate: () => this.#threads.gate,
       statementMsMax: this.#settings.statementMsMax,
+      status: () => this.status(),
       peers: this.#replication.feeds,
-      replication: () => this.#replication.status(),
+      operations: new NodeOperations({
+        incoming: new Paths(this.directory).incoming,
+        status: () => this.status(),
+        createDatabase: (name) => this.createDatabase(name),
+        dropDatabase: (name) => this.dropDatabase(name),
+        importFile: (path, name, options) => this.importFile(path, name, options),
+        snapshot: () => this.snapshot(),
+        backup: async () => {
+          const { path, manifest } = await this.backup();
+          return { path, position: manifest.position };
+        },
+      }),
     });
     return this.#replication.forward(databases);
   }
@@ -174,7 +196,7 @@ export class SqliteNode implements AsyncDisposable {
    * sees it. Throws UNSUPPORTED, CHANGED, DIGEST_MISMATCH, NOT_FOUND, EXISTS unless it `replaces`, USAGE, NO_SPACE.
    */
   async importFile(path: string, name: string, options: ImportOptions = {}): Promise<Position> {
-    return await importFile(this.#threads.writer, { path: resolve(path), name }, options);
+    return await importFile(this.#threads.writer, { path: resolve(path), name }, options, this.#ended.signal);
   }
 
   /** What became of the transaction with an idempotency key. */
@@ -189,13 +211,32 @@ export class SqliteNode implements AsyncDisposable {
     return await this.#threads.snapshot();
   }
 
+  /** Makes a backup now, where `backupTo` says. Throws USAGE where it says nothing; NO_SPACE, NO_PERMISSION, HISTORY_LOST, DIGEST_MISMATCH. */
+  async backup(): Promise<FoundBackup> {
+    if (this.#backups === undefined) {
+      throw new BatonError('USAGE', 'nothing says where backups go', { hint: 'start the node with backupTo' });
+    }
+    return await this.#backups.run();
+  }
+
+  /** Begins with backups, and tells what the directory was restored from. Called once, by `openNode`. */
+  async beginBackups(settings: BackupSettings, restored: Restored | undefined): Promise<void> {
+    const { logId } = await this.#threads.writer.call('status', null);
+    this.#restored = restored;
+    this.#backups = new BackupSchedule(settings, logId, () => this.snapshot());
+  }
+
   /** Folds the log into the databases' files, as far as readers allow. Resolves to the position through which they hold everything. */
   async checkpoint(): Promise<Position> {
     return await this.#threads.writer.call('checkpoint', null);
   }
 
-  async status(): Promise<NodeStatus> {
-    return await this.#threads.writer.call('status', null);
+  async status(): Promise<NodeStatus & ReplicationStatus> {
+    await this.#replacing;
+    const status = await this.#threads.writer.call('status', null);
+    const backups = this.#backups === undefined ? {} : { backups: this.#backups.status };
+    const restored = this.#restored === undefined ? {} : { restored: this.#restored };
+    return { ...status, ...backups, ...restored, ...this.#replication.status() };
   }
 
   /** Registers levels of this node as `baton_sqlite_…`, to be served with a server's own: the same registry is one of its options. */
@@ -216,6 +257,8 @@ export class SqliteNode implements AsyncDisposable {
   async #close(): Promise<void> {
     try {
       for (const reader of this.#localReaders) reader[Symbol.dispose]();
+      this.#ended.abort();
+      await this.#backups?.[Symbol.asyncDispose]();
       await this.desk[Symbol.asyncDispose]();
       await this.#replication.stop();
       await this.#threads.close();
@@ -226,6 +269,12 @@ export class SqliteNode implements AsyncDisposable {
 
   /** Everything that is open ends, and what the directory holds then is opened. */
   async #replace(change: () => void): Promise<void> {
+    const replacing = this.#reopen(change);
+    this.#replacing = replacing.catch(() => undefined);
+    await replacing;
+  }
+
+  async #reopen(change: () => void): Promise<void> {
     for (const reader of this.#localReaders) reader[Symbol.dispose]();
     this.#localReaders.clear();
     this.#replication.feeds.endAll('this replica takes over a snapshot of its leader');
@@ -295,27 +344,45 @@ export class SqliteNode implements AsyncDisposable {
   }
 }
 
+/** Finishes what was begun in a directory, and removes what was not; a new one gets the newest backup. */
+async function prepareDirectory(paths: Paths, backups: string | undefined): Promise<Restored | undefined> {
+  finishSwap(nodeFileLayer, paths);
+  for (const path of [paths.received, paths.incoming]) rmSync(path, { recursive: true, force: true });
+  if (backups === undefined || nodeFileLayer.stat(paths.state) !== undefined) return undefined;
+  return await restoreNewest(resolve(backups), paths, new AbortController().signal);
+}
+
 /**
  * Opens a node on a directory, which is made when it is missing: takes its lock, cuts a torn tail off its log, and applies what the
  * databases' files do not hold yet. A node whose log is in etcd is open when it leads, or when it waits for that: `status` says which. Throws IN_USE, CHANGED,
  * LOG_DAMAGED, VERSION_MISMATCH, NO_PERMISSION, NO_SPACE; with etcd USAGE, EXISTS, DIVERGED, HISTORY_LOST, UNREACHABLE, ACCESS_DENIED.
  */
 export async function openNode(options: NodeOptions): Promise<SqliteNode> {
-  const { directory, adopt = [], log, follow, promote = false, ...given } = options;
+  const { directory, adopt = [], log, follow, promote = false, backupTo, restoreIfEmpty = false, ...given } = options;
   const settings: NodeSettings = { ...defaultSettings, ...given };
   const path = resolve(directory);
   const role = roleOf(follow, promote, log);
   const lock = lockNodeDirectory(path);
-  const node = await openLocked(lock, { directory: path, adopt, role, settings, module: sqliteModule() });
+  const data = { directory: path, adopt, role, settings, module: sqliteModule() };
+  const node = await openLocked(lock, data, { backupTo, restoreIfEmpty });
   if (follow !== undefined) await followOrClose(node, follow);
   return node;
 }
 
 /** Opens a directory whose lock was taken, and gives it back when it cannot be opened. */
-async function openLocked(lock: Disposable, data: Omit<ThreadData, 'index' | 'gate'>): Promise<SqliteNode> {
+async function openLocked(
+  lock: Disposable,
+  data: Omit<ThreadData, 'index' | 'gate'>,
+  { backupTo, restoreIfEmpty }: { readonly backupTo: NodeOptions['backupTo']; readonly restoreIfEmpty: boolean },
+): Promise<SqliteNode> {
   try {
-    finishSwap(nodeFileLayer, new Paths(data.directory));
-    return new SqliteNode(lock, await Threads.start(data));
+    // A follower's state is its leader's.
+    const restores = restoreIfEmpty && data.role?.kind !== 'follow';
+    const restored = await prepareDirectory(new Paths(data.directory), restores ? backupTo?.directory : undefined);
+    const node = new SqliteNode(lock, await Threads.start(data));
+    if (backupTo !== undefined)
+      await node.beginBackups({ ...backupTo, directory: resolve(backupTo.directory) }, restored);
+    return node;
   } catch (error) {
     lock[Symbol.dispose]();
     throw error;

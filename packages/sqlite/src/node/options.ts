@@ -1,5 +1,6 @@
 import { limits } from '../limits.ts';
 import type { EtcdLogOptions } from '../log/etcd-settings.ts';
+import type { BackupSettings } from '../snapshot/backup-schedule.ts';
 
 // What a node can be told, with every default in one place.
 
@@ -14,6 +15,10 @@ export type NodeOptions = {
   readonly follow?: FollowOptions;
   /** A follower's directory gets a future of its own: this node leads from what it has on. Default: false. */
   readonly promote?: boolean;
+  /** Backups of all databases from time to time. */
+  readonly backupTo?: BackupSettings;
+  /** A new directory begins with the newest backup in `backupTo`, if there is one. Default: false. */
+  readonly restoreIfEmpty?: boolean;
 } & Partial<NodeSettings>;
 
 /** The node that is followed. */

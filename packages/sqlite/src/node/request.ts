@@ -3,7 +3,9 @@ import type { SqlResult } from '../engine/connection.ts';
 import type { Description } from '../engine/statement.ts';
 import type { NumberMode, SqlArguments } from '../engine/values.ts';
 import type { Position } from '../machine/position.ts';
+import type { BackupStatus } from '../snapshot/backup-schedule.ts';
 import type { Pinned } from '../snapshot/pinned-state.ts';
+import type { Restored } from '../snapshot/restore.ts';
 
 // What can be asked of a node's threads. All of it can be cloned from thread to thread.
 
@@ -98,6 +100,10 @@ export type NodeStatus = {
   readonly sessions: number;
   /** Why nothing can be written any more. */
   readonly failure?: string;
+  /** Where they are configured. */
+  readonly backups?: BackupStatus;
+  /** Where this directory's state came from, if it was restored at this start. */
+  readonly restored?: Restored;
 };
 
 /** Steps whose rows have a limit together. */

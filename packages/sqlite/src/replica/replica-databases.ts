@@ -1,4 +1,4 @@
-import type { Databases, Peers, Readiness, Receipt, Session, SessionOptions } from '../databases.ts';
+import type { Databases, Operations, Peers, Readiness, Receipt, Session, SessionOptions } from '../databases.ts';
 import type { ClientDatabases } from '../node/client-databases.ts';
 import type { FollowOptions } from '../node/options.ts';
 import { askPeer } from './connect.ts';
@@ -24,6 +24,11 @@ export class ReplicaDatabases implements Databases {
 
   get peers(): Peers {
     return this.#place.local.peers;
+  }
+
+  /** Files and lists are those of this node; what changes something is refused with the leader's address. */
+  get operations(): Operations {
+    return this.#place.local.operations;
   }
 
   open(options: SessionOptions, signal: AbortSignal): Promise<Session> {

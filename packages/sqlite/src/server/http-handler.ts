@@ -9,6 +9,7 @@ import { readBody } from './body.ts';
 import { bearerToken, type Context } from './context.ts';
 import { checkBodyType, checkSender } from './guard.ts';
 import { answerCursor, answerPipeline, type StreamCall } from './hrana-http.ts';
+import { answerOperation } from './operations.ts';
 import { operatorPage } from './page.ts';
 import { isOurFault, statusOf, toWireError } from './refusal.ts';
 import { parseRoute, type Route } from './routes.ts';
@@ -28,9 +29,12 @@ export async function handleRequest(
   let type = 'unknown';
   let outcome = 'ok';
   watchStall(response, context.settings.stallMsMax);
+  // Of a file nobody knows how long it takes; who receives it looks whether it advances.
+  const arrival = watchArrival(request, response, context.settings.arrivalMsMax);
   try {
     const route = parseRoute(request.method ?? '', request.url ?? '');
-    type = route.type;
+    type = route.type === 'operation' ? route.operation : route.type;
+    if (type === 'send') clearTimeout(arrival);
     await answerRoute(context, route, request, response);
   } catch (error) {
     outcome = toWireError(error).code;
@@ -56,8 +60,13 @@ async function answerRoute(
   const grant = context.gate.admit(bearerToken(request.headers.authorization));
   if (route.type === 'pipeline' || route.type === 'cursor')
     return answerStreamRoute(context, route, grant, request, response);
-  requireRight(grant, 'read');
   const gone = abortWhenGone(response);
+  if (route.type === 'operation') {
+    const answer = await answerOperation(context, { route, grant, request }, response, gone);
+    if (answer !== undefined) sendJson(response, answer.body, answer.status);
+    return;
+  }
+  requireRight(grant, 'read');
   if (route.type === 'metrics')
     return send(response, 200, context.metrics.registry.contentType, await context.metrics.registry.metrics());
   if (route.type === 'receipt') return sendJson(response, await context.databases.receipt(route.transactionKey, gone));
@@ -131,8 +140,8 @@ function sendPage(response: ServerResponse): void {
   send(response, 200, 'text/html; charset=utf-8', html);
 }
 
-function sendJson(response: ServerResponse, value: unknown): void {
-  send(response, 200, 'application/json', `${JSON.stringify(value)}\n`);
+function sendJson(response: ServerResponse, value: unknown, status: number = 200): void {
+  send(response, status, 'application/json', `${JSON.stringify(value)}\n`);
 }
 
 /** The type is exactly what stock clients look for before they read the error. */
@@ -146,6 +155,17 @@ function refuse(response: ServerResponse, error: unknown): void {
   // Node reads and drops what is left of the body, for as long as a request may take to arrive: a client that is still
   // sending would see a broken connection in place of this answer.
   send(response, status, 'application/json', encodeError(toWireError(error)));
+}
+
+/** A client that does not come to the end of its request is cut off: it holds a connection, and what it has sent so far. */
+function watchArrival(request: IncomingMessage, response: ServerResponse, arrivalMsMax: number): NodeJS.Timeout {
+  const timer = setTimeout(() => {
+    if (request.complete) return;
+    if (!response.headersSent) request.socket.write('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n');
+    request.destroy();
+  }, arrivalMsMax);
+  request.once('close', () => clearTimeout(timer));
+  return timer;
 }
 
 /** A client that takes nothing of its answer for too long is cut off: it holds the answer in our memory. */

@@ -14,7 +14,8 @@ export const refusalCodes = {
   ORIGIN_REFUSED: { status: 403, meaning: 'a web page of another origin sent this' },
   NO_SUCH_PATH: { status: 404, meaning: 'nothing is served at this path' },
   WRONG_METHOD: { status: 405, meaning: 'the path is served, but not with this method' },
-  WRONG_TYPE: { status: 415, meaning: 'the body is not application/json, or it is compressed' },
+  WRONG_TYPE: { status: 415, meaning: 'the body is not of the type that this needs, or it is compressed' },
+  UNCONFIRMED: { status: 428, meaning: 'what destroys has to be confirmed by a header' },
   HOST_REFUSED: { status: 421, meaning: 'the Host header is not a name of this machine' },
   UNAVAILABLE: { status: 503, meaning: 'the server starts, stops or is full: the same request may succeed later' },
 } as const;
@@ -36,15 +37,23 @@ const statusOfCode: Partial<Readonly<Record<ErrorCode, number>>> = {
   PROTOCOL: 400,
   USAGE: 400,
   LIMIT: 413,
+  UNSUPPORTED: 400,
   NOT_FOUND: 404,
+  EXISTS: 409,
+  REFUSED: 409,
+  CHANGED: 409,
+  DIGEST_MISMATCH: 422,
+  NO_SPACE: 507,
 };
 
 /** The HTTP status of an answer that consists of an error. */
 export function statusOf(error: unknown): number {
   if (error instanceof Refusal) return refusalCodes[error.code].status;
   if (error instanceof SqlError) return 400;
-  if (error instanceof BatonError) return statusOfCode[error.code] ?? (error.retryable ? 503 : 500);
-  return 500;
+  if (!(error instanceof BatonError)) return 500;
+  // One that was refused since somebody else leads by now may be tried again; one that is refused here for ever may not.
+  if (error.code === 'REFUSED' && error.retryable) return 503;
+  return statusOfCode[error.code] ?? (error.retryable ? 503 : 500);
 }
 
 /** Whether an error is the program's own fault. A client gets no details of it: they may show what is none of its business. */

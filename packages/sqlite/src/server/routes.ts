@@ -12,7 +12,16 @@ export type Route =
   | { readonly type: 'receipt'; readonly transactionKey: string }
   | { readonly type: 'version' }
   | { readonly type: 'pipeline'; readonly version: HranaVersion; readonly database: string }
-  | { readonly type: 'cursor'; readonly database: string };
+  | { readonly type: 'cursor'; readonly database: string }
+  | { readonly type: 'operation'; readonly operation: 'list' | 'backup' }
+  | { readonly type: 'operation'; readonly operation: 'create' | 'drop' | 'fetch'; readonly database: string }
+  | {
+      readonly type: 'operation';
+      readonly operation: 'send';
+      readonly database: string;
+      /** Whoever has the name may go. */
+      readonly replaces: boolean;
+    };
 
 /** Names of databases are names of files, too: no slash, no dot in front. */
 const databasePattern = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
@@ -32,8 +41,20 @@ export function parseRoute(method: string, target: string): Route {
     requireMethod(method, 'GET', path);
     return { type: 'page' };
   }
+  if (path === '/db' || path === '/backup') {
+    requireMethod(method, path === '/db' ? 'GET' : 'POST', path);
+    return { type: 'operation', operation: path === '/db' ? 'list' : 'backup' };
+  }
   const { database, rest } = splitDatabase(path);
   switch (rest) {
+    case '':
+      if (method === 'DELETE') return { type: 'operation', operation: 'drop', database };
+      requireMethod(method, 'PUT', path);
+      return { type: 'operation', operation: 'create', database };
+    case '/file':
+      if (method === 'PUT') return { type: 'operation', operation: 'send', database, replaces: asksToReplace(target) };
+      requireMethod(method, 'GET', path);
+      return { type: 'operation', operation: 'fetch', database };
     case '/v2':
     case '/v3':
       requireMethod(method, 'GET', path);
@@ -71,6 +92,11 @@ function splitDatabase(path: string): { readonly database: string; readonly rest
 function pathOf(target: string): string {
   const end = target.search(/[?#]/);
   return end < 0 ? target : target.slice(0, end);
+}
+
+function asksToReplace(target: string): boolean {
+  const start = target.indexOf('?');
+  return start >= 0 && new URLSearchParams(target.slice(start + 1)).get('replace') === 'yes';
 }
 
 function decodePart(part: string): string {

@@ -160,7 +160,8 @@ class DatabaseServer implements RunningServer {
     const { tls } = this.#options;
     const limits = {
       headersTimeout: arrivalMsMax,
-      requestTimeout: arrivalMsMax,
+      // Each request has its own time: see http-handler.ts.
+      requestTimeout: 0,
       connectionsCheckingInterval: Math.max(50, arrivalMsMax / 4),
       maxHeaderSize: headerBytesMax,
     };

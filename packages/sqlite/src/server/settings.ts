@@ -19,6 +19,8 @@ export type ServerSettings = {
   readonly arrivalMsMax: number;
   /** Time in which a client has to take some of an answer. */
   readonly stallMsMax: number;
+  /** A SQLite file that is sent to become a database. */
+  readonly uploadBytesMax: number;
   /** A WebSocket is asked this often whether it is still there, and has as long to say so. */
   readonly pingMs: number;
   /** Names besides `localhost` and the loopback addresses that clients without a token may know this machine by. */
@@ -38,6 +40,7 @@ export const defaultSettings: ServerSettings = {
   stopMsMax: 10_000,
   arrivalMsMax: 30_000,
   stallMsMax: 60_000,
+  uploadBytesMax: 68_719_476_736,
   pingMs: 30_000,
   hosts: [],
   origins: [],

@@ -1,7 +1,7 @@
 import { limits } from '../limits.ts';
 import type { Position } from '../machine/position.ts';
 import type { Caller } from '../node/call-port.ts';
-import { startCheckThread } from '../node/node-thread.ts';
+import { withCheckThread } from '../node/node-thread.ts';
 import type { WriterCalls } from '../node/request.ts';
 
 /** What becomes of a file. */
@@ -19,9 +19,9 @@ export async function importFile(
   writer: Caller<WriterCalls>,
   { path, name }: { readonly path: string; readonly name: string },
   { replaces = false, onProgress = () => undefined }: ImportOptions,
+  signal: AbortSignal,
 ): Promise<Position> {
-  const { worker, caller: file } = await startCheckThread();
-  try {
+  return await withCheckThread(signal, async (file) => {
     const { pageBytes, pageCount, checksum } = await file.call('inspect', { path });
     const database = await writer.call('beginImport', { name, replaces, pageBytes });
     try {
@@ -37,7 +37,5 @@ export async function importFile(
       await writer.call('dropImport', { database }).catch(() => undefined);
       throw error;
     }
-  } finally {
-    await worker.terminate();
-  }
+  });
 }

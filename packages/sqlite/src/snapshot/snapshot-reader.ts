@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { assert } from '@batondb/core/errors';
+import { BatonError } from '@batondb/core/errors';
 import { toBatonError } from '@batondb/core/files/system-error';
 import { limits as coreLimits } from '@batondb/core/limits';
 import { Layout } from '@batondb/core/transfer/layout';
@@ -7,6 +7,7 @@ import { encodeUnit } from '@batondb/core/transfer/unit-codec';
 import { Blake3Hasher } from '@napi-rs/blake-hash';
 import type { FileLayer } from '../log/file-layer.ts';
 import type { ReaderContext } from '../machine/reader-view.ts';
+import { encodeState, type StateRecord } from '../machine/state-record.ts';
 import { filesOf, type SnapshotFile } from './contents.ts';
 import { PinnedState } from './pinned-state.ts';
 import type { SnapshotCalls, WrittenFile } from './snapshot-calls.ts';
@@ -45,32 +46,38 @@ export class SnapshotReader {
     return encodeUnit({ unit, content, changes: [], claim }, compression, into).payload;
   }
 
-  /** Writes all files into an empty directory, and syncs them and it. */
-  writeAll(directory: string): WrittenFile[] {
-    const written = this.#files.map((file) => this.#write(file, join(directory, file.name)));
+  /** Writes all files that a record speaks of into an empty directory, and syncs them and it. */
+  writeAll(directory: string, record: StateRecord): WrittenFile[] {
+    const state = encodeState(record);
+    const written = filesOf(record, state).map((file) => this.#write(file, join(directory, file.name), state));
     this.#layer.syncDirectory(directory);
     return written;
   }
 
-  /** Writes one file, and syncs it. */
-  writeOne(name: string, path: string): WrittenFile {
-    const file = this.#files.find((candidate) => candidate.name === name);
-    assert(file !== undefined, `B2: the snapshot has a file ${name}`);
-    return this.#write(file, path);
+  /** What a file would be, without writing it. Throws NOT_FOUND. */
+  digest(name: string): WrittenFile {
+    return this.#readAll(this.#find(name), () => undefined);
   }
 
-  #write(file: SnapshotFile, path: string): WrittenFile {
+  /** A part of a file. */
+  part(name: string, offset: number, bytes: number): Uint8Array<ArrayBuffer> {
+    const content = new Uint8Array(bytes);
+    this.#read(this.#find(name), offset, content);
+    return content;
+  }
+
+  #find(name: string): SnapshotFile {
+    const file = this.#files.find((candidate) => candidate.name === name);
+    if (file === undefined) throw new BatonError('NOT_FOUND', `there is no ${name} in the snapshot`);
+    return file;
+  }
+
+  #write(file: SnapshotFile, path: string, state: Uint8Array): WrittenFile {
     const target = this.#layer.open(path, 'create');
     try {
-      const hasher = new Blake3Hasher();
-      for (let offset = 0; offset < file.bytes; offset += this.#scratch.length) {
-        const part = this.#scratch.subarray(0, Math.min(this.#scratch.length, file.bytes - offset));
-        this.#read(file, offset, part);
-        hasher.update(part);
-        target.write(part, offset);
-      }
+      const written = this.#readAll(file, (part, offset) => target.write(part, offset), state);
       target.sync();
-      return { name: file.name, bytes: file.bytes, blake3: hasher.digestBuffer().toString('hex') };
+      return written;
     } catch (error) {
       throw toBatonError(error, { path });
     } finally {
@@ -78,8 +85,23 @@ export class SnapshotReader {
     }
   }
 
-  #read({ database }: SnapshotFile, offset: number, into: Uint8Array): void {
-    if (database === undefined) into.set(this.#state.subarray(offset, offset + into.length));
+  #readAll(
+    file: SnapshotFile,
+    each: (part: Uint8Array, offset: number) => void,
+    state: Uint8Array = this.#state,
+  ): WrittenFile {
+    const hasher = new Blake3Hasher();
+    for (let offset = 0; offset < file.bytes; offset += this.#scratch.length) {
+      const part = this.#scratch.subarray(0, Math.min(this.#scratch.length, file.bytes - offset));
+      this.#read(file, offset, part, state);
+      hasher.update(part);
+      each(part, offset);
+    }
+    return { name: file.name, bytes: file.bytes, blake3: hasher.digestBuffer().toString('hex') };
+  }
+
+  #read({ database }: SnapshotFile, offset: number, into: Uint8Array, state: Uint8Array = this.#state): void {
+    if (database === undefined) into.set(state.subarray(offset, offset + into.length));
     else this.#pinned.read(database, offset, into);
   }
 }

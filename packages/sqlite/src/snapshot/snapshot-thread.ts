@@ -27,8 +27,12 @@ function main(): void {
         const message = opened().unit(request);
         return new Moved(message, [message.buffer]);
       },
-      write: ({ directory }) => opened().writeAll(directory),
-      writeOne: ({ name, path }) => opened().writeOne(name, path),
+      write: ({ directory, record }) => opened().writeAll(directory, record),
+      digest: ({ name }) => opened().digest(name),
+      part: ({ name, offset, bytes }) => {
+        const part = opened().part(name, offset, bytes);
+        return new Moved(part, [part.buffer]);
+      },
     },
     settle: () => Promise.resolve(),
   });

@@ -1,5 +1,6 @@
 import { Layout } from '@batondb/core/transfer/layout';
 import type { UnitSupply } from '@batondb/core/transfer/supply';
+import { isHidden } from '../machine/hidden-name.ts';
 import type { PageIndex } from '../machine/page-index.ts';
 import type { Position } from '../machine/position.ts';
 import { encodeState, type StateRecord } from '../machine/state-record.ts';
@@ -73,14 +74,20 @@ export class NodeSnapshot implements AsyncDisposable {
     return this.supply.layout.contentBytes;
   }
 
-  /** Writes all of it into an empty directory as ordinary files, and syncs them. Throws HISTORY_LOST, NO_SPACE. */
+  /** Writes all databases that have a name into an empty directory, as ordinary files, and syncs them. Throws HISTORY_LOST, NO_SPACE. */
   async writeFiles(directory: string): Promise<readonly WrittenFile[]> {
-    return await this.#thread.caller.call('write', { directory });
+    const databases = this.record.databases.filter(({ name }) => !isHidden(name));
+    return await this.#thread.caller.call('write', { directory, record: { ...this.record, databases } });
   }
 
-  /** Writes one database as an ordinary file, and syncs it. Throws as `writeFiles` does. */
-  async writeDatabase(name: string, path: string): Promise<WrittenFile> {
-    return await this.#thread.caller.call('writeOne', { name: fileName({ name }), path });
+  /** Length and digest of the file that a database is. Throws NOT_FOUND, HISTORY_LOST. */
+  async digest(database: string): Promise<WrittenFile> {
+    return await this.#thread.caller.call('digest', { name: fileName({ name: database }) });
+  }
+
+  /** A part of that file. Throws HISTORY_LOST. */
+  async part(database: string, offset: number, bytes: number): Promise<Uint8Array> {
+    return await this.#thread.caller.call('part', { name: fileName({ name: database }), offset, bytes });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

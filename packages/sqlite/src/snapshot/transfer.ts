@@ -7,7 +7,7 @@ import { nodeFileLayer } from '../log/file-layer.ts';
 import { Paths } from '../machine/paths.ts';
 import { formatPosition, type Position, parsePosition } from '../machine/position.ts';
 import type { StateRecord } from '../machine/state-record.ts';
-import { startCheckThread } from '../node/node-thread.ts';
+import { withCheckThread } from '../node/node-thread.ts';
 import type { SnapshotDesk } from './desk.ts';
 import { installReceived } from './swap.ts';
 
@@ -74,19 +74,18 @@ export async function receiveSnapshot(
     onProgress: options.onProgress ?? (() => undefined),
   };
   await takeOffer(connection, offer, place, signal);
-  return await checkReceived(paths, false);
+  return await checkReceived(paths, signal);
 }
 
 /** Compares `.baton/received` with its record. What is not good is removed, so that nobody takes it for something. */
-export async function checkReceived(paths: Paths, withEngine: boolean): Promise<StateRecord> {
-  const { worker, caller } = await startCheckThread();
+async function checkReceived(paths: Paths, signal: AbortSignal): Promise<StateRecord> {
   try {
-    return await caller.call('check', { directory: paths.received, withEngine });
+    return await withCheckThread(signal, (thread) =>
+      thread.call('check', { directory: paths.received, withEngine: false }),
+    );
   } catch (error) {
     rmSync(paths.received, { recursive: true, force: true });
     throw error;
-  } finally {
-    await worker.terminate();
   }
 }
 
