@@ -76,7 +76,9 @@ async function show(directory: string, waitMs: number, screen: Screen): Promise<
   }
   const seconds = ((Date.now() - startMs) / 1000).toFixed(0);
   screen.line('');
-  screen.seen(`all of it took ${seconds} s; what is left is in ${directory} (git does not see it), the next demo removes it`);
+  screen.seen(
+    `all of it took ${seconds} s; what is left is in ${directory} (git does not see it), the next demo removes it`,
+  );
   if (waitMs > 0) await letLook(sqlite.leader.url, screen);
 }
 

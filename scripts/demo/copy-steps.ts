@@ -54,7 +54,10 @@ export class CopyDemo {
       `exit code ${run.exitCode} where 50 was expected`,
     );
     expect(rerouted?.target === this.two && done[0]?.target === this.two, `${this.two} did not go on alone`);
-    expect(!existsSync(resolve(root, this.one, basename(this.source))), `${this.one} shows a partial copy as if it were complete`);
+    expect(
+      !existsSync(resolve(root, this.one, basename(this.source))),
+      `${this.one} shows a partial copy as if it were complete`,
+    );
     screen.seen(`${this.two} went on from the source without it and is complete: ${sizeOf(run)}`);
     screen.seen(`exit code 50 and the summary name ${this.one}: “${failed.result.error?.message ?? ''}”`);
     screen.seen(`${this.one}/${basename(this.source)} does not exist: a partial copy never looks complete`);
@@ -120,7 +123,9 @@ export class CopyDemo {
       const { entries, differences } = await compare(this.source, copy);
       const [first] = differences;
       expect(first === undefined, `${target}: ${differences.length} paths differ, for example ${first}`);
-      screen.seen(`${target}: ${formatCount(entries, 'entry', 'entries')} identical in content, mode, owner, size, and times to the nanosecond`);
+      screen.seen(
+        `${target}: ${formatCount(entries, 'entry', 'entries')} identical in content, mode, owner, size, and times to the nanosecond`,
+      );
     }
   }
 

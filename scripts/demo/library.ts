@@ -21,19 +21,22 @@ const schema = [
 export type Loaded = { readonly files: number; readonly bytes: number; readonly seconds: number };
 
 /** Fills an empty database. `onProgress` is told of the bytes so far. */
-export async function loadLibrary(url: string, onProgress: (doneBytes: number, totalBytes: number) => void): Promise<Loaded> {
+export async function loadLibrary(
+  url: string,
+  onProgress: (doneBytes: number, totalBytes: number) => void,
+): Promise<Loaded> {
   const startMs = performance.now();
   const client = createClient({ url });
   try {
     await client.batch(schema, 'write');
-    let [files, bytes] = [0, 0];
-    for (const batch of batches()) {
+    let bytes = 0;
+    const { texts, totalBytes } = chooseTexts();
+    for (const batch of batchesOf(texts)) {
       await client.batch(batch.statements, 'write');
-      files += batch.statements.length;
       bytes += batch.bytes;
-      onProgress(bytes, textBytesMax);
+      onProgress(bytes, totalBytes);
     }
-    return { files, bytes, seconds: (performance.now() - startMs) / 1000 };
+    return { files: texts.length, bytes, seconds: (performance.now() - startMs) / 1000 };
   } finally {
     client.close();
   }
@@ -49,15 +52,28 @@ export async function search(client: Client, word: string): Promise<{ readonly c
   return { count: Number(rows[0]?.['count'] ?? 0), best: String(rows[0]?.['path'] ?? '') };
 }
 
-function* batches(): Generator<{ readonly statements: InStatement[]; readonly bytes: number }> {
-  let [statements, bytes, total]: [InStatement[], number, number] = [[], 0, 0];
-  for (const path of textsBelow('node_modules')) {
-    const size = statSync(join(root, path)).size;
-    if (total + size > textBytesMax) break;
-    const body = readFileSync(join(root, path), 'utf8');
-    statements.push({ sql: 'INSERT INTO files (path, bytes, body) VALUES (?, ?, ?)', args: [path, size, body] });
-    bytes += size;
-    total += size;
+type Text = { readonly path: string; readonly bytes: number };
+
+function chooseTexts(): { readonly texts: readonly Text[]; readonly totalBytes: number } {
+  const texts: Text[] = [];
+  let totalBytes = 0;
+  for (const text of textsBelow('node_modules')) {
+    if (totalBytes + text.bytes > textBytesMax) break;
+    texts.push(text);
+    totalBytes += text.bytes;
+  }
+  return { texts, totalBytes };
+}
+
+function* batchesOf(texts: readonly Text[]): Generator<{ readonly statements: InStatement[]; readonly bytes: number }> {
+  let [statements, bytes]: [InStatement[], number] = [[], 0];
+  for (const text of texts) {
+    const body = readFileSync(join(root, text.path), 'utf8');
+    statements.push({
+      sql: 'INSERT INTO files (path, bytes, body) VALUES (?, ?, ?)',
+      args: [text.path, text.bytes, body],
+    });
+    bytes += text.bytes;
     if (bytes < batchBytes) continue;
     yield { statements, bytes };
     [statements, bytes] = [[], 0];
@@ -65,11 +81,13 @@ function* batches(): Generator<{ readonly statements: InStatement[]; readonly by
   if (statements.length > 0) yield { statements, bytes };
 }
 
-function* textsBelow(directory: string): Generator<string> {
+function* textsBelow(directory: string): Generator<Text> {
   const entries = readdirSync(join(root, directory), { withFileTypes: true });
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = `${directory}/${entry.name}`;
     if (entry.isDirectory()) yield* textsBelow(path);
-    else if (entry.isFile() && textName.test(entry.name) && statSync(join(root, path)).size <= fileBytesMax) yield path;
+    if (!entry.isFile() || !textName.test(entry.name)) continue;
+    const bytes = statSync(join(root, path)).size;
+    if (bytes <= fileBytesMax) yield { path, bytes };
   }
 }

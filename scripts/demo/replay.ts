@@ -40,7 +40,10 @@ export function replayLines(sqlite: SqliteDemo, copy: CopyDemo, damage: Damage):
         `sqlite3 ${source}/again.db 'PRAGMA integrity_check' || echo 'sqlite3 is not installed'`,
       ],
     },
-    { about: 'copy it to two directories; Ctrl-C is as good as a kill', commands: [`rm -rf ${one} ${two}; mkdir -p ${one} ${two}`, baton(copy.copyWords())] },
+    {
+      about: 'copy it to two directories; Ctrl-C is as good as a kill',
+      commands: [`rm -rf ${one} ${two}; mkdir -p ${one} ${two}`, baton(copy.copyWords())],
+    },
     {
       about: `in a second terminal, meanwhile: kill the agent of ${one}`,
       commands: [`kill -9 $(find /proc/[0-9]*/fd -lname '*/${one}/.baton-*' 2>/dev/null | cut -d/ -f3 | sort -u)`],
@@ -54,7 +57,9 @@ export function replayLines(sqlite: SqliteDemo, copy: CopyDemo, damage: Damage):
     { about: 'continue', commands: [baton(copy.copyWords())] },
     {
       about: 'compare',
-      commands: [one, two].map((target) => `${shown(diffWords(source, `${target}/${basename(source)}`))} && echo identical`),
+      commands: [one, two].map(
+        (target) => `${shown(diffWords(source, `${target}/${basename(source)}`))} && echo identical`,
+      ),
     },
     { about: 'end the servers', commands: ['kill %1 %2; wait'] },
   ];

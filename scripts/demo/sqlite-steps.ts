@@ -53,7 +53,13 @@ export class SqliteDemo implements AsyncDisposable {
   }
 
   replicaWords(): string[] {
-    return [`${this.directory}/replica`, '--listen', this.#replica?.hostAndPort ?? '127.0.0.1:0', '--follow', this.leader.url];
+    return [
+      `${this.directory}/replica`,
+      '--listen',
+      this.#replica?.hostAndPort ?? '127.0.0.1:0',
+      '--follow',
+      this.leader.url,
+    ];
   }
 
   /** A server with data that a stock client writes. */
@@ -66,7 +72,9 @@ export class SqliteDemo implements AsyncDisposable {
     );
     screen.command(`./baton sqlite serve ${this.leaderWords().join(' ')}`);
     this.#leader = await DemoServer.start(this.leaderWords(), `${this.directory}/leader.log`);
-    screen.news(`it listens at ${this.leader.url}, process ${this.leader.pid}; the same address in a browser shows what follows`);
+    screen.news(
+      `it listens at ${this.leader.url}, process ${this.leader.pid}; the same address in a browser shows what follows`,
+    );
     const loaded = await loadLibrary(this.leader.url, (done, total) =>
       screen.progress([`loading  ${formatBytes(done).padStart(9)} of ${formatBytes(total)}`], performance.now()),
     );
@@ -76,7 +84,9 @@ export class SqliteDemo implements AsyncDisposable {
     await client.batch([...bankSchema], 'write');
     client.close();
     expect(found.count > 0, `nothing was found about ${word}`);
-    screen.seen(`${formatCount(loaded.files, 'text')}, ${formatBytes(loaded.bytes)}, in ${loaded.seconds.toFixed(1)} s; each batch was on the disk before its answer`);
+    screen.seen(
+      `${formatCount(loaded.files, 'text')}, ${formatBytes(loaded.bytes)}, in ${loaded.seconds.toFixed(1)} s; each batch was on the disk before its answer`,
+    );
     screen.seen(`“${word}” is in ${found.count} of them, most of all in ${found.best}`);
   }
 
@@ -95,11 +105,18 @@ export class SqliteDemo implements AsyncDisposable {
     const joined = await this.#awaitSame(({ leader }) => {
       const { snapshot } = leader ?? {};
       if (snapshot !== undefined)
-        screen.progress([`joining  ${formatBytes(snapshot.doneBytes).padStart(9)} of ${formatBytes(snapshot.totalBytes)}`], performance.now());
+        screen.progress(
+          [`joining  ${formatBytes(snapshot.doneBytes).padStart(9)} of ${formatBytes(snapshot.totalBytes)}`],
+          performance.now(),
+        );
     });
-    screen.seen(`it joined after ${((performance.now() - startMs) / 1000).toFixed(1)} s, and is at ${joined.position}; ${formatBytes(sizeOf(joined))}`);
+    screen.seen(
+      `it joined after ${((performance.now() - startMs) / 1000).toFixed(1)} s, and is at ${joined.position}; ${formatBytes(sizeOf(joined))}`,
+    );
     await delay(workMs);
-    screen.seen(`the writers went on: ${formatCount(this.#writers.acknowledged.size, 'transaction')} acknowledged so far`);
+    screen.seen(
+      `the writers went on: ${formatCount(this.#writers.acknowledged.size, 'transaction')} acknowledged so far`,
+    );
   }
 
   /** The leader is killed, by the reader or by us, and started again. */
@@ -112,13 +129,18 @@ export class SqliteDemo implements AsyncDisposable {
       'kill -9',
       'No goodbye and no cleaning up. What the server acknowledged has to be there afterwards, what it did not has to be there whole or not at all, and a receipt says which.',
     );
-    if (waitMs > 0) screen.news(`your turn, in another terminal: kill -9 ${leader.pid}   (in ${Math.round(waitMs / 1000)} s the demo does it)`);
+    if (waitMs > 0)
+      screen.news(
+        `your turn, in another terminal: kill -9 ${leader.pid}   (in ${Math.round(waitMs / 1000)} s the demo does it)`,
+      );
     const byReader = await leader.kill(waitMs);
     screen.deed(byReader ? `you killed process ${leader.pid}` : `kill -9 ${leader.pid}`);
     const told = writers.acknowledged.size;
     screen.command(`./baton sqlite serve ${this.leaderWords().join(' ')}`);
     this.#leader = await DemoServer.start(this.leaderWords(), `${this.directory}/leader.log`);
-    screen.news(`it is back at ${this.leader.ready.position}, process ${this.leader.pid}; the writers and the replica find it by themselves`);
+    screen.news(
+      `it is back at ${this.leader.ready.position}, process ${this.leader.pid}; the writers and the replica find it by themselves`,
+    );
     await delay(workMs);
     await writers.end();
     await this.#judge(told);
@@ -130,7 +152,11 @@ export class SqliteDemo implements AsyncDisposable {
   /** A consistent file of the database, while writers go on. */
   async backup(): Promise<void> {
     const screen = this.#screen;
-    screen.step(4, 'a backup while writers work', 'One consistent state, as an ordinary SQLite file. Another SQLite judges it: the one in Node.');
+    screen.step(
+      4,
+      'a backup while writers work',
+      'One consistent state, as an ordinary SQLite file. Another SQLite judges it: the one in Node.',
+    );
     this.#writers = new Writers(this.leader.url, writersCount);
     mkdirSync(resolve(root, this.backupDirectory), { recursive: true });
     const file = `${this.backupDirectory}/library.db`;
@@ -142,7 +168,10 @@ export class SqliteDemo implements AsyncDisposable {
     const [check] = Object.values(database.prepare('PRAGMA integrity_check').get() ?? {});
     const total = Number(database.prepare('SELECT sum(balance) AS total FROM accounts').get()?.['total']);
     expect(check === 'ok', `${file}: integrity_check says ${String(check)}`);
-    expect(total === accounts * startBalance, `${file}: the accounts have ${total} together, and not ${accounts * startBalance}`);
+    expect(
+      total === accounts * startBalance,
+      `${file}: the accounts have ${total} together, and not ${accounts * startBalance}`,
+    );
     screen.seen(`integrity_check: ok; the accounts have ${total} together, as at every moment`);
   }
 
@@ -172,8 +201,12 @@ export class SqliteDemo implements AsyncDisposable {
     expect(strangers.size === 0, `${strangers.size} transactions are stored that nobody sent`);
     expect(Number(sum.rows[0]?.['total']) === accounts * startBalance, 'money was made or lost');
     const screen = this.#screen;
-    screen.seen(`acknowledged before the kill: ${told}, of which stored: ${told}; acknowledged in all: ${acknowledged.size}, stored: ${acknowledged.size}`);
-    screen.seen(`${formatCount(unknown.size, 'attempt')} never got an answer; their receipts say: ${committed} committed, ${unknown.size - committed} not, and so it is`);
+    screen.seen(
+      `acknowledged before the kill: ${told}, of which stored: ${told}; acknowledged in all: ${acknowledged.size}, stored: ${acknowledged.size}`,
+    );
+    screen.seen(
+      `${formatCount(unknown.size, 'attempt')} never got an answer; their receipts say: ${committed} committed, ${unknown.size - committed} not, and so it is`,
+    );
   }
 
   /** Waits until the replica is at the leader's position, and compares. While writers work, positions never stand still: then any will do. */
