@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
 import { createClient } from '@libsql/client';
 import type { Session, SessionOptions, Statement } from '../src/databases.ts';
-import { createToken, formatPosition } from '../src/index.ts';
+import { createToken, formatPosition, revokeToken } from '../src/index.ts';
 import { caughtUp, type Served, serveNode, until } from './support/replicas.ts';
 
 const timeout = 120_000;
@@ -176,6 +176,9 @@ test('tokens', { timeout }, async () => {
   }
   await using follower = await serveNode({ directory: sandbox.join('follower'), follow: { url: leader.url, token } });
   await caughtUp(follower.node, leader.node);
+  revokeToken(tokenPath, 'replica');
+  await until('the replica is told', async () => /token/.test((await follower.node.status()).leader?.failure ?? ''));
+  assert.equal((await leader.node.status()).followers.length, 0);
 });
 
 // Proves: over TLS a replica trusts whom it was told to trust and nobody else, with the log, the snapshot and what it forwards.
