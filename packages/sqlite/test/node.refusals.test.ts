@@ -105,7 +105,7 @@ test('unknown outcomes', async () => {
     const { host, log } = await makeBed();
     const other = await makeBed();
     await run(other.host, "INSERT INTO t VALUES (2, 'foreign')");
-    log.foreign = (index, epoch) => ({ ...other.log.list[index - 1]!, epoch });
+    log.foreign = (index, epoch) => [{ ...other.log.list[index - 1]!, epoch }];
     log.script.push(step);
     const running = host.executor.run(request("INSERT INTO t VALUES (2, 'second')", [], { key: 'key' }));
     const settled = Promise.allSettled([running]);

@@ -50,6 +50,30 @@ test('a follower is killed', { timeout }, async (t) => {
   assert.ok(ours!.equals(theirs!), 'the files differ');
 });
 
+// Proves: a follower that was killed and is promoted has at least what it said to its leader that it has (R7).
+test('a killed follower is promoted', { timeout }, async (t) => {
+  t.diagnostic(`BATON_SEED=${seedOfRun()}`);
+  const random = new Random(seedOfRun());
+  await using sandbox = makeSandbox();
+  const directory = sandbox.join('follower');
+  await using leader = await serveNode({ directory: sandbox.join('leader') });
+  await leader.node.batch(openBank);
+  const doomed = await startDoomed('replica-process.ts', [directory, leader.url]);
+  for (let id = 1; id <= 200; id++) await leader.node.batch(transfer(id, random));
+  let told = 0;
+  await until('the follower says it has everything', async () => {
+    told = (await leader.node.status()).followers[0]?.position.index ?? 0;
+    return told === leader.node.position.index;
+  });
+  await doomed.kill();
+  await using promoted = await serveNode({ directory, promote: true });
+  assert.ok(promoted.node.position.index > told);
+  await judgeBank(
+    promoted.node,
+    Array.from({ length: 200 }, (_, index) => index + 1),
+  );
+});
+
 // Proves: what a leader has acknowledged before it was killed is at its follower once that has caught up, and nothing that the leader lost (R1).
 test('a leader is killed', { timeout }, async (t) => {
   t.diagnostic(`BATON_SEED=${seedOfRun()}`);

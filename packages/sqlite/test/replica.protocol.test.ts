@@ -33,7 +33,7 @@ const batch = record({
 });
 const message: fc.Arbitrary<Message> = fc.oneof(
   batch,
-  record({ type: fc.constant('ping' as const), leader: position }),
+  record({ type: fc.constant('ping' as const), leader: position, state: text }),
   record({ type: fc.constant('ack' as const), position }),
   record({
     type: fc.constant('hello' as const),

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
 import { createClient } from '@libsql/client';
 import type { Session, SessionOptions, Statement } from '../src/databases.ts';
-import { createToken } from '../src/index.ts';
+import { createToken, formatPosition } from '../src/index.ts';
 import { caughtUp, type Served, serveNode, until } from './support/replicas.ts';
 
 const timeout = 120_000;
@@ -70,6 +70,32 @@ test('a session that only reads stays', { timeout }, async () => {
   await session.close();
 });
 
+// Proves: who asks for the leader's state gets it, also with a token that may only read, and by it nothing but a read is forwarded (R9).
+test('reading at the leader', { timeout }, async () => {
+  await using sandbox = makeSandbox();
+  await using pair = await servePair(sandbox);
+  for (const isReadOnly of [false, true]) {
+    const session = await pair.follower.node.clients().open({ ...options, isReadOnly }, never);
+    const { position } = await pair.leader.node.execute('INSERT INTO t VALUES (1)');
+    const [count] = await run(session, 'SELECT count(*) FROM t', { level: 'leader' });
+    assert.equal(count, isReadOnly ? 2n : 1n);
+    assert.deepEqual(await run(session, 'SELECT count(*) FROM t', { atLeast: formatPosition(position) }), [count]);
+    await session.describe('SELECT 1', never);
+    assert.equal(session.isAutocommit, true);
+    const write = run(session, 'WITH n AS (SELECT 3) INSERT INTO t SELECT * FROM n RETURNING x', { level: 'leader' });
+    if (isReadOnly) await assert.rejects(write, { code: 'USAGE' });
+    else assert.deepEqual(await write, [3n]);
+    await pair.leader.node.execute('DELETE FROM t WHERE x = 3');
+    await session.close();
+  }
+  const answer = await fetch(`${pair.follower.url}/v2/pipeline`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'baton-level': 'strong' },
+    body: '{"requests":[]}',
+  });
+  assert.equal(answer.status, 400);
+});
+
 // Proves: receipts of what was forwarded are there on both sides, and a replica does not say `absent` of what it does not have yet.
 test('receipts', { timeout }, async () => {
   await using sandbox = makeSandbox();
@@ -119,6 +145,19 @@ test('a leader that is gone', { timeout }, async () => {
   await until('its age is too high', () => !clients.readiness().isReady);
   await assert.rejects(pair.follower.node.query('SELECT count(*) FROM t'), { code: 'UNAVAILABLE', retryable: true });
   await session.close();
+});
+
+// Proves: a replica keeps no database that its leader has not: what would make, drop or import one is refused with the leader's URL.
+test('operations', { timeout }, async () => {
+  await using sandbox = makeSandbox();
+  await using pair = await servePair(sandbox);
+  const { node, url } = pair.follower;
+  await assert.rejects(node.createDatabase('shop'), { code: 'REFUSED', hint: `write to ${pair.leader.url}` });
+  await assert.rejects(node.dropDatabase('main'), { code: 'REFUSED' });
+  const answer = await fetch(`${url}/db/shop`, { method: 'PUT' });
+  assert.equal(answer.status, 409);
+  assert.match(await answer.text(), new RegExp(pair.leader.url));
+  assert.deepEqual((await node.query('SELECT count(*) FROM t')).rows, [[0]]);
 });
 
 // Proves: only a token with the right to join gets the log, and revoking it ends the stream.

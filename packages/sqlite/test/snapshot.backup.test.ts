@@ -1,6 +1,6 @@
 // Backups, and what is restored from them.
 import assert from 'node:assert/strict';
-import { mkdirSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { BatonError, type ErrorCode } from '@batondb/core/errors';
@@ -133,8 +133,12 @@ test('damaged backups', options, async () => {
       [second],
     );
   }
-  // The one of the restored node, too.
-  for (const name of readdirSync(sandbox.join('backups'))) damage(join(sandbox.join('backups'), name, 'main.db'));
+  // The first ones of the nodes, too: the one of the restored node is good, and the other one is empty.
+  for (const name of readdirSync(sandbox.join('backups'))) {
+    const path = sandbox.join('backups', name);
+    if (existsSync(join(path, 'main.db'))) damage(join(path, 'main.db'));
+    else rmSync(path, { recursive: true });
+  }
   await assert.rejects(open(sandbox, 'third', { restoreIfEmpty: true }), hasCode('DIGEST_MISMATCH'));
   await using empty = await openNode({ directory: sandbox.join('fourth') });
   assert.deepEqual((await empty.status()).databases, []);

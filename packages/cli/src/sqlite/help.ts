@@ -60,3 +60,13 @@ Examples:
   baton sqlite log check /srv/db
   baton sqlite log recover /srv/db --dry-run
   baton sqlite log recover /srv/db --yes`;
+
+export const restoreExamples = `A file takes the place of the database that the URL names; the server keeps the
+file of the one that was there below dropped/. A whole backup takes the place of
+everything in a directory; what was there is kept until discard-old.
+
+Examples:
+  baton sqlite backup shop shop.db
+  baton sqlite restore shop.db shop --yes
+  baton sqlite restore /backup/BACKUP-NAME /srv/db
+  baton sqlite load dump.sql ws://127.0.0.1:6480/db/shop`;

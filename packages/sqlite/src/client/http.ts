@@ -1,5 +1,6 @@
 import { type IncomingMessage, request as plainRequest } from 'node:http';
 import { type RequestOptions, request as secureRequest } from 'node:https';
+import { pipeline } from 'node:stream/promises';
 import { BatonError } from '@batondb/core/errors';
 import { parseMessage } from '../hrana/json.ts';
 import { limits } from './limits.ts';
@@ -13,6 +14,8 @@ export type ServerRequest = {
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as it is read. */
+  readonly body?: AsyncIterable<Uint8Array>;
 };
 
 /**
@@ -21,7 +24,7 @@ export type ServerRequest = {
  */
 export async function ask(
   location: Location,
-  { method, path, headers = {} }: ServerRequest,
+  { method, path, headers = {}, body }: ServerRequest,
   { token, ca }: ServerAccess,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
@@ -37,7 +40,9 @@ export async function ask(
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   outgoing.once('response', resolve);
   outgoing.on('error', (error) => reject(signal.aborted ? signal.reason : toConnectError(error, location)));
-  outgoing.end();
+  if (body === undefined) outgoing.end();
+  // What breaks it is told by the request's own error, or by an answer that came before its end.
+  else pipeline(body, outgoing).catch((error: unknown) => reject(error as Error));
   const response = await promise;
   const { statusCode = 0 } = response;
   if (statusCode >= 200 && statusCode < 300) return response;

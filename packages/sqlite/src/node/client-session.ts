@@ -53,6 +53,11 @@ export class ClientSession implements Session {
     return this.#isAutocommit;
   }
 
+  /** Its connection, if it has one, ended with the threads that it was in. */
+  get isStale(): boolean {
+    return this.#session !== undefined && this.#writer !== this.#place.writer();
+  }
+
   get position(): string | undefined {
     return this.#position;
   }

@@ -209,7 +209,7 @@ export class Executor implements Disposable {
       const isAutocommit = session === undefined || seat.connection.isAutocommit;
       const position = await this.#machine.settled(database, seat.view.layer);
       if (outcome.error instanceof BatonError) throw outcome.error;
-      if (!hasWritten) this.#machine.expectCertain();
+      if (!hasWritten) this.#expectCertain(session);
       if ('error' in outcome) throw outcome.error;
       return { results: outcome.results, position, isRepeated: false, isAutocommit };
     }
@@ -234,7 +234,8 @@ export class Executor implements Disposable {
       if (hasWaited) void this.#machine.flush();
       const position = await this.#machine.settled(database, view.layer);
       if (hasWritten) return { value, isAutocommit, position };
-      return { value: this.#certain(value), isAutocommit };
+      const told = this.#certain(value, session);
+      return { value: told, isAutocommit: isAutocommit || session.seat?.connection !== connection };
     }
   }
 
@@ -255,12 +256,22 @@ export class Executor implements Disposable {
   }
 
   /** What was seen, or why it cannot be told: another node may lead by now. */
-  #certain<T>(value: Visit<T>['value']): Visit<T>['value'] {
+  #certain<T>(value: Visit<T>['value'], session: Session): Visit<T>['value'] {
     try {
-      if ('done' in value) this.#machine.expectCertain();
+      if ('done' in value) this.#expectCertain(session);
       return value;
     } catch (error) {
       return { error: packError(error) };
+    }
+  }
+
+  /** Throws UNAVAILABLE as the machine does. Then an open transaction is rolled back: its client does not know what is in it. */
+  #expectCertain(session: Session | undefined): void {
+    try {
+      this.#machine.expectCertain();
+    } catch (error) {
+      if (session?.begunMs !== undefined) this.#leave(session);
+      throw error;
     }
   }
 

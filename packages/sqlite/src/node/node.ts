@@ -366,9 +366,7 @@ export async function openNode(options: NodeOptions): Promise<SqliteNode> {
   const role = roleOf(follow, promote, log);
   const lock = lockNodeDirectory(path);
   const data = { directory: path, adopt, role, settings, module: sqliteModule() };
-  const { node, restored } = await openLocked(lock, data, restoreIfEmpty ? backupTo?.directory : undefined);
-  if (backupTo !== undefined)
-    await node.beginBackups({ ...backupTo, directory: resolve(backupTo.directory) }, restored);
+  const node = await openLocked(lock, data, { backupTo, restoreIfEmpty });
   if (follow !== undefined) await followOrClose(node, follow);
   return node;
 }
@@ -377,11 +375,16 @@ export async function openNode(options: NodeOptions): Promise<SqliteNode> {
 async function openLocked(
   lock: Disposable,
   data: Omit<ThreadData, 'index' | 'gate'>,
-  restoresFrom: string | undefined,
-): Promise<{ readonly node: SqliteNode; readonly restored: Restored | undefined }> {
+  { backupTo, restoreIfEmpty }: { readonly backupTo: NodeOptions['backupTo']; readonly restoreIfEmpty: boolean },
+): Promise<SqliteNode> {
   try {
-    const restored = await prepareDirectory(new Paths(data.directory), restoresFrom);
-    return { node: new SqliteNode(lock, await Threads.start(data)), restored };
+    // A follower's state is its leader's.
+    const restores = restoreIfEmpty && data.role?.kind !== 'follow';
+    const restored = await prepareDirectory(new Paths(data.directory), restores ? backupTo?.directory : undefined);
+    const node = new SqliteNode(lock, await Threads.start(data));
+    if (backupTo !== undefined)
+      await node.beginBackups({ ...backupTo, directory: resolve(backupTo.directory) }, restored);
+    return node;
   } catch (error) {
     lock[Symbol.dispose]();
     throw error;

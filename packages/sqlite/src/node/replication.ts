@@ -20,6 +20,7 @@ import { receiveSnapshot, type SnapshotOffer } from '../snapshot/transfer.ts';
 import type { ClientDatabases } from './client-databases.ts';
 import { install } from './install.ts';
 import type { FollowOptions, NodeSettings } from './options.ts';
+import type { NodeStatus } from './request.ts';
 import type { NodeRole } from './role.ts';
 import type { Threads } from './threads.ts';
 
@@ -147,7 +148,7 @@ export class Replication {
   }
 
   async #asked(): Promise<Asked> {
-    const { logId, position, state } = await this.#identity();
+    const { logId, position, state, role } = await this.#identity();
     const follower = this.#follower;
     return {
       nodeId: this.#nodeId,
@@ -156,15 +157,17 @@ export class Replication {
       state,
       upstream: follower?.upstream ?? [],
       isConnected: follower?.isStreaming ?? true,
-      isLeader: follower === undefined,
+      // A node that waits for a log's lead may be behind others, as a follower may.
+      isLeader: role === 'leader',
     };
   }
 
-  async #identity(): Promise<Identity> {
-    const { logId, follows, position, databases, soundFrom } = await this.#place.threads().writer.call('status', null);
+  async #identity(): Promise<Identity & Pick<NodeStatus, 'role'>> {
+    const status = await this.#place.threads().writer.call('status', null);
+    const { logId, role, follows, position, databases, soundFrom } = status;
     this.#soundFrom = soundFrom;
     const isNew = position.index === 0 && databases.length === 0;
-    return { logId, position, state: stateDigest(databases), isNew, isOwn: !isNew && follows === undefined };
+    return { logId, role, position, state: stateDigest(databases), isNew, isOwn: !isNew && follows === undefined };
   }
 
   async #beginFollowing(logId: string): Promise<void> {

@@ -264,6 +264,7 @@ export class WriterHost {
   async dropDatabase(name: string): Promise<Position> {
     const database = this.#store.find(name);
     if (database === undefined) throw new BatonError('NOT_FOUND', `there is no database ${name}`);
+    this.machine.expectWritable();
     await this.machine.flush();
     this.executor.forget(database);
     return await this.machine.submit({ kind: 'drop', database: database.id });

@@ -53,8 +53,8 @@ export type Answer = {
 
 /** Entries, and where the leader was when they were read. */
 export type Batch = { readonly type: 'entries'; readonly leader: Position; readonly entries: readonly LogEntry[] };
-/** Where the leader is, said when there is nothing else to say. */
-export type Ping = { readonly type: 'ping'; readonly leader: Position };
+/** Where the leader is and, as `stateDigest` has it, what is there: said when there is nothing else to say. */
+export type Ping = { readonly type: 'ping'; readonly leader: Position; readonly state: string };
 /** Through where the follower has applied everything: after each batch, and as a sign of life. */
 export type Ack = { readonly type: 'ack'; readonly position: Position };
 /** The last message, and why it is. */
@@ -107,6 +107,7 @@ function encodeBody(writer: Writer, message: Exclude<Message, Batch>): void {
       return;
     case 'ping':
       writePosition(writer, message.leader);
+      writer.text(message.state);
       return;
     case 'ack':
       writePosition(writer, message.position);
@@ -192,7 +193,7 @@ function decodeBody(type: number, reader: Reader, message: Buffer): Message {
     case types.entries:
       return readBatch(reader, message);
     case types.ping:
-      return { type: 'ping', leader: readPosition(reader) };
+      return { type: 'ping', leader: readPosition(reader), state: reader.text(textBytesMax) };
     case types.ack:
       return { type: 'ack', position: readPosition(reader) };
     case types.end:

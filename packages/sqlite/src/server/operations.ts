@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { BatonError } from '@batondb/core/errors';
 import type { Operations } from '../databases.ts';
 import type { Context } from './context.ts';
 import { checkFileType, databaseFileType } from './guard.ts';
@@ -67,7 +68,7 @@ async function sendFile(
     'x-content-type-options': 'nosniff',
   });
   if (request.method === 'HEAD') response.end();
-  else await pipeline(file.content(), response, { signal: gone });
+  else await give(file.content(), response);
   return undefined;
 }
 
@@ -82,6 +83,15 @@ async function takeFile(
   using spooled = await spoolBody(request, operations.incoming, { bytesMax: uploadBytesMax, stallMsMax });
   const position = await operations.importFile(spooled.path, database, { replaces });
   return { status: 201, body: { name: database, position } };
+}
+
+async function give(content: AsyncIterable<Uint8Array>, response: ServerResponse): Promise<void> {
+  try {
+    await pipeline(content, response);
+  } catch (cause) {
+    if (cause instanceof BatonError) throw cause;
+    throw new BatonError('CONNECTION_LOST', 'the client went away before it had all of the file', { cause });
+  }
 }
 
 function checkConfirmed(request: IncomingMessage, database: string): void {

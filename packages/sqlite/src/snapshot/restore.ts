@@ -40,7 +40,7 @@ export async function restoreBackup(backup: string, directory: string, signal: A
  */
 export async function restoreNewest(backups: string, paths: Paths, signal: AbortSignal): Promise<Restored | undefined> {
   const skipped: { path: string; message: string }[] = [];
-  let first: unknown;
+  let first: BatonError | undefined;
   for (const backup of findBackups(backups)) {
     try {
       await restoreInto(paths, backup, signal);
