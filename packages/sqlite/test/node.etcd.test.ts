@@ -109,7 +109,10 @@ test('a leader that is cut off', { timeout }, async () => {
 // Proves: a write that etcd was given and did not answer ends as what it is, with the receipt that goes with it: committed, or absent (E3, M5, M6).
 test('unknown outcomes of writes', { timeout }, async () => {
   await using gate = await startGate(etcd.endpoints[0]!);
-  await using node = await openShared(sandbox.join('unknown'), etcdLog([gate.endpoint], 'unknown-writes', { leaseSeconds: 8 }));
+  await using node = await openShared(
+    sandbox.join('unknown'),
+    etcdLog([gate.endpoint], 'unknown-writes', { leaseSeconds: 8 }),
+  );
   await node.execute('CREATE TABLE t (v)');
   for (const mode of ['no-answers', 'no-requests'] as const) {
     gate.set(mode);
