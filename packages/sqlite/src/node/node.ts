@@ -331,6 +331,8 @@ export class SqliteNode implements AsyncDisposable {
     const found = databases.find((database) => database.name === name);
     if (found !== undefined) return found;
     if (name === 'main' && role === 'leader') return await this.createDatabase(name);
+    // The node that leads may have made it by now.
+    if (role === 'standby') this.#threads.gate.expectOpen();
     throw new BatonError('NOT_FOUND', `there is no database ${name}`, { hint: 'create it first' });
   }
 
