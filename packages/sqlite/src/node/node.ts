@@ -194,7 +194,7 @@ export class SqliteNode implements AsyncDisposable {
    * sees it. Throws UNSUPPORTED, CHANGED, DIGEST_MISMATCH, NOT_FOUND, EXISTS unless it `replaces`, USAGE, NO_SPACE.
    */
   async importFile(path: string, name: string, options: ImportOptions = {}): Promise<Position> {
-    const place = { path: resolve(path), name };
+    const place = { path: resolve(path), name, directory: this.directory };
     return await importFile(this.#threads.writer, place, options, this.#ended.signal);
   }
 
