@@ -50,7 +50,7 @@ test('an import on a full disk', options, async () => {
   writeFileSync(ballast, Buffer.alloc(100_000_000));
   await assert.rejects(node.importFile(file, 'large'), isFull);
   rmSync(ballast);
-  const fill = (): void => void spawnSync('sh', ['-c', `cat /dev/zero > ${ballast}`]);
+  const fill = (): void => void spawnSync('sh', ['-c', `cat /dev/zero >> ${ballast}`]);
   await assert.rejects(node.importFile(file, 'large', { onProgress: (done) => done > 5_000_000 && fill() }), isFull);
   assert.deepEqual((await node.query('SELECT a FROM here')).rows, [['here']]);
   rmSync(ballast);
