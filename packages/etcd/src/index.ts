@@ -1,6 +1,5 @@
-export { type EtcdAddress, formatEtcdAddress, parseEtcdAddress, readPasswordFile } from './address.ts';
+export { formatEtcdAddress, parseEtcdAddress, readPasswordFile } from './address.ts';
 export { EtcdClient, type Lease } from './client.ts';
-export { limits } from './limits.ts';
 export type { EtcdAccess } from './members.ts';
 export * from './messages.ts';
 export { testFences } from './self-test.ts';

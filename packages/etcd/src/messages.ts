@@ -51,10 +51,10 @@ export type Operation =
   | { readonly delete: Bytes; readonly end?: Bytes }
   | { readonly range: RangeOptions };
 
-/** If all of `when` holds, all of `then` is done, else all of `otherwise`: at once, and at one revision. */
+/** If all of `when` holds, all of `do` is done, else all of `otherwise`: at once, and at one revision. */
 export type Transaction = {
   readonly when: readonly Comparison[];
-  readonly then: readonly Operation[];
+  readonly do: readonly Operation[];
   readonly otherwise?: readonly Operation[];
 };
 

@@ -11,9 +11,9 @@ import type { Comparison } from './messages.ts';
 export async function testFences(client: EtcdClient, prefix: string, lease: number): Promise<void> {
   const key = `${prefix}self-test/${randomUUID()}`;
   const put = [{ put: key, value: 'first', lease }];
-  const made = await client.txn({ when: [{ key, version: 0 }], then: put });
-  await client.txn({ when: [], then: [{ delete: key }] });
-  const again = await client.txn({ when: [{ key, createRevision: 0 }], then: put });
+  const made = await client.txn({ when: [{ key, version: 0 }], do: put });
+  await client.txn({ when: [], do: [{ delete: key }] });
+  const again = await client.txn({ when: [{ key, createRevision: 0 }], do: put });
   const cases: readonly (readonly [Comparison, boolean])[] = [
     [{ key, createRevision: made.revision }, false],
     [{ key, createRevision: again.revision }, true],
@@ -28,11 +28,11 @@ export async function testFences(client: EtcdClient, prefix: string, lease: numb
     [{ key, version: 1, is: 'different' }, false],
   ];
   for (const [comparison, expected] of cases) {
-    const { succeeded } = await client.txn({ when: [comparison], then: [] });
+    const { succeeded } = await client.txn({ when: [comparison], do: [] });
     if (made.succeeded && again.succeeded && succeeded === expected) continue;
     throw new BatonError('UNSUPPORTED', `this etcd takes ${JSON.stringify(comparison)} for ${String(succeeded)}`, {
       hint: 'connect to etcd itself, of version 3.4 or later',
     });
   }
-  await client.txn({ when: [], then: [{ delete: key }] });
+  await client.txn({ when: [], do: [{ delete: key }] });
 }

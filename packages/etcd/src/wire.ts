@@ -67,10 +67,10 @@ export function encodeRange({ key, end, limit, revision, keysOnly, countOnly, or
   };
 }
 
-export function encodeTransaction({ when, then, otherwise = [] }: Transaction): object {
+export function encodeTransaction({ when, do: operations, otherwise = [] }: Transaction): object {
   return {
     compare: when.map(encodeComparison),
-    success: then.map(encodeOperation),
+    success: operations.map(encodeOperation),
     failure: otherwise.map(encodeOperation),
   };
 }

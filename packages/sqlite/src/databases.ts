@@ -98,6 +98,23 @@ export type Receipt =
 /** Whether requests can be answered now; if not, why. */
 export type Readiness = { readonly isReady: true } | { readonly isReady: false; readonly reason: string };
 
+/** Another node that a server has let in. The connection is the node's from then on. */
+export type Peer = {
+  readonly socket: Duplex;
+  /** Where it connects from. */
+  readonly address: string;
+  /** Throws when it would not be let in any more. */
+  readonly recheck: () => void;
+};
+
+/** What other nodes ask for. */
+export interface Peers {
+  /** Serves a follower with the log, until one of both ends it. */
+  serveLog(peer: Peer): Promise<void>;
+  /** Sends a snapshot of everything. */
+  serveSnapshot(peer: Peer): Promise<void>;
+}
+
 /** A database as operators see it. */
 export type DatabaseListing = { readonly name: string; readonly bytes: number };
 
@@ -131,23 +148,6 @@ export interface Operations {
   importFile(path: string, name: string, options: ImportFile): Promise<string>;
   /** Makes a backup now. Throws USAGE where none are configured. */
   backup(signal: AbortSignal): Promise<FileBackup>;
-}
-
-/** Another node that a server has let in. The connection is the node's from then on. */
-export type Peer = {
-  readonly socket: Duplex;
-  /** Where it connects from. */
-  readonly address: string;
-  /** Throws when it would not be let in any more. */
-  readonly recheck: () => void;
-};
-
-/** What other nodes ask for. */
-export interface Peers {
-  /** Serves a follower with the log, until one of both ends it. */
-  serveLog(peer: Peer): Promise<void>;
-  /** Sends a snapshot of everything. */
-  serveSnapshot(peer: Peer): Promise<void>;
 }
 
 /** All databases that a server serves. */

@@ -3,6 +3,7 @@ export type { SqlResult } from './engine/connection.ts';
 export { SqlError } from './engine/sql-error.ts';
 export type { Description } from './engine/statement.ts';
 export type { NumberMode, SqlArguments, SqlValue } from './engine/values.ts';
+export type { EtcdLogLimits, EtcdLogOptions } from './log/etcd-settings.ts';
 export type { AppendOutcome, Epoch, Leadership, LogEntry, LogIndex, ReplicatedLog } from './log/log.ts';
 export { formatPosition, type Position, parsePosition } from './machine/position.ts';
 export { announce } from './node/announcement.ts';
@@ -15,7 +16,8 @@ export {
   type SqliteNode,
   type WriteResult,
 } from './node/node.ts';
-export type { NodeOptions, NodeSettings } from './node/options.ts';
+export type { FollowOptions, NodeOptions, NodeSettings } from './node/options.ts';
+export type { JoinProgress, ReplicationStatus } from './node/replication.ts';
 export type { DatabaseInfo, DatabaseStatus, NodeStatus, ReceiptState, SqlStatement } from './node/request.ts';
 export type { PositionedResult, RunOptions, Session, Transaction } from './node/session.ts';
 export { checkLog, type LogReport, type SegmentReport, type Verdict } from './recovery/check.ts';

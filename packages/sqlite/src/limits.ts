@@ -3,6 +3,14 @@
 export const limits = {
   /** A log entry. Larger transactions are cut into parts; an etcd log has a lower bound of its own. */
   entryBytesMax: 4_194_304,
+  /** An entry of a log on etcd, which takes requests of 1.5 MiB: with its keys it stays well below. */
+  etcdEntryBytesMax: 1_048_576,
+  /** An etcd that has not answered by then is given up for the moment. */
+  etcdRequestMs: 5_000,
+  /** A leader's lease: below, an etcd that elects a leader of its own would cost ours the lead. */
+  leaseSecondsMin: 1,
+  /** Who waits for a transaction of unknown outcome is told so after this time. */
+  unknownMsMax: 10_000,
   /** A segment of the file log: a few entries of the largest size, and zero-filled in some 10 ms. */
   segmentBytes: 16_777_216,
   /** Segments kept for reuse, so that appending needs no metadata of the file system. */

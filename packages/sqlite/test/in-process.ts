@@ -3,6 +3,7 @@
 import type { SqlArguments } from '../src/engine/values.ts';
 import { sqliteModule } from '../src/engine/wasm.ts';
 import type { FileLayer } from '../src/log/file-layer.ts';
+import { ReadGate } from '../src/log/read-gate.ts';
 import { pageIndexMemory } from '../src/machine/page-index.ts';
 import { defaultSettings, type NodeSettings, pinsMax } from '../src/node/options.ts';
 import type { RunReply, RunRequest } from '../src/node/request.ts';
@@ -36,7 +37,10 @@ export async function openHost(
   const { directory = '/node', settings = smallSettings, adopt = [], openLog } = options;
   const index = pageIndexMemory({ frames: settings.indexPages, pins: pinsMax });
   const own = openLog === undefined ? {} : { openLog };
-  return await WriterHost.open({ directory, adopt, settings, index, layer, module: sqliteModule(), ...own }, never);
+  return await WriterHost.open(
+    { directory, adopt, settings, index, gate: ReadGate.memory(), layer, module: sqliteModule(), ...own },
+    never,
+  );
 }
 
 /** A request with what a test does not care about. */

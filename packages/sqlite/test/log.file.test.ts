@@ -6,6 +6,7 @@ import { FileLog } from '../src/log/file-log.ts';
 import { encodeRecord } from '../src/log/record.ts';
 import { segmentPath } from '../src/log/segment-files.ts';
 import { FaultyLayer } from './faulty-layer.ts';
+import { describeLog } from './log.conformance.ts';
 
 const directory = '/log';
 const segmentBytes = 65_536;
@@ -29,6 +30,14 @@ async function readAll(log: FileLog, after = 0): Promise<string[]> {
   }
   return payloads;
 }
+
+describeLog('file', () => {
+  const layer = new FaultyLayer(new Random(seedOfRun()));
+  return {
+    open: ({ epoch, index } = { epoch: 0, index: 0 }) =>
+      Promise.resolve(FileLog.open({ layer, directory, checkpoint: index, epoch, segmentBytes: 524_288 })),
+  };
+});
 
 // Proves: what was accepted is there after a power cut, over many segments, and an older fence is refused (L1, L8).
 test('append, power cut, read', async () => {

@@ -105,7 +105,7 @@ test('unknown outcomes', async () => {
     const { host, log } = await makeBed();
     const other = await makeBed();
     await run(other.host, "INSERT INTO t VALUES (2, 'foreign')");
-    log.foreign = (index, epoch) => ({ ...other.log.list[index - 1]!, epoch });
+    log.foreign = (index, epoch) => [{ ...other.log.list[index - 1]!, epoch }];
     log.script.push(step);
     const running = host.executor.run(request("INSERT INTO t VALUES (2, 'second')", [], { key: 'key' }));
     const settled = Promise.allSettled([running]);
@@ -167,6 +167,19 @@ test('no space', async () => {
   log.script.push('no-space');
   await assert.rejects(run(host, "INSERT INTO t VALUES (2, 'second')"), { code: 'NO_SPACE', retryable: true });
   assert.deepEqual(await values(host), ['first']);
+  await run(host, "INSERT INTO t VALUES (2, 'second')");
+  assert.deepEqual(await values(host), ['first', 'second']);
+});
+
+// Proves: the log is asked to accept nothing for which there is no room here: what it accepts has to be applied (P2).
+test('no room for a copy', async () => {
+  const { host, log } = await makeBed();
+  const entries = log.list.length;
+  log.isFull = true;
+  await assert.rejects(run(host, "INSERT INTO t VALUES (2, 'second')"), { code: 'NO_SPACE', retryable: true });
+  assert.equal(log.list.length, entries);
+  assert.deepEqual(await values(host), ['first']);
+  log.isFull = false;
   await run(host, "INSERT INTO t VALUES (2, 'second')");
   assert.deepEqual(await values(host), ['first', 'second']);
 });

@@ -6,6 +6,7 @@ import { Random, seedOfRun } from '@batondb/testbed/random';
 import { makeSandbox } from '@batondb/testbed/sandbox';
 import { openNode, type SqliteNode } from '../src/index.ts';
 import { accounts, audit, balance, judge, openBank, transfer } from './bank.ts';
+import { askStock } from './stock.ts';
 import { caughtUp, type Served, serveNode, smallNode, until } from './support/replicas.ts';
 
 const timeout = 120_000;
@@ -75,7 +76,7 @@ test('history lost', { timeout }, async () => {
   assert.equal(await judgeBank(follower.node), 510);
 });
 
-// Proves: databases that are made and dropped at the leader are so at the follower; a name means what it means at the leader.
+// Proves: databases that are made, dropped and replaced at the leader are so at the follower; a name means what it means at the leader.
 test('names travel', { timeout }, async () => {
   await using sandbox = makeSandbox();
   await using leader = await serveNode({ directory: sandbox.join('leader') });
@@ -92,6 +93,13 @@ test('names travel', { timeout }, async () => {
     await leader.node.dropDatabase('shop');
     await caughtUp(follower.node, leader.node);
     await assert.rejects(read('shop'), { code: 'NOT_FOUND' });
+  }
+  for (const text of ['imported', 'replaced']) {
+    const path = sandbox.join(`${text}.db`);
+    askStock(path, `CREATE TABLE t (x); INSERT INTO t VALUES ('${text}')`);
+    await leader.node.importFile(path, 'shop', { replaces: text === 'replaced' });
+    await caughtUp(follower.node, leader.node);
+    assert.deepEqual(await read('shop'), [[text]]);
   }
 });
 

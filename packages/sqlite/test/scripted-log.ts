@@ -6,15 +6,25 @@ import type { OpenedLog } from '../src/node/writer-host.ts';
 
 /**
  * What happens to an append: it is accepted or refused; its outcome is unknown, and the next leader finds it in the log (`unknown-present`) or
- * not (`unknown-absent`), or finds somebody else's entry there (`unknown-foreign`); there is no space.
+ * not (`unknown-absent`); there is no space. `-foreign`: another node leads meanwhile and appends an entry, then this one may lead again.
  */
-export type Step = 'accepted' | 'refused' | 'unknown-present' | 'unknown-absent' | 'unknown-foreign' | 'no-space';
+export type Step =
+  | 'accepted'
+  | 'refused'
+  | 'refused-foreign'
+  | 'unknown-present'
+  | 'unknown-present-foreign'
+  | 'unknown-absent'
+  | 'unknown-foreign'
+  | 'no-space';
 
 export class ScriptedLog implements ReplicatedLog {
   readonly script: Step[] = [];
   readonly list: LogEntry[] = [];
-  /** Makes an entry of another node that follows what is there. */
-  foreign: ((index: number, epoch: number) => LogEntry) | undefined;
+  /** Makes what another node appends to what is there. */
+  foreign: ((index: number, epoch: number) => readonly LogEntry[] | Promise<readonly LogEntry[]>) | undefined;
+  /** There is no room here for what the log would accept. */
+  isFull = false;
   /** Appends wait until it resolves. */
   gate: Promise<void> = Promise.resolve();
   #epoch = 0;
@@ -38,17 +48,29 @@ export class ScriptedLog implements ReplicatedLog {
         return 'accepted';
       case 'refused':
         return 'refused';
+      case 'refused-foreign':
+        await this.#appendForeign();
+        return 'refused';
       case 'unknown-present':
         this.list.push(copy);
+        return 'unknown';
+      case 'unknown-present-foreign':
+        this.list.push(copy);
+        await this.#appendForeign();
         return 'unknown';
       case 'unknown-absent':
         return 'unknown';
       case 'unknown-foreign':
-        this.list.push(this.foreign!(entry.index, fence + 1));
+        await this.#appendForeign();
         return 'unknown';
       case 'no-space':
         throw new BatonError('NO_SPACE', 'no space', { retryable: true });
     }
+  }
+
+  async #appendForeign(): Promise<void> {
+    this.#epoch += 1;
+    this.list.push(...(await this.foreign!(this.head + 1, this.#epoch)));
   }
 
   async *entries(after: number): AsyncGenerator<LogEntry, void, undefined> {
@@ -74,9 +96,14 @@ export function openScripted(log: ScriptedLog, layer: FileLayer): OpenedLog {
     end += payload.length;
     return { file: 1, offset };
   };
+  const reserve = (): void => {
+    if (log.isFull) throw new BatonError('NO_SPACE', 'no space for a copy', { retryable: true });
+  };
+  const places = { place, reserve, forget: () => undefined };
   return {
     log,
-    places: { place, forget: () => undefined },
+    places,
+    close: () => Promise.resolve(),
     pathOf: () => path,
     bytes: () => 0,
     prepare: () => Promise.resolve(),

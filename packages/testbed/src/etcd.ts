@@ -15,6 +15,8 @@ export type EtcdOptions = {
   readonly name?: string;
   /** Default: 1. */
   readonly members?: 1 | 3;
+  /** Paths of a certificate and its key, PEM: clients then use TLS. `etcdctl` trusts it. */
+  readonly tls?: { readonly certificatePath: string; readonly keyPath: string };
   /** More options of etcd, such as `--quota-backend-bytes=16777216`. */
   readonly more?: readonly string[];
 };
@@ -92,9 +94,11 @@ export class EtcdMember {
 /** A running cluster. At the end of its block it is killed; the sandbox takes its files. */
 export class EtcdCluster implements AsyncDisposable {
   readonly members: readonly EtcdMember[];
+  readonly #ctlOptions: readonly string[];
 
-  constructor(members: readonly EtcdMember[]) {
+  constructor(members: readonly EtcdMember[], ctlOptions: readonly string[]) {
     this.members = members;
+    this.#ctlOptions = ctlOptions;
   }
 
   get endpoints(): readonly string[] {
@@ -103,7 +107,7 @@ export class EtcdCluster implements AsyncDisposable {
 
   /** Runs etcdctl against all members; what it printed. Throws what it said when it fails. */
   async ctl(...args: readonly string[]): Promise<string> {
-    const argv = ['etcdctl', `--endpoints=${this.endpoints.join(',')}`, ...args];
+    const argv = ['etcdctl', `--endpoints=${this.endpoints.join(',')}`, ...this.#ctlOptions, ...args];
     const { code, stdout, stderr } = await runCommand(argv, { env: { ETCDCTL_API: '3' } });
     if (code !== 0) throw new Error(`etcdctl ${args.join(' ')}: ${stderr}`);
     return stdout;
@@ -139,7 +143,8 @@ export class EtcdCluster implements AsyncDisposable {
 /** Starts a cluster and waits until it can be written to. A failure has the end of a member's log. */
 export async function startEtcd(sandbox: Sandbox, options: EtcdOptions = {}): Promise<EtcdCluster> {
   requireTools('an etcd', ['etcd', 'etcdctl']);
-  const { name = 'etcd', members = 1, more = [] } = options;
+  const { name = 'etcd', members = 1, tls, more = [] } = options;
+  const secure = tls === undefined ? [] : [`--cert-file=${tls.certificatePath}`, `--key-file=${tls.keyPath}`];
   const plans: Omit<MemberPlan, 'argv'>[] = [];
   for (let number = 1; number <= members; number++) {
     const path = sandbox.join(`${name}-${number}`);
@@ -147,8 +152,13 @@ export async function startEtcd(sandbox: Sandbox, options: EtcdOptions = {}): Pr
     plans.push({ name: `m${number}`, path, clientPort: await freePort(), peerPort: await freePort() });
   }
   const cluster = plans.map((plan) => `${plan.name}=http://127.0.0.1:${plan.peerPort}`).join(',');
-  const all = plans.map((plan) => new EtcdMember(sandbox, { ...plan, argv: argvOf(plan, cluster, more) }));
-  const started = new EtcdCluster(all);
+  const all = plans.map(
+    (plan) => new EtcdMember(sandbox, { ...plan, argv: argvOf(plan, cluster, [...secure, ...more]) }),
+  );
+  const started = new EtcdCluster(
+    all,
+    tls === undefined ? [] : ['--insecure-skip-tls-verify', '--insecure-transport=false'],
+  );
   try {
     await started.start();
   } catch (error) {
@@ -160,7 +170,8 @@ export async function startEtcd(sandbox: Sandbox, options: EtcdOptions = {}): Pr
 
 /** Short times, so that leases of a second are possible and a lost leader is soon replaced. */
 function argvOf(plan: Omit<MemberPlan, 'argv'>, cluster: string, more: readonly string[]): string[] {
-  const client = `http://127.0.0.1:${plan.clientPort}`;
+  const scheme = more.some((option) => option.startsWith('--cert-file=')) ? 'https' : 'http';
+  const client = `${scheme}://127.0.0.1:${plan.clientPort}`;
   const peer = `http://127.0.0.1:${plan.peerPort}`;
   return [
     `--name=${plan.name}`,

@@ -3,14 +3,18 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { freePort } from './ports.ts';
 
-/** What passes. `no-answers`: the server hears everything and is not heard; `no-requests`: the other way round. */
-export type GateMode = 'open' | 'no-answers' | 'no-requests' | 'shut';
+/**
+ * What passes. `no-answers`: the server hears everything and is not heard; `no-requests`: the other way round; `held`: the server hears nothing until
+ * `release`.
+ */
+export type GateMode = 'open' | 'no-answers' | 'no-requests' | 'shut' | 'held';
 
-/** A gate. What is kept back is dropped, and so are the connections it belonged to when the gate opens again. */
+/** A gate. What is kept back is dropped, unless it is held, and so are the connections it belonged to when the gate opens again. */
 export class Gate implements AsyncDisposable {
   readonly endpoint: string;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #held: (() => void)[] = [];
   #mode: GateMode = 'open';
 
   constructor(server: Server, port: number) {
@@ -21,6 +25,12 @@ export class Gate implements AsyncDisposable {
   set(mode: GateMode): void {
     if (mode === 'open') for (const socket of this.#sockets) socket.destroy();
     this.#mode = mode;
+  }
+
+  /** Lets pass what was held, late, and all that follows. */
+  release(): void {
+    this.#mode = 'open';
+    for (const pass of this.#held.splice(0)) pass();
   }
 
   /** Takes a connection that came in. */
@@ -38,9 +48,10 @@ export class Gate implements AsyncDisposable {
     }
     client.on('data', (chunk) => {
       if (this.#mode === 'open' || this.#mode === 'no-answers') server.write(chunk);
+      if (this.#mode === 'held') this.#held.push(() => server.write(chunk));
     });
     server.on('data', (chunk) => {
-      if (this.#mode === 'open' || this.#mode === 'no-requests') client.write(chunk);
+      if (this.#mode !== 'shut' && this.#mode !== 'no-answers') client.write(chunk);
     });
   }
 

@@ -1,4 +1,70 @@
 import type { Command } from 'commander';
-import type { Accept } from './command.ts';
+import { addAccessOptions } from './client-options.ts';
+import type { Accept, Run } from './command.ts';
+import { restoreExamples } from './help.ts';
+import { type AccessFlags, defaultServer } from './places.ts';
 
-export function addDatabaseCommands(_program: Command, _accept: Accept): void {}
+// The grammar of what is done to whole databases.
+
+export type DatabaseFlags = AccessFlags & {
+  readonly yes?: true;
+  readonly dryRun?: true;
+  readonly json?: true;
+};
+
+type Runners = typeof import('./database.ts') & typeof import('./files.ts');
+
+export function addDatabaseCommands(program: Command, accept: Accept): void {
+  const later = (run: (runners: Runners) => Run): void =>
+    accept(async (context) => {
+      const [database, files] = await Promise.all([import('./database.ts'), import('./files.ts')]);
+      return await run({ ...database, ...files })(context);
+    });
+  const named = 'ws://HOST:PORT/db/NAME, unix:PATH/db/NAME, or a NAME at the server of this machine';
+  addAccessOptions(program.command('create'))
+    .description('makes a database')
+    .argument('<url>', named)
+    .action((url: string, flags: DatabaseFlags) => later(({ runCreate }) => runCreate(url, flags)));
+  addAccessOptions(addAsking(program.command('drop')))
+    .description('drops a database; the server keeps its file below dropped/')
+    .argument('<url>', named)
+    .action((url: string, flags: DatabaseFlags) => later(({ runDrop }) => runDrop(url, flags)));
+  addAccessOptions(program.command('list'))
+    .description('lists the databases of a server')
+    .argument('[url]', 'of the server', defaultServer)
+    .option('--json', 'one JSON object a database')
+    .action((url: string, flags: DatabaseFlags) => later(({ runList }) => runList(url, flags)));
+  addAccessOptions(program.command('backup'))
+    .description('fetches a database as an ordinary SQLite file, while it is in use')
+    .argument('<url>', named)
+    .argument('<file>', 'to be written; it must not exist')
+    .option('--json', 'progress and result as JSON objects')
+    .action((url: string, file: string, flags: DatabaseFlags) => later(({ runBackup }) => runBackup(url, file, flags)));
+  addAccessOptions(addAsking(program.command('restore')))
+    .description('puts a backup back: a file into a database, or a whole backup into the directory of a stopped server')
+    .usage('[options] FILE URL | BACKUP DIR')
+    .argument('<source>', 'a SQLite file, or a directory that --backup-to has made')
+    .argument('<target>', `${named}; or a directory`)
+    .option('--json', 'progress and result as JSON objects')
+    .addHelpText('after', `\n${restoreExamples}`)
+    .action((source: string, target: string, flags: DatabaseFlags) =>
+      later(({ runRestore }) => runRestore(source, target, flags)),
+    );
+  addAccessOptions(addAsking(program.command('load')))
+    .description('makes a database of a SQLite file, or of a text of SQL as .dump writes it')
+    .argument('<file>', 'all of it, or nothing')
+    .argument('<url>', named)
+    .option('--json', 'progress and result as JSON objects')
+    .action((file: string, url: string, flags: DatabaseFlags) => later(({ runLoad }) => runLoad(file, url, flags)));
+  addAsking(program.command('discard-old'))
+    .description('removes what restores have put aside in the directory of a stopped server')
+    .argument('<directory>', 'of the stopped server')
+    .action((directory: string, flags: DatabaseFlags) => later(({ runDiscardOld }) => runDiscardOld(directory, flags)));
+}
+
+/** What destroys asks, or is told. */
+function addAsking(command: Command): Command {
+  return command
+    .option('--yes', 'do it without being asked')
+    .option('--dry-run', 'say what would be done, and do nothing');
+}

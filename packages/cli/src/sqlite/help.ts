@@ -23,7 +23,9 @@ options; --no-auth and --behind-proxy are for the command line only.
 Examples:
   baton sqlite serve
   baton sqlite serve /srv/db --listen unix:/run/app/db.sock
-  baton sqlite serve /srv/db --listen 0.0.0.0:6480 --tls-cert db.crt --tls-key db.key`;
+  baton sqlite serve /srv/db --listen 0.0.0.0:6480 --tls-cert db.crt --tls-key db.key
+  baton sqlite serve /srv/replica --follow wss://db1:6480 --follow-token-file join.token
+  baton sqlite serve /srv/db --log etcd://etcd-1:2379,etcd-2:2379,etcd-3:2379/baton/orders`;
 
 export const shellExamples = `Without an operand it is the server of this machine, ws://127.0.0.1:6480. A
 directory is opened without a server, while none has it in use.
@@ -58,3 +60,13 @@ Examples:
   baton sqlite log check /srv/db
   baton sqlite log recover /srv/db --dry-run
   baton sqlite log recover /srv/db --yes`;
+
+export const restoreExamples = `A file takes the place of the database that the URL names; the server keeps the
+file of the one that was there below dropped/. A whole backup takes the place of
+everything in a directory; what was there is kept until discard-old.
+
+Examples:
+  baton sqlite backup shop shop.db
+  baton sqlite restore shop.db shop --yes
+  baton sqlite restore /backup/BACKUP-NAME /srv/db
+  baton sqlite load dump.sql ws://127.0.0.1:6480/db/shop`;

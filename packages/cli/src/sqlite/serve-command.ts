@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import * as values from '../option-values.ts';
 import type { Accept } from './command.ts';
+import { addEtcdOptions, checkEtcdFlags, type EtcdFlags } from './etcd-options.ts';
 import { serveExamples } from './help.ts';
 import { defaultDirectory } from './places.ts';
 
@@ -12,7 +13,7 @@ export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 /** What the options of `serve` are read into; what is not there has the library's default. */
-export type ServeFlags = {
+export type ServeFlags = EtcdFlags & {
   readonly listen?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -21,6 +22,12 @@ export type ServeFlags = {
   readonly behindProxy?: true;
   readonly allowOrigin: readonly string[];
   readonly allowHost: readonly string[];
+  readonly follow?: string;
+  readonly followTokenFile?: string;
+  readonly followCa?: string;
+  readonly promote?: true;
+  readonly maxLag?: number;
+  readonly retain?: number;
   readonly readers?: number;
   readonly cache?: number;
   readonly transactionLimit?: number;
@@ -37,7 +44,7 @@ const duration = (flags: string, what: string): Option =>
   new Option(`${flags} <duration>`, what).argParser(values.parseDuration(flags));
 
 export function addServeCommand(program: Command, accept: Accept): Command {
-  return program
+  const command = program
     .command('serve')
     .description('serves every database in a directory')
     .usage('[options] [DIR]')
@@ -57,6 +64,21 @@ export function addServeCommand(program: Command, accept: Accept): Command {
       new Option('--allow-host <name>', 'a name that this machine has for clients without a token; repeatable')
         .argParser(collect)
         .default([], 'localhost'),
+    )
+    .option('--follow <url>', 'be a replica of the server there: ws://HOST:PORT or wss://HOST:PORT')
+    .option(
+      '--follow-token-file <file>',
+      'a file with a token of that server: rights join, and write to forward writes',
+    )
+    .option('--follow-ca <file>', 'the authority that signed the certificate of that server, PEM')
+    .addOption(
+      new Option('--promote', 'a replica leads from what it has: it follows nobody any more').conflicts('follow'),
+    )
+    .addOption(duration('--max-lag', 'a replica that may be further behind is not read (default: no limit)'))
+    .addOption(
+      new Option('--retain <size>', 'log that is kept for replicas that were away (default: 64MiB)').argParser(
+        values.parseMemory('--retain'),
+      ),
     )
     .addOption(
       new Option('--readers <count>', 'threads that read (default: 2)').argParser(
@@ -87,10 +109,15 @@ export function addServeCommand(program: Command, accept: Accept): Command {
     .action((directory: string | undefined, flags: ServeFlags) => {
       if ((flags.tlsCert === undefined) !== (flags.tlsKey === undefined))
         throw values.usage('--tls-cert and --tls-key belong together', 'give both');
+      const ofReplicas = [flags.followTokenFile, flags.followCa, flags.maxLag].some((value) => value !== undefined);
+      if (flags.follow === undefined && ofReplicas)
+        throw values.usage('--follow-token-file, --follow-ca and --max-lag are for replicas', 'say --follow URL');
+      checkEtcdFlags(flags);
       accept(async (context) => {
         const { runServe } = await import('./serve.ts');
         const path = resolve(directory ?? defaultDirectory(context.environment, context.userId));
         return await runServe(path, flags, context);
       });
     });
+  return addEtcdOptions(command);
 }

@@ -10,11 +10,13 @@ import {
   type SqliteNode,
   startServer,
 } from '@batondb/sqlite';
+import type { ServerAccess } from '@batondb/sqlite/client/reach';
 import { Registry } from 'prom-client';
 import { exitCodes } from '../exit-codes.ts';
 import { jsonLine } from '../render/json.ts';
 import type { SqliteContext } from './context.ts';
-import { tokensPath } from './places.ts';
+import { etcdLogOf } from './etcd-options.ts';
+import { readAccess, tokensPath } from './places.ts';
 import type { ServeFlags } from './serve-command.ts';
 import { makeServiceLog, type ServiceLog } from './service-log.ts';
 import { watchService } from './service-signals.ts';
@@ -25,7 +27,7 @@ export async function runServe(directory: string, flags: ServeFlags, context: Sq
   const log = makeServiceLog({ form: flags.json ? 'json' : 'plain', level: flags.logLevel }, stderr);
   const signals = watchService(log);
   await using started = new AsyncDisposableStack();
-  const node = started.use(await openNode(nodeOptions(directory, flags)));
+  const node = started.use(await openNode(nodeOptions(directory, flags, environment)));
   const registry = new Registry();
   node.registerMetrics(registry);
   const server = started.use(await startServer(node.clients(), serverOptions(directory, flags, log, registry)));
@@ -42,16 +44,33 @@ export async function runServe(directory: string, flags: ServeFlags, context: Sq
   return exitCodes.ok;
 }
 
-function nodeOptions(directory: string, flags: ServeFlags): NodeOptions {
-  const { readers, cache, transactionLimit, statementLimit, adopt } = flags;
+function nodeOptions(directory: string, flags: ServeFlags, environment: NodeJS.ProcessEnv): NodeOptions {
+  const log = etcdLogOf(flags, environment);
+  const { follow, promote, maxLag, retain, readers, cache, transactionLimit, statementLimit, adopt } = flags;
   return {
     directory,
     adopt,
+    ...(follow === undefined ? {} : { follow: { url: follow, ...followAccess(flags) } }),
+    ...(log === undefined ? {} : { log }),
+    ...(promote === undefined ? {} : { promote }),
+    ...(maxLag === undefined ? {} : { maxLagMs: maxLag }),
+    ...(retain === undefined ? {} : { retainBytes: retain }),
     ...(readers === undefined ? {} : { readers }),
     ...(cache === undefined ? {} : { cacheKib: Math.max(1, Math.floor(cache / 1024)) }),
     ...(transactionLimit === undefined ? {} : { transactionMsMax: transactionLimit }),
     ...(statementLimit === undefined ? {} : { statementMsMax: statementLimit }),
   };
+}
+
+/** The token of a leader comes from a file alone: BATON_TOKEN is what this machine's own commands show. */
+function followAccess({ followTokenFile, followCa }: ServeFlags): ServerAccess {
+  return readAccess(
+    {
+      ...(followTokenFile === undefined ? {} : { tokenFile: followTokenFile }),
+      ...(followCa === undefined ? {} : { ca: followCa }),
+    },
+    {},
+  );
 }
 
 function serverOptions(directory: string, flags: ServeFlags, log: ServiceLog, registry: Registry): ServerOptions {

@@ -18,7 +18,7 @@ const meanings: Readonly<Record<RefusalCode, { readonly code: ErrorCode; readonl
   WRONG_METHOD: { code: 'PROTOCOL' },
   WRONG_TYPE: { code: 'PROTOCOL' },
   UNCONFIRMED: { code: 'USAGE' },
-  UNAVAILABLE: { code: 'UNREACHABLE', retryable: true },
+  UNAVAILABLE: { code: 'UNAVAILABLE', retryable: true },
 };
 
 /** Reads an error. Throws PROTOCOL. */

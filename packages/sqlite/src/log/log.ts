@@ -1,5 +1,5 @@
-// What keeps transactions: an ordered list of entries that has one writer at a time. Its first form is a file (file-log.ts); an etcd
-// cluster is another one.
+// What keeps transactions: an ordered list of entries that has one writer at a time. It is in files (file-log.ts), or in an etcd cluster
+// (etcd-log.ts).
 
 /** Number of an entry, from 1 on, without holes. */
 export type LogIndex = number;
@@ -17,17 +17,22 @@ export type LogEntry = { readonly index: LogIndex; readonly epoch: Epoch; readon
 export type AppendOutcome = 'accepted' | 'refused' | 'unknown';
 
 /** Where a log ends, and which leadership was just taken. */
-export type Leadership = { readonly epoch: Epoch; readonly head: LogIndex };
+export type Leadership = {
+  readonly epoch: Epoch;
+  readonly head: LogIndex;
+  /** Aborted when somebody else leads, or may. Where nobody else can it never is. */
+  readonly lost?: AbortSignal;
+};
 
 /** What every log offers. */
 export interface ReplicatedLog extends AsyncDisposable {
   /**
    * Takes the lead with a new epoch; from then on no append under an older one is accepted. `head` is the last entry there is, and settles
-   * what was unknown before. Waits while somebody else leads.
+   * what was unknown before. Waits while somebody else leads, or while nobody can, and calls `waits` then.
    */
-  lead(signal: AbortSignal): Promise<Leadership>;
+  lead(signal: AbortSignal, waits?: () => void): Promise<Leadership>;
   /**
-   * Adds the entry after the head, if `fence` is the present epoch. Throws BatonError NO_SPACE when it is certain that nothing
+   * Adds the entry after the head, if `fence` is the present epoch. Throws a BatonError that is retryable when it is certain that nothing
    * was written and a later attempt may succeed; any other error means that this process can write no more.
    */
   append(entry: LogEntry, fence: Epoch): Promise<AppendOutcome>;

@@ -1,6 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { assert, BatonError } from '@batondb/core/errors';
 import { limits } from '../limits.ts';
-import type { Epoch, LogEntry, LogIndex, ReplicatedLog } from '../log/log.ts';
+import type { Epoch, Leadership, LogEntry, LogIndex, ReplicatedLog } from '../log/log.ts';
+import type { ReadGate } from '../log/read-gate.ts';
 import { Checkpointer } from './checkpoint.ts';
 import {
   type Command,
@@ -21,8 +23,13 @@ import { WriterView } from './writer-view.ts';
 // The leading side: what transactions wrote becomes entries, and is published once the log has accepted them. One append at a time is under
 // way; what commits meanwhile is the next group. A refusal drops everything that is not published (M4).
 
+/** How long it is waited for space for what the log has accepted. */
+const spaceMs = 500;
+
 /** Where the payloads of entries can be read again. */
 export type PayloadPlaces = {
+  /** Sees to it that an entry with such a payload can be kept. Throws NO_SPACE. */
+  reserve(payloadBytes: number): void;
   /** Keeps an entry that was accepted, unless the log itself is such a place. */
   place(entry: LogEntry): PagePlace;
   /** Nobody reads entries through an index any more. */
@@ -33,6 +40,8 @@ export type MachineParts = {
   readonly store: Store;
   readonly log: ReplicatedLog;
   readonly places: PayloadPlaces;
+  /** Told whether this node leads, with all that was accepted applied. */
+  readonly gate: ReadGate;
   /** Called with every database whose unpublished transactions were dropped: connections to it know what never was. */
   readonly onDrop: (database: Database) => void;
   /** Default: limits.entryBytesMax. */
@@ -54,6 +63,14 @@ export class Machine {
   #flushing: Promise<void> | undefined;
   #failure: BatonError | undefined;
   #isLeading = false;
+  #leadership: Leadership | undefined;
+  /** There may be unpublished transactions, or connections that stand on some. */
+  #isDirty = false;
+  /** The entry of which nobody knows whether the log has it. */
+  #unknown: LogEntry | undefined;
+  /** How often everything unpublished was dropped. */
+  #drops = 0;
+  readonly #stopped = new AbortController();
 
   constructor(parts: MachineParts) {
     this.store = parts.store;
@@ -64,6 +81,10 @@ export class Machine {
   /** Why nothing can be written by this process any more. */
   get failure(): BatonError | undefined {
     return this.#failure;
+  }
+
+  get isLeading(): boolean {
+    return this.#isLeading;
   }
 
   get epoch(): Epoch {
@@ -77,19 +98,66 @@ export class Machine {
   }
 
   /**
-   * Takes the lead of the log and applies what is in it. Until then, and after the lead was lost, nothing is written. Throws what the log
-   * and the store throw.
+   * Takes the lead of the log and applies what is in it. Until then, and after the lead was lost, nothing is written; while another node leads, its
+   * entries are applied. Calls `waits` when it has to wait. Throws what the log and the store throw.
    */
-  async lead(signal: AbortSignal): Promise<void> {
-    const { epoch, head } = await this.#parts.log.lead(signal);
-    this.#epoch = epoch;
-    await this.#catchUp(head);
-    this.#expectSound();
-    this.#isLeading = true;
-    // Their commit will never come, and no state with them in it can be folded (C4).
-    for (const { id, parts } of this.store.databases)
-      if (parts !== undefined) this.#structural.push({ kind: 'undo', database: id });
+  async lead(signal: AbortSignal, waits: () => void = () => undefined): Promise<Leadership> {
+    // An append that is under way ends first; what it does not know, it finds out by leading.
+    await this.#flushing;
+    const present = this.#isLeading ? this.#leadership : undefined;
+    if (present?.lost?.aborted === false) return present;
+    this.#setLeading(false);
+    this.#dropAll(refused());
+    const leadership = await this.#takeLead(signal, waits);
     await this.flush();
+    return leadership;
+  }
+
+  async #takeLead(given: AbortSignal, waits: () => void): Promise<Leadership> {
+    const ended = new AbortController();
+    const signal = AbortSignal.any([given, this.#stopped.signal, ended.signal]);
+    const { promise: failed, reject } = Promise.withResolvers<never>();
+    let following: Promise<void> | undefined;
+    const leading = this.#parts.log.lead(signal, () => {
+      following ??= this.#applyLog(signal).catch(reject);
+      waits();
+    });
+    // Who applies and cannot go on has no use for the lead.
+    const leadership = await Promise.race([leading, failed]).finally(() => {
+      leading.catch(() => undefined);
+      ended.abort();
+    });
+    await following;
+    this.#epoch = leadership.epoch;
+    await this.#applyLog(AbortSignal.any([given, this.#stopped.signal]), leadership.head);
+    this.#expectSound();
+    if (this.#unknown !== undefined) this.#dropAll(refused());
+    // Their commit will never come, and no state with them in it can be folded (C4).
+    if (!this.#isDirty)
+      for (const { id, parts } of this.store.databases)
+        if (parts !== undefined) this.#structural.push({ kind: 'undo', database: id });
+    this.#isDirty = true;
+    this.#leadership = leadership;
+    this.#setLeading(true);
+    return leadership;
+  }
+
+  #setLeading(leads: boolean): void {
+    this.#isLeading = leads;
+    this.#parts.gate.isLeading = leads;
+  }
+
+  /** Nothing is written by this process any more, and nothing is waited for. */
+  fail(error: BatonError): void {
+    this.#failure ??= error;
+    this.#setLeading(false);
+    this.#parts.gate.fail();
+    this.stop();
+  }
+
+  /** Who waits for the lead gives up. */
+  stop(): void {
+    this.#stopped.abort(new BatonError('INTERRUPTED', 'the node is closed'));
   }
 
   #expectSound(): void {
@@ -100,6 +168,11 @@ export class Machine {
       `the database files hold pages of entries through ${formatPosition(record.foldingThrough!)}, and the log ends at ${formatPosition(position)}`,
       { hint: 'restore a backup, or begin again with a snapshot of another node' },
     );
+  }
+
+  /** Throws UNAVAILABLE unless what is published here is all that was accepted: to be called when an answer that wrote nothing is ready (E5). */
+  expectCertain(): void {
+    this.#parts.gate.expectOpen();
   }
 
   /** Throws unless a transaction may begin. */
@@ -125,7 +198,6 @@ export class Machine {
         );
       }
       await this.#applyForeign(entry);
-      for (const id of this.store.marks.at(-1)?.dropped ?? []) this.#parts.onDrop(this.store.byId(id)!);
     }
     for (const database of this.store.databases) database.sealed = database.published.sequence;
     return this.store.position;
@@ -212,17 +284,18 @@ export class Machine {
     this.expectWritable();
     const commands = decodeCommands(entry.payload as Buffer);
     await this.#makeRoom(this.store.framesOf(commands));
+    this.#parts.places.reserve(entry.payload.length);
     const outcome = await this.#appendToLog(entry);
     switch (outcome) {
       case 'accepted':
         this.#publish(entry, commands);
         return;
       case 'refused':
-        this.#isLeading = false;
+        this.#setLeading(false);
         throw refused();
       case 'unknown':
-        this.#isLeading = false;
-        await this.#resolveUnknown(entry, commands);
+        this.#setLeading(false);
+        await this.#resolveUnknown(entry);
     }
   }
 
@@ -230,62 +303,74 @@ export class Machine {
     try {
       return await this.#parts.log.append(entry, this.#epoch);
     } catch (error) {
-      if (error instanceof BatonError && error.code === 'NO_SPACE') throw error;
+      if (error instanceof BatonError && error.retryable) throw error;
       this.#failure = new BatonError('OUTCOME_UNKNOWN', `${describe(error)}; nothing more is written by this process`, {
         hint: 'look at the disk, then start again: what was acknowledged is there',
         cause: error,
       });
+      this.#parts.gate.fail();
       throw this.#failure;
     }
   }
 
-  /** The next leader resolves what is unknown, and here the next one is we: what the log has at our index is ours, or it is not. */
-  async #resolveUnknown(entry: LogEntry, commands: readonly Command[]): Promise<void> {
-    const { epoch, head } = await this.#parts.log.lead(new AbortController().signal);
-    this.#epoch = epoch;
-    if (head >= entry.index) {
-      const found = await this.#first(entry.index - 1);
-      if (found.epoch === entry.epoch && Buffer.compare(found.payload, entry.payload) === 0) {
-        this.#publish(entry, commands);
-        await this.#catchUp(head);
-        this.#isLeading = true;
+  /**
+   * The next leader resolves what is unknown, be it this node or another one: what the log has at our index is ours, or it is not (M5). Throws
+   * REFUSED when what follows in the group is gone.
+   */
+  async #resolveUnknown(entry: LogEntry): Promise<void> {
+    this.#unknown = entry;
+    const drops = this.#drops;
+    const timer = setTimeout(() => this.#settlement.reject(unknown(entry)), limits.unknownMsMax);
+    try {
+      await this.#takeLead(this.#stopped.signal, () => undefined);
+    } catch (error) {
+      throw unknown(entry, error);
+    } finally {
+      clearTimeout(timer);
+    }
+    if (this.#drops !== drops) throw refused();
+  }
+
+  /** Applies entries of others, or of this node before it was started, through one, or until the signal ends it. */
+  async #applyLog(signal: AbortSignal, through: LogIndex = Number.POSITIVE_INFINITY): Promise<void> {
+    while (!signal.aborted && this.store.position.index < through) {
+      try {
+        for await (const entry of this.#parts.log.entries(this.store.position.index, signal)) {
+          await this.#take(entry);
+          if (entry.index >= through) break;
+        }
+        return;
+      } catch (error) {
+        if (!(error instanceof BatonError && error.code === 'NO_SPACE')) throw error;
+        await delay(spaceMs, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Applies an entry of the log, which may be the one that this node does not know of. */
+  async #take(entry: LogEntry): Promise<void> {
+    const unknown = this.#unknown;
+    if (unknown?.index === entry.index) {
+      const isSame = unknown.epoch === entry.epoch && Buffer.compare(unknown.payload, entry.payload) === 0;
+      if (isSame) {
+        this.#publish(unknown, decodeEntry(unknown));
+        this.#unknown = undefined;
         return;
       }
     }
-    this.#dropAll(refused());
-    await this.#catchUp(head);
-    this.#isLeading = true;
-  }
-
-  async #first(after: LogIndex): Promise<LogEntry> {
-    const ended = new AbortController();
-    try {
-      for await (const entry of this.#parts.log.entries(after, ended.signal)) return entry;
-    } finally {
-      ended.abort();
-    }
-    throw new BatonError('HISTORY_LOST', `the log ends before entry ${after + 1}, which it said it has`);
-  }
-
-  /** Applies entries of others, or of this node before it was started. */
-  async #catchUp(head: LogIndex): Promise<void> {
-    if (head <= this.store.position.index) return;
-    const ended = new AbortController();
-    for await (const entry of this.#parts.log.entries(this.store.position.index, ended.signal)) {
-      await this.#applyForeign(entry);
-      for (const database of this.store.databases) database.sealed = database.published.sequence;
-      if (entry.index >= head) break;
-    }
-    ended.abort();
+    // What stands on the state before it stands on nothing now (M4).
+    if (this.#isDirty) this.#dropAll(refused());
+    await this.#applyForeign(entry);
+    for (const database of this.store.databases) database.sealed = database.published.sequence;
   }
 
   async #applyForeign(entry: LogEntry): Promise<void> {
-    const { buffer, byteOffset, byteLength } = entry.payload;
-    const commands = decodeCommands(Buffer.from(buffer, byteOffset, byteLength));
+    const commands = decodeEntry(entry);
     const frames = this.store.framesOf(commands);
     if (this.store.parts.index.room < frames) await this.#makeRoom(frames);
     this.store.expectFollows(entry, commands);
     this.store.apply(entry, this.#parts.places.place(entry), commands);
+    for (const id of this.store.marks.at(-1)?.dropped ?? []) this.#parts.onDrop(this.store.byId(id)!);
   }
 
   #publish(entry: LogEntry, commands: readonly Command[]): void {
@@ -314,6 +399,9 @@ export class Machine {
   }
 
   #dropAll(error: BatonError): void {
+    this.#drops += 1;
+    this.#unknown = undefined;
+    this.#isDirty = this.#isLeading;
     this.#structural.length = 0;
     for (const database of this.store.databases) {
       database.drop();
@@ -349,11 +437,26 @@ function* cut(group: FramesToWrite, pagesMax: number): Generator<FramesToWrite> 
   }
 }
 
+function decodeEntry({ payload }: LogEntry): Command[] {
+  return decodeCommands(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength));
+}
+
 function refused(): BatonError {
   return new BatonError('REFUSED', 'this node does not lead the log any more, and the transaction is not in it', {
     retryable: true,
     hint: 'try again, where another node leads now',
   });
+}
+
+function unknown({ epoch, index }: LogEntry, cause?: unknown): BatonError {
+  return new BatonError(
+    'OUTCOME_UNKNOWN',
+    `nobody can say yet whether the log has entry ${epoch}.${index}, and the transaction with it`,
+    {
+      hint: 'ask for its receipt, if it had an idempotency key; else look for what it wrote before you write it again',
+      ...(cause === undefined ? {} : { cause }),
+    },
+  );
 }
 
 function followed(url: string): BatonError {

@@ -2,6 +2,7 @@ import { BatonError } from '@batondb/core/errors';
 import { lockLevels, results } from '../engine/codes.ts';
 import type { PageSource } from '../engine/page-source.ts';
 import type { FileLayer, LayerFile } from '../log/file-layer.ts';
+import type { ReadGate } from '../log/read-gate.ts';
 import type { DatabaseId } from './command.ts';
 import { headerBytes } from './database.ts';
 import type { LogFiles } from './log-files.ts';
@@ -12,6 +13,7 @@ import type { Position } from './position.ts';
 /** What a thread that only reads needs. */
 export type ReaderContext = {
   readonly index: PageIndex;
+  readonly gate: ReadGate;
   readonly layer: FileLayer;
   readonly paths: Paths;
   readonly logFiles: LogFiles;

@@ -1,5 +1,5 @@
-import { BatonError } from '@batondb/core/errors';
 import type { Databases, Operations, Peers, Readiness, Receipt, Session, SessionOptions } from '../databases.ts';
+import type { ReadGate } from '../log/read-gate.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
 import type { Caller } from './call-port.ts';
 import { ClientSession } from './client-session.ts';
@@ -13,18 +13,17 @@ export type SessionPlace = {
   readonly reader: () => Caller<ReaderCalls>;
   readonly find: (name: string) => Promise<DatabaseInfo>;
   readonly waitFor: (position: Position) => Promise<void>;
+  readonly gate: () => ReadGate;
   readonly statementMsMax: number;
-  readonly status: () => Promise<NodeStatus>;
-  readonly operations: Operations;
+  readonly status: () => Promise<NodeStatus & ReplicationStatus>;
   readonly peers: Peers;
-  readonly replication: () => ReplicationStatus;
+  readonly operations: Operations;
 };
 
 /** A node's databases as a server's clients ask for them. */
 export class ClientDatabases implements Databases {
   readonly operations: Operations;
   readonly #place: SessionPlace;
-  #failure: string | undefined;
 
   constructor(place: SessionPlace) {
     this.#place = place;
@@ -43,7 +42,7 @@ export class ClientDatabases implements Databases {
   async openHere(options: SessionOptions, signal: AbortSignal): Promise<ClientSession> {
     signal.throwIfAborted();
     const info = await this.#place.find(options.database);
-    return new ClientSession(this.#place, info, options, (error) => this.#notice(error));
+    return new ClientSession(this.#place, info, options);
   }
 
   async receipt(transactionKey: string, signal: AbortSignal): Promise<Receipt> {
@@ -53,13 +52,14 @@ export class ClientDatabases implements Databases {
   }
 
   readiness(): Readiness {
-    return this.#failure === undefined ? { isReady: true } : { isReady: false, reason: this.#failure };
+    const { hasFailed, isOpen } = this.#place.gate();
+    if (hasFailed) return { isReady: false, reason: 'nothing more is written by this process; its status says why' };
+    return isOpen ? { isReady: true } : { isReady: false, reason: 'this node does not lead its log' };
   }
 
   async status(signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
     signal.throwIfAborted();
-    const { position, checkpoint, ...rest } = await this.#place.status();
-    const { leader, followers } = this.#place.replication();
+    const { position, checkpoint, leader, followers, ...rest } = await this.#place.status();
     return {
       ...rest,
       position: formatPosition(position),
@@ -67,11 +67,6 @@ export class ClientDatabases implements Databases {
       ...(leader === undefined ? {} : { leader: withText(leader) }),
       followers: followers.map((follower) => withText(follower)),
     };
-  }
-
-  /** After an append of unknown outcome this process writes nothing more. */
-  #notice(error: unknown): void {
-    if (error instanceof BatonError && error.code === 'OUTCOME_UNKNOWN') this.#failure ??= error.message;
   }
 }
 

@@ -33,7 +33,6 @@ export class ClientSession implements Session {
   readonly #writer: Caller<WriterCalls>;
   readonly #info: DatabaseInfo;
   readonly #options: SessionOptions;
-  readonly #notice: (error: unknown) => void;
   /** The number of the last call that is interrupted. */
   readonly #interrupted = new Int32Array(new SharedArrayBuffer(4));
   readonly #closed = new AbortController();
@@ -43,16 +42,20 @@ export class ClientSession implements Session {
   #isAutocommit = true;
   #position: string | undefined;
 
-  constructor(place: SessionPlace, info: DatabaseInfo, options: SessionOptions, notice: (error: unknown) => void) {
+  constructor(place: SessionPlace, info: DatabaseInfo, options: SessionOptions) {
     this.#place = place;
     this.#writer = place.writer();
     this.#info = info;
     this.#options = options;
-    this.#notice = notice;
   }
 
   get isAutocommit(): boolean {
     return this.#isAutocommit;
+  }
+
+  /** Its connection, if it has one, ended with the threads that it was in. */
+  get isStale(): boolean {
+    return this.#session !== undefined && this.#writer !== this.#place.writer();
   }
 
   get position(): string | undefined {
@@ -155,7 +158,6 @@ export class ClientSession implements Session {
       const key = transactionKey === undefined ? {} : { key: transactionKey };
       const { value, position, isAutocommit } = await use({ ...turn, session, ...key }).catch((error: unknown) => {
         this.#isAutocommit = true;
-        this.#notice(error);
         throw error;
       });
       this.#isAutocommit = isAutocommit || this.#closing !== undefined;

@@ -83,7 +83,10 @@ export class Executor implements Disposable {
     checkKey(key);
     const receipt = this.#machine.store.receipts.get(key);
     if (receipt !== undefined) return { state: 'committed', position: receipt.position };
-    return { state: this.#pendingKeys.has(key) ? 'pending' : 'absent' };
+    if (this.#pendingKeys.has(key)) return { state: 'pending' };
+    // What another node has accepted meanwhile is not known here.
+    this.#machine.expectCertain();
+    return { state: 'absent' };
   }
 
   /** What a statement takes and gives. Throws SqlError. */
@@ -198,11 +201,15 @@ export class Executor implements Disposable {
         await new Promise<void>((resume) => this.#waiting.push({ database, resume }));
         continue;
       }
+      const sealedBefore = database.sealed;
       const outcome = this.#execute(request, seat, session);
+      const hasWritten = database.sealed !== sealedBefore;
       // Who waited missed the flush that its caller began.
       if (hasWaited) void this.#machine.flush();
       const isAutocommit = session === undefined || seat.connection.isAutocommit;
       const position = await this.#machine.settled(database, seat.view.layer);
+      if (outcome.error instanceof BatonError) throw outcome.error;
+      if (!hasWritten) this.#expectCertain(session);
       if ('error' in outcome) throw outcome.error;
       return { results: outcome.results, position, isRepeated: false, isAutocommit };
     }
@@ -226,7 +233,9 @@ export class Executor implements Disposable {
       const hasWritten = database.sealed !== sealedBefore;
       if (hasWaited) void this.#machine.flush();
       const position = await this.#machine.settled(database, view.layer);
-      return { value, isAutocommit, ...(hasWritten ? { position } : {}) };
+      if (hasWritten) return { value, isAutocommit, position };
+      const told = this.#certain(value, session);
+      return { value: told, isAutocommit: isAutocommit || session.seat?.connection !== connection };
     }
   }
 
@@ -243,6 +252,26 @@ export class Executor implements Disposable {
       if (database.writer !== seat.view) database.nextKey = undefined;
       session.begunMs = connection.isAtRest ? undefined : (session.begunMs ?? performance.now());
       if (connection.isAutocommit) this.#resume();
+    }
+  }
+
+  /** What was seen, or why it cannot be told: another node may lead by now. */
+  #certain<T>(value: Visit<T>['value'], session: Session): Visit<T>['value'] {
+    try {
+      if ('done' in value) this.#expectCertain(session);
+      return value;
+    } catch (error) {
+      return { error: packError(error) };
+    }
+  }
+
+  /** Throws UNAVAILABLE as the machine does. Then an open transaction is rolled back: its client does not know what is in it. */
+  #expectCertain(session: Session | undefined): void {
+    try {
+      this.#machine.expectCertain();
+    } catch (error) {
+      if (session?.begunMs !== undefined) this.#leave(session);
+      throw error;
     }
   }
 

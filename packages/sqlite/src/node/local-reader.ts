@@ -28,13 +28,15 @@ export class LocalReader implements Disposable {
     this.#pool = new ReaderPool(new Engine(data.module, spill), this.#context, data.settings.cacheKib);
   }
 
-  /** Runs a statement that changes nothing, on the newest accepted state. Throws SqlError, TIMED_OUT, LIMIT, HISTORY_LOST. */
+  /** Runs a statement that changes nothing, on the newest accepted state. Throws SqlError, TIMED_OUT, LIMIT, HISTORY_LOST, UNAVAILABLE. */
   query(sql: string, args: SqlArguments = [], numbers: NumberMode = 'plain'): SqlResult {
     const { connection } = this.#pool.seat(this.#info);
     if (/^\s*(?:BEGIN|SAVEPOINT)\b/i.test(sql))
       throw new BatonError('USAGE', 'a local reader reads one statement at a time');
     const { statementMsMax, rowsMax } = this.#data.settings;
-    return connection.run(sql, args, { deadlineMs: performance.now() + statementMsMax, rowsMax, numbers });
+    const result = connection.run(sql, args, { deadlineMs: performance.now() + statementMsMax, rowsMax, numbers });
+    this.#context.gate.expectOpen();
+    return result;
   }
 
   /** The rows of a statement. */

@@ -22,7 +22,7 @@ import { lockNodeDirectory } from './lock.ts';
 import { registerNodeMetrics } from './metrics.ts';
 import { NodeOperations } from './node-operations.ts';
 import { defaultSettings, type FollowOptions, type NodeOptions, type NodeSettings } from './options.ts';
-import { Replication } from './replication.ts';
+import { Replication, type ReplicationStatus } from './replication.ts';
 import type { DatabaseInfo, NodeStatus, ReceiptState, RunReply, RunRequest, SqlStatement } from './request.ts';
 import { roleOf } from './role.ts';
 import { type PositionedResult, type RunOptions, Session, Transaction } from './session.ts';
@@ -61,6 +61,8 @@ export class SqliteNode implements AsyncDisposable {
   #backups: BackupSchedule | undefined;
   #restored: Restored | undefined;
   #closing: Promise<void> | undefined;
+  /** While a snapshot takes the place of what is here. Never rejects. */
+  #replacing: Promise<void> | undefined;
 
   /** Use `openNode`. */
   constructor(lock: Disposable, threads: Threads) {
@@ -145,8 +147,10 @@ export class SqliteNode implements AsyncDisposable {
       reader: () => this.#reader(),
       find: (name) => this.#database(name),
       waitFor: (position) => this.#waitFor(position),
+      gate: () => this.#threads.gate,
       statementMsMax: this.#settings.statementMsMax,
       status: () => this.status(),
+      peers: this.#replication.feeds,
       operations: new NodeOperations({
         incoming: new Paths(this.directory).incoming,
         status: () => this.status(),
@@ -159,8 +163,6 @@ export class SqliteNode implements AsyncDisposable {
           return { path, position: manifest.position };
         },
       }),
-      peers: this.#replication.feeds,
-      replication: () => this.#replication.status(),
     });
     return this.#replication.forward(databases);
   }
@@ -230,10 +232,12 @@ export class SqliteNode implements AsyncDisposable {
     return await this.#threads.writer.call('checkpoint', null);
   }
 
-  async status(): Promise<NodeStatus> {
+  async status(): Promise<NodeStatus & ReplicationStatus> {
+    await this.#replacing;
     const status = await this.#threads.writer.call('status', null);
     const backups = this.#backups === undefined ? {} : { backups: this.#backups.status };
-    return { ...status, ...backups, ...(this.#restored === undefined ? {} : { restored: this.#restored }) };
+    const restored = this.#restored === undefined ? {} : { restored: this.#restored };
+    return { ...status, ...backups, ...restored, ...this.#replication.status() };
   }
 
   /** Registers levels of this node as `baton_sqlite_…`, to be served with a server's own: the same registry is one of its options. */
@@ -266,6 +270,12 @@ export class SqliteNode implements AsyncDisposable {
 
   /** Everything that is open ends, and what the directory holds then is opened. */
   async #replace(change: () => void): Promise<void> {
+    const replacing = this.#reopen(change);
+    this.#replacing = replacing.catch(() => undefined);
+    await replacing;
+  }
+
+  async #reopen(change: () => void): Promise<void> {
     for (const reader of this.#localReaders) reader[Symbol.dispose]();
     this.#localReaders.clear();
     this.#replication.feeds.endAll('this replica takes over a snapshot of its leader');
@@ -345,13 +355,14 @@ async function prepareDirectory(paths: Paths, backups: string | undefined): Prom
 
 /**
  * Opens a node on a directory, which is made when it is missing: takes its lock, cuts a torn tail off its log, and applies what the
- * databases' files do not hold yet. Throws IN_USE, CHANGED, LOG_DAMAGED, VERSION_MISMATCH, NO_PERMISSION, NO_SPACE.
+ * databases' files do not hold yet. A node whose log is in etcd is open when it leads, or when it waits for that: `status` says which. Throws IN_USE, CHANGED,
+ * LOG_DAMAGED, VERSION_MISMATCH, NO_PERMISSION, NO_SPACE; with etcd USAGE, EXISTS, DIVERGED, HISTORY_LOST, UNREACHABLE, ACCESS_DENIED.
  */
 export async function openNode(options: NodeOptions): Promise<SqliteNode> {
-  const { directory, adopt = [], follow, promote = false, backupTo, restoreIfEmpty = false, ...given } = options;
+  const { directory, adopt = [], log, follow, promote = false, backupTo, restoreIfEmpty = false, ...given } = options;
   const settings: NodeSettings = { ...defaultSettings, ...given };
   const path = resolve(directory);
-  const role = roleOf(follow, promote);
+  const role = roleOf(follow, promote, log);
   const lock = lockNodeDirectory(path);
   const data = { directory: path, adopt, role, settings, module: sqliteModule() };
   const node = await openLocked(lock, data, { backupTo, restoreIfEmpty });
@@ -362,11 +373,8 @@ export async function openNode(options: NodeOptions): Promise<SqliteNode> {
 /** Opens a directory whose lock was taken, and gives it back when it cannot be opened. */
 async function openLocked(
   lock: Disposable,
-  data: Omit<ThreadData, 'index'>,
-  {
-    backupTo,
-    restoreIfEmpty,
-  }: Required<Pick<NodeOptions, 'restoreIfEmpty'>> & { readonly backupTo: NodeOptions['backupTo'] },
+  data: Omit<ThreadData, 'index' | 'gate'>,
+  { backupTo, restoreIfEmpty }: { readonly backupTo: NodeOptions['backupTo']; readonly restoreIfEmpty: boolean },
 ): Promise<SqliteNode> {
   try {
     // A follower's state is its leader's.

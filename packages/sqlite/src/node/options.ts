@@ -1,4 +1,5 @@
 import { limits } from '../limits.ts';
+import type { EtcdLogOptions } from '../log/etcd-settings.ts';
 import type { BackupSettings } from '../snapshot/backup-schedule.ts';
 
 // What a node can be told, with every default in one place.
@@ -8,14 +9,16 @@ export type NodeOptions = {
   readonly directory: string;
   /** Databases whose files were changed while the node was stopped, and which go on from what they are now. */
   readonly adopt?: readonly string[];
-  /** Backups of all databases from time to time. */
-  readonly backupTo?: BackupSettings;
-  /** A new directory begins with the newest backup in `backupTo`, if there is one. Default: false. */
-  readonly restoreIfEmpty?: boolean;
+  /** Where the log is, if not in files of the directory. Of several nodes with the same log one leads, and the others wait. */
+  readonly log?: EtcdLogOptions;
   /** The node whose log this one follows. Default: none; it leads its own. */
   readonly follow?: FollowOptions;
   /** A follower's directory gets a future of its own: this node leads from what it has on. Default: false. */
   readonly promote?: boolean;
+  /** Backups of all databases from time to time. */
+  readonly backupTo?: BackupSettings;
+  /** A new directory begins with the newest backup in `backupTo`, if there is one. Default: false. */
+  readonly restoreIfEmpty?: boolean;
 } & Partial<NodeSettings>;
 
 /** The node that is followed. */

@@ -47,6 +47,7 @@ export class ReaderPool implements Disposable {
     if (hasMany) connection.run('BEGIN');
     try {
       const results = statements.map(({ sql, args }) => connection.run(sql, args, { deadlineMs, rowsMax, numbers }));
+      this.#context.gate.expectOpen();
       return { results, position: view.position, isRepeated: false, isAutocommit: true };
     } finally {
       if (!connection.isAutocommit) connection.run('ROLLBACK');
@@ -62,7 +63,9 @@ export class ReaderPool implements Disposable {
   }: Parameters<ReaderCalls['read']>[0]): readonly PackedOutcome[] | 'writes' {
     const { connection } = this.seat(info);
     if (!steps.every(({ statement }) => readsOnly(connection, statement.sql))) return 'writes';
-    return connection.watch(watchOf(turn), () => packOutcomes(runSteps(connection, steps, resultBytesMax)));
+    const outcomes = connection.watch(watchOf(turn), () => packOutcomes(runSteps(connection, steps, resultBytesMax)));
+    this.#context.gate.expectOpen();
+    return outcomes;
   }
 
   [Symbol.dispose](): void {

@@ -13,12 +13,14 @@ import { Feeds } from '../replica/feeds.ts';
 import { Follower, type Identity, type JoinReason, type LeaderStatus } from '../replica/follower.ts';
 import { LeaderPool } from '../replica/leader-pool.ts';
 import { ReplicaDatabases } from '../replica/replica-databases.ts';
+import { stateDigest } from '../replica/state-digest.ts';
 import type { Asked } from '../replica/verdict.ts';
 import type { SnapshotDesk } from '../snapshot/desk.ts';
 import { receiveSnapshot, type SnapshotOffer } from '../snapshot/transfer.ts';
 import type { ClientDatabases } from './client-databases.ts';
 import { install } from './install.ts';
 import type { FollowOptions, NodeSettings } from './options.ts';
+import type { NodeStatus } from './request.ts';
 import type { NodeRole } from './role.ts';
 import type { Threads } from './threads.ts';
 
@@ -146,23 +148,26 @@ export class Replication {
   }
 
   async #asked(): Promise<Asked> {
-    const { logId } = await this.#identity();
+    const { logId, position, state, role } = await this.#identity();
     const follower = this.#follower;
     return {
       nodeId: this.#nodeId,
       logId,
-      position: this.#place.threads().index.published().position,
+      position,
+      state,
       upstream: follower?.upstream ?? [],
       isConnected: follower?.isStreaming ?? true,
-      isLeader: follower === undefined,
+      // A node that waits for a log's lead may be behind others, as a follower may.
+      isLeader: role === 'leader',
     };
   }
 
-  async #identity(): Promise<Identity> {
-    const { logId, follows, position, databases, soundFrom } = await this.#place.threads().writer.call('status', null);
+  async #identity(): Promise<Identity & Pick<NodeStatus, 'role'>> {
+    const status = await this.#place.threads().writer.call('status', null);
+    const { logId, role, follows, position, databases, soundFrom } = status;
     this.#soundFrom = soundFrom;
     const isNew = position.index === 0 && databases.length === 0;
-    return { logId, position, isNew, isOwn: !isNew && follows === undefined };
+    return { logId, role, position, state: stateDigest(databases), isNew, isOwn: !isNew && follows === undefined };
   }
 
   async #beginFollowing(logId: string): Promise<void> {

@@ -86,7 +86,8 @@ export type DatabaseStatus = DatabaseInfo & {
 export type NodeStatus = {
   /** Names the log: nodes with another one have another history. */
   readonly logId: string;
-  readonly role: 'leader' | 'follower';
+  /** `standby`: another node leads the same log, and this one waits. */
+  readonly role: 'leader' | 'standby' | 'follower';
   /** Until this entry is applied, what is here is no state at all: a crash cut a checkpoint short. */
   readonly soundFrom: number;
   /** The URL of the node that is followed. */

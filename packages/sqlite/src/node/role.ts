@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { BatonError } from '@batondb/core/errors';
+import { type EtcdLogOptions, type EtcdLogPlan, planEtcdLog } from '../log/etcd-settings.ts';
 import type { Epoch } from '../log/log.ts';
 import type { StateRecord } from '../machine/state-record.ts';
 import { parseLeaderUrl } from '../replica/connect.ts';
@@ -7,14 +8,21 @@ import type { FollowOptions } from './options.ts';
 
 // Whether a node leads its directory's log or follows another node's, and when it may do which.
 
-/** What a node is opened as. `promote`: what followed leads from now on. */
+/** What a node is opened as. `promote`: what followed leads from now on. `share`: its log is in etcd, and it leads when no other node does. */
 export type NodeRole =
   | { readonly kind: 'lead' }
   | { readonly kind: 'promote' }
+  | { readonly kind: 'share'; readonly plan: EtcdLogPlan }
   | { readonly kind: 'follow'; readonly url: string };
 
 /** The role that options give. Throws USAGE. */
-export function roleOf(follow: FollowOptions | undefined, promote: boolean): NodeRole {
+export function roleOf(follow: FollowOptions | undefined, promote: boolean, log: EtcdLogOptions | undefined): NodeRole {
+  if (log !== undefined) {
+    if (follow === undefined && !promote) return { kind: 'share', plan: planEtcdLog(log) };
+    throw new BatonError('USAGE', 'a node whose log is in etcd neither follows nor is promoted', {
+      hint: 'leave out one of both',
+    });
+  }
   if (follow === undefined) return promote ? { kind: 'promote' } : { kind: 'lead' };
   if (promote)
     throw new BatonError('USAGE', 'a node that is promoted follows nobody', { hint: 'leave out one of both' });
@@ -26,10 +34,27 @@ const forkSpan = 2 ** 20;
 
 /** Throws REFUSED for a follower's directory that would be led: its leader may be alive, and the two would go apart (R7). */
 export function checkRole(record: StateRecord, role: NodeRole, directory: string): void {
-  if (role.kind !== 'lead' || record.follows === undefined) return;
-  throw new BatonError('REFUSED', `${directory} holds a follower of ${record.follows}, and was opened to be written`, {
-    hint: 'follow again, or promote it if its leader is gone for good',
-  });
+  const { follows } = record;
+  if (follows === undefined) return;
+  const isShared = follows.startsWith('etcd');
+  if (role.kind === 'lead' && isShared) {
+    throw new BatonError('REFUSED', `${directory} belongs to the log at ${follows}, and was opened without it`, {
+      hint: 'name that log again, or promote the directory if the etcd is gone for good',
+    });
+  }
+  if (role.kind === 'lead' || (role.kind === 'share' && !isShared)) {
+    throw new BatonError('REFUSED', `${directory} holds a follower of ${follows}, and was opened to be written`, {
+      hint: 'follow again, or promote it if its leader is gone for good',
+    });
+  }
+  if (role.kind !== 'follow' || !isShared) return;
+  throw new BatonError(
+    'REFUSED',
+    `${directory} belongs to the log at ${follows}, and was opened to follow ${role.url}`,
+    {
+      hint: 'follow with an empty directory',
+    },
+  );
 }
 
 /** True for a directory that never held anything. */

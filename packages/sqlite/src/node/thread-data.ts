@@ -9,5 +9,7 @@ export type ThreadData = {
   readonly role: NodeRole;
   readonly settings: NodeSettings;
   readonly index: SharedArrayBuffer;
+  /** Whether reads may be answered: see ReadGate. */
+  readonly gate: SharedArrayBuffer;
   readonly module: WasmModule;
 };

@@ -1,3 +1,4 @@
+import { ReadGate } from '../log/read-gate.ts';
 import { PageIndex, pageIndexMemory } from '../machine/page-index.ts';
 import { NodeSnapshot } from '../snapshot/snapshot.ts';
 import type { Caller } from './call-port.ts';
@@ -13,6 +14,7 @@ type Reader = Awaited<ReturnType<typeof startReader>>;
 export class Threads {
   readonly data: ThreadData;
   readonly index: PageIndex;
+  readonly gate: ReadGate;
   readonly #writer: Writer;
   readonly #readers: readonly Reader[];
   readonly #snapshots = new Set<NodeSnapshot>();
@@ -20,14 +22,15 @@ export class Threads {
   private constructor(data: ThreadData, writer: Writer, readers: readonly Reader[]) {
     this.data = data;
     this.index = new PageIndex(data.index, { frames: data.settings.indexPages, pins: pinsMax });
+    this.gate = new ReadGate(data.gate);
     this.#writer = writer;
     this.#readers = readers;
   }
 
   /** Opens a directory, whose lock the caller holds. Throws what the writing thread throws when it opens it. */
-  static async start(given: Omit<ThreadData, 'index'>): Promise<Threads> {
+  static async start(given: Omit<ThreadData, 'index' | 'gate'>): Promise<Threads> {
     const index = pageIndexMemory({ frames: given.settings.indexPages, pins: pinsMax });
-    const data = { ...given, index };
+    const data = { ...given, index, gate: ReadGate.memory() };
     const writer = await startWriter(data);
     const count = Math.max(1, given.settings.readers);
     const readers = await Promise.all(Array.from({ length: count }, () => startReader(data)));

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { BatonError } from '@batondb/core/errors';
 import { Engine } from '../engine/engine.ts';
@@ -7,6 +8,7 @@ import type { FileLayer } from '../log/file-layer.ts';
 import { FileLog } from '../log/file-log.ts';
 import { LocalCopy } from '../log/local-copy.ts';
 import type { Epoch, LogIndex, ReplicatedLog } from '../log/log.ts';
+import { ReadGate } from '../log/read-gate.ts';
 import { blockBytes } from '../log/record.ts';
 import { segmentPath } from '../log/segment-files.ts';
 import { isHidden } from '../machine/hidden-name.ts';
@@ -27,6 +29,7 @@ import { checkName, checkPageBytes } from './names.ts';
 import { type NodeSettings, pinsMax } from './options.ts';
 import type { DatabaseInfo, NodeStatus } from './request.ts';
 import { checkRole, forkEpoch, isNew, type NodeRole } from './role.ts';
+import { openSharedLog } from './shared-log.ts';
 
 // All of a node that writes, in one thread: the log, the state machine, the engine and its connections. Whoever holds it decides when to flush.
 
@@ -38,6 +41,11 @@ export type OpenedLog = {
   readonly bytes: () => number;
   /** Makes what will be needed next, while nobody waits for it. */
   readonly prepare: () => Promise<void>;
+  /** Bound of an entry, if it is lower than others. */
+  readonly entryBytesMax?: number;
+  /** Lets another node lead: before all else that a stop does. */
+  readonly resign?: () => Promise<void>;
+  readonly close: () => Promise<void>;
 };
 
 /** Opens a log for a directory whose databases hold everything through a checkpoint. */
@@ -53,6 +61,7 @@ export type WriterHostOptions = {
   readonly adopt: readonly string[];
   readonly settings: NodeSettings;
   readonly index: SharedArrayBuffer;
+  readonly gate: SharedArrayBuffer;
   readonly layer: FileLayer;
   readonly module: WasmModule;
   /** Default: it leads. */
@@ -69,9 +78,19 @@ export function openFileLog(
   { segmentBytes, retainBytes }: NodeSettings,
 ): OpenedLog {
   const log = FileLog.open({ layer, directory: paths.log, checkpoint: index, epoch, segmentBytes, retainBytes });
-  const places = { place: (entry: { readonly index: LogIndex }) => log.place(entry.index), forget: () => undefined };
-  const pathOf = (file: number): string => segmentPath(paths.log, file);
-  return { log, places, pathOf, bytes: () => log.bytes, prepare: () => log.prepareNext() };
+  const places = {
+    reserve: () => undefined,
+    place: (entry: { readonly index: LogIndex }) => log.place(entry.index),
+    forget: () => undefined,
+  };
+  return {
+    log,
+    places,
+    pathOf: (file) => segmentPath(paths.log, file),
+    bytes: () => log.bytes,
+    prepare: () => log.prepareNext(),
+    close: () => log[Symbol.asyncDispose](),
+  };
 }
 
 /** A copy of the leader's log, as far as it is not in the databases' files. */
@@ -82,12 +101,14 @@ function openFollowedLog(
   { segmentBytes, retainBytes }: NodeSettings,
 ): OpenedLog {
   const copy = LocalCopy.open({ layer, directory: paths.log, checkpoint: index, segmentBytes, retainBytes });
+  const log = new FollowedLog(copy);
   return {
-    log: new FollowedLog(copy),
+    log,
     places: copy,
     pathOf: (file) => segmentPath(paths.log, file),
     bytes: () => copy.bytes,
     prepare: () => copy.prepareNext(),
+    close: () => log[Symbol.asyncDispose](),
   };
 }
 
@@ -105,6 +126,9 @@ export class WriterHost {
   readonly #logFiles: LogFiles;
   readonly #log: OpenedLog;
   readonly #opening = new Map<string, Promise<DatabaseInfo>>();
+  readonly #gate: ReadGate;
+  #contending: Promise<void> = Promise.resolve();
+  #isClosing = false;
   #checkpointing: Promise<void> | undefined;
   #following: Promise<Position> = Promise.resolve({ epoch: 0, index: 0 });
 
@@ -120,6 +144,10 @@ export class WriterHost {
     const { position } = record;
     const isForked = role.kind === 'promote' && record.follows !== undefined;
     const index = new PageIndex(options.index, { frames: settings.indexPages, pins: pinsMax });
+    this.#gate = new ReadGate(options.gate);
+    if (role.kind !== 'share') this.#gate.holdForever();
+    // A follower says itself how old what it has is.
+    this.#gate.isLeading = role.kind === 'follow';
     const openLog = options.openLog ?? (role.kind === 'follow' ? openFollowedLog : openFileLog);
     const checkpoint = isForked ? { ...position, epoch: forkEpoch(position.epoch) } : position;
     this.#log = openLog(layer, this.#paths, checkpoint, settings);
@@ -130,7 +158,8 @@ export class WriterHost {
       store: this.#store,
       log: this.#log.log,
       places: this.#log.places,
-      entryBytesMax: Math.min(limits.entryBytesMax, settings.segmentBytes - blockBytes),
+      gate: this.#gate,
+      entryBytesMax: Math.min(this.#log.entryBytesMax ?? limits.entryBytesMax, settings.segmentBytes - blockBytes),
       onDrop: (database) => this.executor.forget(database),
       ...(role.kind === 'follow' ? { follows: role.url } : {}),
     });
@@ -148,11 +177,43 @@ export class WriterHost {
       await foldOwnLog(options, signal);
       return new WriterHost(options);
     }
+    if (options.role?.kind === 'share') {
+      const { log, open } = await openSharedLog(options.role.plan, options);
+      try {
+        const host = new WriterHost({ ...options, openLog: open });
+        await host.#contend(signal);
+        return host;
+      } catch (error) {
+        await log[Symbol.asyncDispose]();
+        throw error;
+      }
+    }
     const host = new WriterHost(options);
     await host.machine.lead(signal);
     if (host.#store.record.follows !== undefined) await host.#endFollowing();
     await host.importer.drop().catch(toleratesFull);
     return host;
+  }
+
+  /** Leads whenever no other node does, for as long as the node is open (E4). Resolves when it leads, or waits, for the first time. */
+  #contend(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#contending = this.#leadAgain(signal, resolve).catch(async (error: unknown) => {
+        if (this.#isClosing) return;
+        reject(error);
+        this.machine.fail(error instanceof BatonError ? error : new BatonError('BUG', String(error), { cause: error }));
+        await this.#log.resign?.();
+      });
+    });
+  }
+
+  async #leadAgain(signal: AbortSignal, begun: () => void): Promise<void> {
+    while (!this.#isClosing) {
+      const { lost } = await this.machine.lead(signal, begun);
+      begun();
+      if (lost === undefined) return;
+      if (!lost.aborted) await once(lost, 'abort');
+    }
   }
 
   /** Applies a message with entries of the leader's log. Throws DIVERGED, DIGEST_MISMATCH, PROTOCOL, NO_SPACE. */
@@ -203,6 +264,7 @@ export class WriterHost {
   async dropDatabase(name: string): Promise<Position> {
     const database = this.#store.find(name);
     if (database === undefined) throw new BatonError('NOT_FOUND', `there is no database ${name}`);
+    this.machine.expectWritable();
     await this.machine.flush();
     this.executor.forget(database);
     return await this.machine.submit({ kind: 'drop', database: database.id });
@@ -259,7 +321,7 @@ export class WriterHost {
     const { logId, follows, foldingThrough } = this.#store.record;
     return {
       logId,
-      role: this.#options.role?.kind === 'follow' ? 'follower' : 'leader',
+      role: this.#options.role?.kind === 'follow' ? 'follower' : this.machine.isLeading ? 'leader' : 'standby',
       soundFrom: this.#store.isSound ? 0 : (foldingThrough?.index ?? 0),
       ...(follows === undefined ? {} : { follows }),
       position: this.#store.position,
@@ -282,10 +344,14 @@ export class WriterHost {
 
   /** Ends in order: open transactions are rolled back, all else is folded, and databases get their names. After a failure only memory is given back. */
   async close(): Promise<void> {
+    this.#isClosing = true;
     this.executor[Symbol.dispose]();
     // What it could not drop the next start drops.
     await this.importer.drop().catch(() => undefined);
+    this.machine.stop();
     await this.machine.flush();
+    await this.#log.resign?.();
+    await this.#contending;
     await this.#following.catch(() => undefined);
     await this.#checkpointing;
     const hasFailed = this.machine.failure !== undefined;
@@ -298,7 +364,7 @@ export class WriterHost {
     const isFolded = record.position.index === this.#store.position.index;
     this.#store[Symbol.dispose]();
     this.#logFiles[Symbol.dispose]();
-    await this.#log.log[Symbol.asyncDispose]();
+    await this.#log.close();
     if (!hasFailed && isFolded && isSound) nameFiles(this.#options.layer, this.#paths, record);
   }
 
@@ -322,7 +388,8 @@ async function foldOwnLog(options: WriterHostOptions, signal: AbortSignal): Prom
   const record = readState(layer, paths);
   if (record.follows !== undefined || isNew(record)) return;
   const index = pageIndexMemory({ frames: settings.indexPages, pins: pinsMax });
-  const leader = await WriterHost.open({ ...options, index, role: { kind: 'lead' } }, signal);
+  const gate = ReadGate.memory();
+  const leader = await WriterHost.open({ ...options, index, gate, role: { kind: 'lead' } }, signal);
   await leader.close();
 }
 

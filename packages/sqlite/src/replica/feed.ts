@@ -115,8 +115,13 @@ export class Feed {
       const leader = this.#published;
       this.#lag.tell(leader.index, performance.now());
       if (entries.length > 0) await this.#link.send({ type: 'entries', leader, entries });
-      else if (!(await tail.wait(pingMs))) await this.#link.send({ type: 'ping', leader: this.#published });
+      else if (!(await tail.wait(pingMs))) await this.#ping();
     }
+  }
+
+  async #ping(): Promise<void> {
+    const { position, state } = await this.#options.asked();
+    await this.#link.send({ type: 'ping', leader: position, state });
   }
 
   async #listen(): Promise<never> {

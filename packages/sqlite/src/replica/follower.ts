@@ -1,13 +1,13 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { BatonError } from '@batondb/core/errors';
+import { BatonError, fromErrorRecord } from '@batondb/core/errors';
 import { limits } from '../limits.ts';
-import type { Position } from '../machine/position.ts';
+import { formatPosition, type Position } from '../machine/position.ts';
 import type { FollowOptions } from '../node/options.ts';
 import { connectPeer } from './connect.ts';
 import { Lag } from './lag.ts';
 import { Link } from './link.ts';
-import { type Answer, decodeMessage, expectType, leaderOf, versions } from './messages.ts';
+import { type Answer, decodeMessage, expectType, leaderOf, type Message, versions } from './messages.ts';
 
 /** What a follower is in its own node. */
 export type FollowerPlace = {
@@ -27,6 +27,8 @@ export type FollowerPlace = {
 export type Identity = {
   readonly logId: string;
   readonly position: Position;
+  /** As `stateDigest` has it. */
+  readonly state: string;
   readonly isNew: boolean;
   readonly isOwn: boolean;
 };
@@ -171,13 +173,14 @@ export class Follower {
     await this.#join(reason, signal);
   }
 
-  async #ask(link: Link, { logId, position, isNew }: Identity): Promise<Answer> {
+  async #ask(link: Link, { logId, position, state, isNew }: Identity): Promise<Answer> {
     await link.send({
       type: 'hello',
       versions,
       nodeId: this.#place.nodeId,
       logId: isNew ? '' : logId,
       position,
+      state,
       name: hostname(),
       pingMs: this.#options.pingMs,
     });
@@ -208,11 +211,13 @@ export class Follower {
       for (;;) {
         const message = await link.receiveBytes();
         const type = expectType(message, 'entries', 'ping', 'end');
-        if (type === 'end') decodeMessage(message);
         this.#leader = leaderOf(message);
         this.#lag.tell(this.#leader.index, performance.now());
-        if (type === 'ping') continue;
         await applying;
+        if (type !== 'entries') {
+          await this.#compare(decodeMessage(message));
+          continue;
+        }
         applying = this.#place.apply(message).then((position) => {
           applied = position;
           this.#lag.reach(position.index);
@@ -224,6 +229,20 @@ export class Follower {
       clearInterval(alive);
       await applying;
     }
+  }
+
+  /** Throws what the leader ends with, and DIVERGED when both are at one position and not in one state (R2). */
+  async #compare(message: Message): Promise<void> {
+    if (message.type === 'end') throw fromErrorRecord(message.error);
+    const { position, state } = await this.#place.identity();
+    if (message.type !== 'ping' || message.leader.index !== position.index || message.state === state) return;
+    throw new BatonError(
+      'DIVERGED',
+      `leader and follower are at ${formatPosition(position)}, and their states differ`,
+      {
+        hint: 'begin again with a snapshot',
+      },
+    );
   }
 }
 

@@ -23,6 +23,8 @@ export type Hello = {
   /** The log of the follower's directory; empty: it is new, and takes any. */
   readonly logId: string;
   readonly position: Position;
+  /** Of the state at the position, as `stateDigest` has it: two histories may look alike from outside. */
+  readonly state: string;
   /** What people call the follower. */
   readonly name: string;
   /** How often it wants to hear where the leader is. */
@@ -51,8 +53,8 @@ export type Answer = {
 
 /** Entries, and where the leader was when they were read. */
 export type Batch = { readonly type: 'entries'; readonly leader: Position; readonly entries: readonly LogEntry[] };
-/** Where the leader is, said when there is nothing else to say. */
-export type Ping = { readonly type: 'ping'; readonly leader: Position };
+/** Where the leader is and, as `stateDigest` has it, what is there: said when there is nothing else to say. */
+export type Ping = { readonly type: 'ping'; readonly leader: Position; readonly state: string };
 /** Through where the follower has applied everything: after each batch, and as a sign of life. */
 export type Ack = { readonly type: 'ack'; readonly position: Position };
 /** The last message, and why it is. */
@@ -65,6 +67,7 @@ const verdicts: readonly Verdict[] = ['continue', 'snapshot', 'diverged', 'wait'
 /** Bytes of a message before its body. */
 export const headBytes = 5;
 const digestBytes = 16;
+const positionBytes = 16;
 /** index, epoch, payload bytes. */
 const entryHeadBytes = 20;
 const textBytesMax = 2048;
@@ -89,6 +92,7 @@ function encodeBody(writer: Writer, message: Exclude<Message, Batch>): void {
       writer.text(message.nodeId);
       writer.text(message.logId);
       writePosition(writer, message.position);
+      writer.text(message.state);
       writer.text(message.name.slice(0, 100));
       writer.u32(message.pingMs);
       return;
@@ -103,6 +107,7 @@ function encodeBody(writer: Writer, message: Exclude<Message, Batch>): void {
       return;
     case 'ping':
       writePosition(writer, message.leader);
+      writer.text(message.state);
       return;
     case 'ack':
       writePosition(writer, message.position);
@@ -119,12 +124,13 @@ function encodeBody(writer: Writer, message: Exclude<Message, Batch>): void {
 
 function encodeBatch({ leader, entries }: Batch): Buffer {
   const bytes = entries.reduce((sum, { payload }) => sum + entryHeadBytes + payload.length, 0);
-  const writer = new Writer(headBytes + 16 + 4 + digestBytes + bytes);
-  writer.u32(headBytes - 4 + 16 + 4 + digestBytes + bytes);
+  const bodyBytes = digestBytes + positionBytes + 4 + bytes;
+  const writer = new Writer(headBytes + bodyBytes);
+  writer.u32(bodyBytes + 1);
   writer.u8(types.entries);
+  const digest = writer.room(digestBytes);
   writePosition(writer, leader);
   writer.u32(entries.length);
-  const digest = writer.room(digestBytes);
   for (const { index, epoch, payload } of entries) {
     writer.u64(index);
     writer.u64(epoch);
@@ -132,7 +138,7 @@ function encodeBatch({ leader, entries }: Batch): Buffer {
     writer.room(payload.length).set(payload);
   }
   const encoded = writer.done();
-  digest.set(digestOf(encoded.subarray(headBytes + 16 + 4 + digestBytes)));
+  digest.set(digestOf(encoded.subarray(headBytes + digestBytes)));
   return encoded;
 }
 
@@ -147,7 +153,8 @@ export function expectType<T extends Message['type']>(message: Buffer, ...allowe
 /** Where the leader is, by a message with entries or a ping. Throws PROTOCOL. */
 export function leaderOf(message: Buffer): Position {
   const reader = new Reader(message);
-  reader.skip(1);
+  const type = reader.u8();
+  if (type === types.entries) reader.skip(digestBytes);
   return readPosition(reader);
 }
 
@@ -169,6 +176,7 @@ function decodeBody(type: number, reader: Reader, message: Buffer): Message {
         nodeId: reader.text(textBytesMax),
         logId: reader.text(textBytesMax),
         position: readPosition(reader),
+        state: reader.text(textBytesMax),
         name: reader.text(textBytesMax),
         pingMs: reader.u32(),
       };
@@ -185,7 +193,7 @@ function decodeBody(type: number, reader: Reader, message: Buffer): Message {
     case types.entries:
       return readBatch(reader, message);
     case types.ping:
-      return { type: 'ping', leader: readPosition(reader) };
+      return { type: 'ping', leader: readPosition(reader), state: reader.text(textBytesMax) };
     case types.ack:
       return { type: 'ack', position: readPosition(reader) };
     case types.end:
@@ -196,12 +204,11 @@ function decodeBody(type: number, reader: Reader, message: Buffer): Message {
 }
 
 function readBatch(reader: Reader, message: Buffer): Batch {
+  const stored = message.subarray(reader.skip(digestBytes), 1 + digestBytes);
+  if (!stored.equals(digestOf(message.subarray(1 + digestBytes))))
+    throw new BatonError('DIGEST_MISMATCH', 'entries of the log were damaged on the way', { retryable: true });
   const leader = readPosition(reader);
   const count = reader.u32();
-  const digest = reader.skip(digestBytes);
-  const stored = message.subarray(digest, digest + digestBytes);
-  if (!stored.equals(digestOf(message.subarray(digest + digestBytes))))
-    throw new BatonError('DIGEST_MISMATCH', 'entries of the log were damaged on the way', { retryable: true });
   reader.expect(count * entryHeadBytes);
   const entries = Array.from({ length: count }, () => {
     const [index, epoch, bytes] = [reader.u64(), reader.u64(), reader.u32()];

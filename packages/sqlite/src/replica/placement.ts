@@ -19,7 +19,12 @@ export function isLocalRead(steps: readonly Step[], { transactionKey, level }: C
 
 /** The same, where it cannot be taken back once it has begun. */
 export function isLocalCursor(steps: readonly Step[], options: CallOptions): boolean {
-  return isLocalRead(steps, options) && steps.every(({ statement: { sql } }) => onlyReads.test(sql));
+  return isLocalRead(steps, options) && steps.every(({ statement: { sql } }) => isOnlyRead(sql));
+}
+
+/** Whether a text is a read, whatever it is given. */
+export function isOnlyRead(sql: string): boolean {
+  return onlyReads.test(sql);
 }
 
 /** Whether a text leaves something in its connection that other statements may stand on. */

@@ -26,7 +26,7 @@ export class ReplicaDatabases implements Databases {
     return this.#place.local.peers;
   }
 
-  /** What writes is refused by this node, which does not lead. */
+  /** Files and lists are those of this node; what changes something is refused with the leader's address. */
   get operations(): Operations {
     return this.#place.local.operations;
   }

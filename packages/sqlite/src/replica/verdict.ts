@@ -7,6 +7,8 @@ export type Asked = {
   readonly nodeId: string;
   readonly logId: string;
   readonly position: Position;
+  /** Of the state at this position. */
+  readonly state: string;
   /** Of a node that follows another one: those before it as far as they are known, and whether it is connected to it. */
   readonly upstream: readonly string[];
   readonly isConnected: boolean;
@@ -46,6 +48,11 @@ export function judgeHello(hello: Hello, asked: Asked): Judged | undefined {
   if (!asked.isLeader && hello.position.index > asked.position.index) {
     const reason = `this node is at ${formatPosition(asked.position)}, and the follower is at ${formatPosition(hello.position)}`;
     return { verdict: 'wait', reason };
+  }
+  const isSamePlace = hello.position.index === asked.position.index && hello.position.epoch === asked.position.epoch;
+  if (isSamePlace && hello.state !== asked.state) {
+    const reason = `both are at ${formatPosition(asked.position)}, and their states differ: their histories are two`;
+    return { verdict: 'diverged', reason };
   }
   return undefined;
 }

@@ -40,6 +40,7 @@ const statusOfCode: Partial<Readonly<Record<ErrorCode, number>>> = {
   UNSUPPORTED: 400,
   NOT_FOUND: 404,
   EXISTS: 409,
+  REFUSED: 409,
   CHANGED: 409,
   DIGEST_MISMATCH: 422,
   NO_SPACE: 507,
@@ -49,8 +50,10 @@ const statusOfCode: Partial<Readonly<Record<ErrorCode, number>>> = {
 export function statusOf(error: unknown): number {
   if (error instanceof Refusal) return refusalCodes[error.code].status;
   if (error instanceof SqlError) return 400;
-  if (error instanceof BatonError) return statusOfCode[error.code] ?? (error.retryable ? 503 : 500);
-  return 500;
+  if (!(error instanceof BatonError)) return 500;
+  // One that was refused since somebody else leads by now may be tried again; one that is refused here for ever may not.
+  if (error.code === 'REFUSED' && error.retryable) return 503;
+  return statusOfCode[error.code] ?? (error.retryable ? 503 : 500);
 }
 
 /** Whether an error is the program's own fault. A client gets no details of it: they may show what is none of its business. */

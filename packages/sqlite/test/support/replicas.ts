@@ -1,7 +1,7 @@
 // Nodes with servers, of which one leads and others follow, as processes or here.
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type NodeOptions, openNode, type SqliteNode, startServer } from '../../src/index.ts';
+import { type NodeOptions, openNode, type ServerOptions, type SqliteNode, startServer } from '../../src/index.ts';
 
 /** A node that others can reach. */
 export class Served implements AsyncDisposable {
@@ -24,12 +24,13 @@ export class Served implements AsyncDisposable {
 export const smallNode: Partial<NodeOptions> = { segmentBytes: 1_048_576, checkpointBytes: 2_097_152, readers: 1 };
 
 /** Opens a node and serves it on a free port, or on a given one. */
-export async function serveNode(options: NodeOptions, listen = '127.0.0.1:0'): Promise<Served> {
+export async function serveNode(options: NodeOptions, server: Partial<ServerOptions> = {}): Promise<Served> {
   const node = await openNode({ ...smallNode, ...options });
   const faults: unknown[] = [];
-  const server = await startServer(node.clients(), { listen, onFault: (fault) => faults.push(fault) });
-  return new Served(node, `http://${server.address}`, async () => {
-    await server.stop();
+  const onFault = (fault: unknown): unknown => faults.push(fault);
+  const running = await startServer(node.clients(), { listen: '127.0.0.1:0', ...server, onFault });
+  return new Served(node, `http://${running.address}`, async () => {
+    await running.stop();
     await node.close();
     assert.deepEqual(faults, [], 'the server was at fault');
   });

@@ -1,0 +1,77 @@
+import { BatonError } from '@batondb/core/errors';
+
+/** Cells, each 64 bits. */
+const cells = { untilNs: 0, lease: 1, leads: 2, failed: 3 } as const;
+const forever = 2n ** 62n;
+
+/**
+ * Whether this process may answer reads: in memory that all its threads share. It may as long as it is certain that no other node leads the log, and
+ * has applied all that was accepted before it led (E5). Time is that of `process.hrtime`, which does not go back and is the same in all threads.
+ */
+export class ReadGate {
+  readonly #cells: BigInt64Array;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#cells = new BigInt64Array(memory);
+  }
+
+  /** Memory for a gate, which is shut. It may be posted to other threads. */
+  static memory(): SharedArrayBuffer {
+    return new SharedArrayBuffer(Object.keys(cells).length * 8);
+  }
+
+  // ── the log ──
+
+  /** Nobody else leads until then, by a lease with a number. */
+  hold(lease: number, untilNs: bigint): void {
+    Atomics.store(this.#cells, cells.lease, BigInt(lease));
+    Atomics.store(this.#cells, cells.untilNs, untilNs);
+  }
+
+  /** The lease was prolonged, if it is still the one that counts. */
+  prolong(lease: number, untilNs: bigint): void {
+    if (Atomics.load(this.#cells, cells.lease) === BigInt(lease)) Atomics.store(this.#cells, cells.untilNs, untilNs);
+  }
+
+  /** Nobody else ever leads: the log belongs to this process. */
+  holdForever(): void {
+    this.hold(0, forever);
+  }
+
+  /** Somebody else may lead. */
+  release(): void {
+    this.hold(0, 0n);
+  }
+
+  // ── the machine ──
+
+  /** What is published is all that was accepted. */
+  set isLeading(leads: boolean) {
+    Atomics.store(this.#cells, cells.leads, leads ? 1n : 0n);
+  }
+
+  /** Nothing more is written by this process. What it has can be read as before. */
+  fail(): void {
+    Atomics.store(this.#cells, cells.failed, 1n);
+  }
+
+  // ── whoever reads ──
+
+  get hasFailed(): boolean {
+    return Atomics.load(this.#cells, cells.failed) !== 0n;
+  }
+
+  get isOpen(): boolean {
+    const leads = Atomics.load(this.#cells, cells.leads) !== 0n;
+    return leads && process.hrtime.bigint() < Atomics.load(this.#cells, cells.untilNs);
+  }
+
+  /** To be called when an answer is ready: what it says was so at a time when nobody else could have led. Throws UNAVAILABLE. */
+  expectOpen(): void {
+    if (this.isOpen) return;
+    throw new BatonError('UNAVAILABLE', 'this node does not lead its log, or cannot be certain that it does', {
+      retryable: true,
+      hint: 'ask the node that leads, or again in a few seconds',
+    });
+  }
+}

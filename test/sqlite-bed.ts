@@ -1,0 +1,130 @@
+// The command `baton sqlite` as processes: a server on a free port, and others that are run to their end.
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
+import { stripVTControlCharacters } from 'node:util';
+
+export const baton = resolve(import.meta.dirname, '../baton');
+
+/** How a process ended. */
+export type Ended = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
+
+/** What a process is started with beside its words. */
+export type Surroundings = { readonly input?: string; readonly environment?: Readonly<Record<string, string>> };
+
+/** Runs `baton sqlite` to its end. */
+export async function run(
+  words: readonly string[],
+  { input = '', environment = {} }: Surroundings = {},
+): Promise<Ended> {
+  const child = spawn(baton, ['sqlite', ...words], { env: { ...process.env, ...environment } });
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
+  const exit = once(child, 'exit').then(([code]) => code as number | null);
+  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exit]);
+  return { code, stdout, stderr };
+}
+
+/** The same for one that has to succeed; resolves with its standard output. */
+export async function succeed(words: readonly string[], surroundings: Surroundings = {}): Promise<string> {
+  const { code, stdout, stderr } = await run(words, surroundings);
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
+
+/** A server that says where it is. Disposing kills it. */
+export class ServerProcess implements AsyncDisposable {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  readonly ready: Readonly<Record<string, unknown>>;
+
+  private constructor(child: ChildProcess, ended: Promise<Ended>, ready: Readonly<Record<string, unknown>>) {
+    this.child = child;
+    this.ended = ended;
+    this.ready = ready;
+  }
+
+  /** Starts `baton sqlite serve`, and resolves when it is ready. */
+  static async start(words: readonly string[], listen = '127.0.0.1:0'): Promise<ServerProcess> {
+    const child = spawn(baton, ['sqlite', 'serve', '--no-config', '--json', '--listen', listen, ...words], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const stderr = text(child.stderr);
+    const exit = once(child, 'exit');
+    const lines = createInterface({ input: child.stdout });
+    const first = (await Promise.race([once(lines, 'line'), exit])) as [string | number | null];
+    const ended = Promise.all([stderr, exit]).then(
+      ([said, [code]]): Ended => ({ code: code as number | null, stdout: '', stderr: said }),
+    );
+    if (typeof first[0] !== 'string') assert.fail(`the server ended: ${(await ended).stderr}`);
+    return new ServerProcess(child, ended, JSON.parse(first[0]) as Readonly<Record<string, unknown>>);
+  }
+
+  get url(): string {
+    return String(this.ready['url']);
+  }
+
+  /** Ends it in order. */
+  async stop(): Promise<Ended> {
+    this.child.kill('SIGTERM');
+    return await this.ended;
+  }
+
+  /** Ends it as a power cut would, as far as a process can see. */
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+}
+
+/** How long a person waits for something to be shown. */
+const patienceMs = 30_000;
+
+/** A person who types into a shell at a terminal, which script(1) makes. Disposing ends it. */
+export class Person implements AsyncDisposable {
+  /** The exit code. */
+  readonly ended: Promise<number | null>;
+  readonly #child: ChildProcess;
+  #seen = '';
+
+  constructor(place: string, stateDirectory: string) {
+    const env = { ...process.env, XDG_STATE_HOME: stateDirectory, TERM: 'xterm' };
+    const command = `exec '${baton}' sqlite shell '${place}'`;
+    const child = spawn('script', ['-qec', command, '/dev/null'], { env, stdio: ['pipe', 'pipe', 'ignore'] });
+    child.stdout.on('data', (piece: Buffer) => {
+      this.#seen += piece.toString();
+    });
+    this.#child = child;
+    this.ended = once(child, 'exit').then(([code]) => code as number | null);
+  }
+
+  types(keys: string): void {
+    this.#child.stdin?.write(keys);
+  }
+
+  /** Resolves when something is on the screen since the last time. */
+  async sees(what: RegExp): Promise<void> {
+    const startMs = performance.now();
+    for (;;) {
+      const screen = stripVTControlCharacters(this.#seen).replaceAll('\r', '');
+      if (what.test(screen)) break;
+      assert.ok(performance.now() - startMs < patienceMs, `${what} was not seen:\n${screen}`);
+      await delay(20);
+    }
+    this.#seen = '';
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // The terminal goes with script, and the shell with the terminal.
+    this.#child.kill('SIGKILL');
+    await this.ended;
+  }
+}
