@@ -196,7 +196,8 @@ export class SqliteNode implements AsyncDisposable {
    * sees it. Throws UNSUPPORTED, CHANGED, DIGEST_MISMATCH, NOT_FOUND, EXISTS unless it `replaces`, USAGE, NO_SPACE.
    */
   async importFile(path: string, name: string, options: ImportOptions = {}): Promise<Position> {
-    return await importFile(this.#threads.writer, { path: resolve(path), name }, options, this.#ended.signal);
+    const place = { path: resolve(path), name, directory: this.directory };
+    return await importFile(this.#threads.writer, place, options, this.#ended.signal);
   }
 
   /** What became of the transaction with an idempotency key. */
