@@ -32,8 +32,8 @@ export async function runServe(directory: string, flags: ServeFlags, context: Sq
   const registry = new Registry();
   node.registerMetrics(registry);
   const server = started.use(await startServer(node.clients(), serverOptions(directory, flags, log, registry)));
-  signals.onReload(() => reload(server, log));
   started.use(announce(directory, server.url));
+  signals.ready(() => reload(server, log));
   const notify = (assignment: string): void => tellManager(environment['NOTIFY_SOCKET'], assignment, log);
   notify('READY=1');
   await stdout.writeLines([readyLine(node, server, flags, await databaseNames(node))]);
