@@ -90,7 +90,10 @@ function makeProgram(accept: (request: Request) => void, print: (text: string) =
     .description(`more about a command or one of: ${Object.keys(helpTopics).join(', ')}`)
     .action((topic: string | undefined) => accept({ kind: 'text', text: helpText(program, topic), isAsked: true }));
   // Known here so that help shows it; the entry handles them before all this is loaded.
-  program.command('sqlite').description('keeps SQLite databases on a log, and serves them').usage('COMMAND …');
+  program
+    .command('sqlite')
+    .description('keeps SQLite databases on a log, and serves them: baton sqlite --help')
+    .usage('COMMAND …');
   program.command('agent', { hidden: true }).description('the far side of a copy, on standard input and output');
   return program;
 }

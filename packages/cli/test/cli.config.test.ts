@@ -10,6 +10,7 @@ import type { BatonError } from '@batondb/core/errors';
 import fc from 'fast-check';
 import { parseCommandLine, type Request } from '../src/command-line.ts';
 import type { ConfigReader } from '../src/config/apply.ts';
+import { parseSqlite } from '../src/sqlite/command.ts';
 
 type CopyRequest = Request & { kind: 'copy' };
 
@@ -280,8 +281,19 @@ test('every configuration that a page or the help shows is taken', () => {
   const pages = globSync(['*.md', 'docs/**/*.md'], { cwd: root }).map((path) => readFileSync(join(root, path), 'utf8'));
   const shown = pages.flatMap((page) => [...page.matchAll(/^```yaml\n(.*?)^```/gms)].map(([, text = '']) => text));
   assert.ok(shown.length >= 2, `only ${shown.length} were found`);
-  for (const text of shown) assert.notDeepEqual(parseCopy(readerOf(text)).options, defaultOptions, text);
+  for (const text of shown) {
+    if (/^sqlite:/m.test(text)) assert.equal(parseSqlite(['serve'], readerOf(text)).kind, 'run', text);
+    else assert.notDeepEqual(parseCopy(readerOf(text)).options, defaultOptions, text);
+  }
   const help = parseCommandLine(['config', '--help']);
   const text = help.kind === 'text' ? (/^ {2}copy:\n(?: {4}.*\n)+/m.exec(help.text)?.[0] ?? '') : '';
   assert.deepEqual(parseCopy(readerOf(text)).options.exclude, ['*.log', '/cache']);
+});
+
+// Proves: what one start is about, or gives up protection, is said on the command line or not at all.
+test('a server has no default for what opens it', () => {
+  const serve = (key: string): unknown => parseSqlite(['serve'], readerOf(`sqlite:\n  ${key}: true\n`));
+  for (const key of ['behind-proxy', 'promote', 'adopt'])
+    assert.throws(() => serve(key), { code: 'USAGE', message: /belongs to one start/ }, key);
+  assert.throws(() => serve('no-auth'), { code: 'USAGE', message: /unknown key 'no-auth'/ });
 });

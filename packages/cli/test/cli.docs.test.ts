@@ -7,6 +7,8 @@ import { type TestContext, test } from 'node:test';
 import { splitWords } from '@batondb/core/text/words';
 import { parseCommandLine } from '../src/command-line.ts';
 import { copyExamples, verifyExamples } from '../src/help.ts';
+import { parseSqlite } from '../src/sqlite/command.ts';
+import * as sqliteHelp from '../src/sqlite/help.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 
@@ -32,13 +34,15 @@ function codeOf(line: string, isBlock: boolean): string[] {
 }
 
 /**
- * The command in a piece of code, without the comment or pipe that follows. What has an ellipsis is no whole command, and what
+ * The command in a piece of code, without the comment, pipe or redirection that follows. What has an ellipsis is no whole command, and what
  * has no operand only names one.
  */
 function commandIn(code: string): string[] {
   // What is quoted may hold a pipe of its own.
-  const [text = ''] = /^(?:'[^']*'|[^'])*?(?= +[#|] | +#|$)/.exec(code.replace(/^# /, '')) ?? [];
-  const isWhole = /^(\.\/)?baton ((?:copy|verify) .*(^| )[^-\s]|config|help|--)/.test(text) && !/…|SOURCE/.test(text);
+  const [text = ''] = /^(?:'[^']*'|[^'])*?(?= +[#|<>] | +#|$)/.exec(code.replace(/^# /, '')) ?? [];
+  const isWhole =
+    /^(\.\/)?baton ((?:copy|verify) .*(^| )[^-\s]|sqlite .*(?:--|[/.:])|config|help|--)/.test(text) &&
+    !/…|SOURCE|\[DIR\]/.test(text);
   return isWhole ? [text.trim()] : [];
 }
 
@@ -62,16 +66,18 @@ function enterDirectoryWithLists(t: TestContext, all: readonly Shown[]): void {
 
 test('every command line of the pages and of the help parses', (t) => {
   const pages = globSync(['*.md', 'docs/**/*.md', 'bench/*.md', 'packages/*/*.md'], { cwd: root });
-  const examples = `${copyExamples}\n${verifyExamples}`
+  const examples = [copyExamples, verifyExamples, ...Object.values(sqliteHelp)]
+    .join('\n')
     .split('\n')
     .filter((line) => line.startsWith('  baton '))
-    .map((line) => line.trim().replace(/ {2,}.*/, ''));
+    .map((line) => line.trim().replace(/ {2,}.*| [<>] .*/, ''));
   const all = [...pages.flatMap(shownOn), ...examples.map((text) => ({ place: 'the help', words: wordsOf(text) }))];
   assert.ok(all.length >= 30, `only ${all.length} command lines were found`);
   enterDirectoryWithLists(t, all);
   for (const { place, words } of all) {
     // The entry answers these before there is a grammar.
     if (['--version', '-V'].includes(words[0] ?? '')) continue;
-    assert.doesNotThrow(() => parseCommandLine(words), `${place}: baton ${words.join(' ')}`);
+    const parse = (): unknown => (words[0] === 'sqlite' ? parseSqlite(words.slice(1)) : parseCommandLine(words));
+    assert.doesNotThrow(parse, `${place}: baton ${words.join(' ')}`);
   }
 });

@@ -10,6 +10,7 @@ import { decodeHello, decodeHelloAck, encodeHello, encodeHelloAck } from '../src
 import { decodeJournal, encodeJournalHeader, encodeJournalRecord } from '../src/protocol/journal.ts';
 import { Manifest, ManifestBuilder } from '../src/protocol/manifest.ts';
 import * as messages from '../src/protocol/messages.ts';
+import { decodeOffer, encodeOffer } from '../src/protocol/offer.ts';
 import { decodeUnit, encodeUnitHeader } from '../src/protocol/unit.ts';
 import {
   claims,
@@ -19,6 +20,7 @@ import {
   haves,
   hellos,
   journalRecords,
+  offers,
   units,
 } from './protocol.arbitraries.ts';
 
@@ -107,6 +109,7 @@ fuzz(
   messages.decodeManifestEnd,
 );
 fuzz('have', haves.map(messages.encodeHave), messages.decodeHave);
+fuzz('offer', offers.map(encodeOffer), decodeOffer);
 fuzz('claim', claims.map(encodeClaim), decodeClaim);
 fuzz(
   'unit',

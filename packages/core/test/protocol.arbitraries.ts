@@ -6,6 +6,7 @@ import { type FrameType, frameTypes } from '../src/protocol/frame.ts';
 import type { Hello } from '../src/protocol/hello.ts';
 import type { JournalRecord } from '../src/protocol/journal.ts';
 import type { Have } from '../src/protocol/messages.ts';
+import type { Offer } from '../src/protocol/offer.ts';
 import type { Unit } from '../src/protocol/unit.ts';
 
 /** fast-check's records have no prototype now and then; what is decoded always has one. */
@@ -62,6 +63,13 @@ export const units: Arbitrary<Unit> = record({
 export const claims: Arbitrary<Claim> = record({
   unit: u32,
   digests: fc.integer({ min: 0, max: 64 }).chain((blocks) => bytesOf(blocks * 16)),
+});
+
+export const offers: Arbitrary<Offer> = record({
+  jobId: bytesOf(16),
+  manifestDigest: bytesOf(32),
+  manifestBytes: u32,
+  about: fc.uint8Array({ maxLength: 300 }),
 });
 
 export const haves: Arbitrary<Have> = record({

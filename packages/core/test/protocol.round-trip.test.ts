@@ -14,6 +14,7 @@ import {
   type JournalRecord,
 } from '../src/protocol/journal.ts';
 import * as messages from '../src/protocol/messages.ts';
+import { decodeOffer, encodeOffer } from '../src/protocol/offer.ts';
 import { decodeUnit, encodeUnitHeader } from '../src/protocol/unit.ts';
 import {
   changeLists,
@@ -23,6 +24,7 @@ import {
   haves,
   hellos,
   journalRecords,
+  offers,
   record,
   units,
 } from './protocol.arbitraries.ts';
@@ -93,6 +95,7 @@ test('messages', () => {
       assert.deepEqual(decodeHelloAck(encodeHelloAck(ack)), ack);
     }),
   );
+  fc.assert(fc.property(offers, (offer) => assert.deepEqual(decodeOffer(encodeOffer(offer)), offer)));
   fc.assert(
     fc.property(claimMessages, (claim) => {
       assert.deepEqual(decodeClaim(encodeClaim(claim)), claim);

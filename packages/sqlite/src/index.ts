@@ -29,3 +29,9 @@ export { type RunningServer, type ServerOptions, startServer } from './server/se
 export { defaultSettings, type ServerSettings } from './server/settings.ts';
 export { createToken, listTokens, revokeToken, type TokenSummary } from './server/tokens/manage.ts';
 export { type Right, rights } from './server/tokens/token.ts';
+export type { BackupManifest, FoundBackup } from './snapshot/backup-format.ts';
+export { findBackups } from './snapshot/backup-format.ts';
+export type { BackupSettings, BackupStatus } from './snapshot/backup-schedule.ts';
+export type { ImportOptions } from './snapshot/import.ts';
+export { discardReplaced, listReplaced, type Restored, restoreBackup } from './snapshot/restore.ts';
+export type { NodeSnapshot } from './snapshot/snapshot.ts';

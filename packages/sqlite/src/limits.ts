@@ -29,6 +29,8 @@ export const limits = {
   importBytes: 1_048_576,
   /** A backup that failed is tried again after so long, or at its next time: a full or missing disk is not mended in seconds. */
   backupRetryMs: 300_000,
+  /** Space that an import leaves to the log: what is written before a checkpoint, and what others write meanwhile. */
+  importReserveBytes: 134_217_728,
   /** One page: what SQLite allows. */
   pageBytesMin: 512,
   pageBytesMax: 65_536,

@@ -13,7 +13,13 @@ import { openHost, run, smallSettings } from './in-process.ts';
 import { loadStock, type StockAnswer } from './stock-wasm.ts';
 
 const statementsMin = 5000;
-const settings = { ...smallSettings, segmentBytes: 2_097_152, checkpointBytes: 8_388_608 };
+const settings = {
+  ...smallSettings,
+  segmentBytes: 2_097_152,
+  checkpointBytes: 8_388_608,
+  temporaryBytes: 1_048_576,
+  overlayBytes: 4_194_304,
+};
 
 async function askHost(host: WriterHost, session: number, sql: string): Promise<StockAnswer> {
   try {

@@ -14,7 +14,7 @@ import { openNode } from '../src/index.ts';
 import { isSoak } from './property.ts';
 import { etcdLog, openShared, until, untilLeading, valueOf } from './support/etcd-nodes.ts';
 
-const timeout = 60_000;
+const timeout = 120_000;
 let sandbox: Sandbox;
 let etcd: EtcdCluster;
 
@@ -32,7 +32,7 @@ after(async () => {
 // order; what was written before is there (E4, E5).
 test('a node waits and takes over', { timeout }, async () => {
   // Longer than anybody waits below.
-  const log = etcdLog(etcd, 'takeover', { leaseSeconds: 60 });
+  const log = etcdLog(etcd, 'takeover', { leaseSeconds: 90 });
   const first = await openShared(sandbox.join('takeover-1'), log);
   await first.execute('CREATE TABLE t (v)');
   await using second = await openShared(sandbox.join('takeover-2'), log);
@@ -53,7 +53,7 @@ test('a node waits and takes over', { timeout }, async () => {
 });
 
 // Proves: what a leader has acknowledged is there when it is killed at any moment and another node takes over, and nothing is half there (N2, E2).
-test('kill -9 of leaders', { timeout: 120_000 }, async (t) => {
+test('kill -9 of leaders', { timeout: 240_000 }, async (t) => {
   t.diagnostic(`BATON_SEED=${seedOfRun()}`);
   const random = new Random(seedOfRun());
   const log = etcdLog(etcd, 'kill');
@@ -83,7 +83,7 @@ test('kill -9 of leaders', { timeout: 120_000 }, async (t) => {
 test('a leader that is cut off', { timeout }, async () => {
   await using gate = await startGate(etcd.endpoints[0]!);
   const log = etcdLog(etcd, 'cut');
-  await using first = await openShared(sandbox.join('cut-1'), etcdLog([gate.endpoint], 'cut'));
+  await using first = await openShared(sandbox.join('cut-1'), etcdLog([gate.endpoint], 'cut', { leaseSeconds: 5 }));
   await first.execute('CREATE TABLE t (v)');
   using reader = await first.reader();
   const second = await openShared(sandbox.join('cut-2'), log);
@@ -109,7 +109,10 @@ test('a leader that is cut off', { timeout }, async () => {
 // Proves: a write that etcd was given and did not answer ends as what it is, with the receipt that goes with it: committed, or absent (E3, M5, M6).
 test('unknown outcomes of writes', { timeout }, async () => {
   await using gate = await startGate(etcd.endpoints[0]!);
-  await using node = await openShared(sandbox.join('unknown'), etcdLog([gate.endpoint], 'unknown-writes'));
+  await using node = await openShared(
+    sandbox.join('unknown'),
+    etcdLog([gate.endpoint], 'unknown-writes', { leaseSeconds: 8 }),
+  );
   await node.execute('CREATE TABLE t (v)');
   for (const mode of ['no-answers', 'no-requests'] as const) {
     gate.set(mode);
@@ -117,7 +120,7 @@ test('unknown outcomes of writes', { timeout }, async () => {
       () => 'committed',
       (error: { code: string }) => error.code,
     );
-    await setTimeout(1_200);
+    await setTimeout(4_500);
     gate.set('open');
     assert.equal(await writing, mode === 'no-answers' ? 'committed' : 'REFUSED', mode);
     await untilLeading(node);
@@ -129,7 +132,7 @@ test('unknown outcomes of writes', { timeout }, async () => {
 // Proves: without etcd nothing is written and nothing is read, and both go on by themselves when it is back; a node that starts without it says so.
 test('etcd stops and starts', { timeout }, async () => {
   await using cluster = await startEtcd(sandbox, { name: 'stops' });
-  const log = etcdLog(cluster, 'stops');
+  const log = etcdLog(cluster, 'stops', { leaseSeconds: 5 });
   await using node = await openShared(sandbox.join('stops'), log);
   await node.execute('CREATE TABLE t (v)');
   await cluster.stop();
@@ -159,7 +162,7 @@ test('etcd stops and starts', { timeout }, async () => {
 // Proves: of three members one may end, the one that leads included, and writing goes on.
 test('a member of three ends', { timeout }, async () => {
   await using cluster = await startEtcd(sandbox, { name: 'three', members: 3 });
-  await using node = await openShared(sandbox.join('three'), etcdLog(cluster, 'three', { leaseSeconds: 5 }));
+  await using node = await openShared(sandbox.join('three'), etcdLog(cluster, 'three'));
   await node.execute('CREATE TABLE t (v PRIMARY KEY)');
   let count = 0;
   for (const member of cluster.members) {

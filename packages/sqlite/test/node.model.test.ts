@@ -92,9 +92,12 @@ const statement = fc.oneof(
   { weight: 2, arbitrary: fc.constantFrom('BEGIN', 'COMMIT', 'ROLLBACK', 'SAVEPOINT s', 'ROLLBACK TO s', 'RELEASE s') },
 );
 
-type Event = { readonly sql: string } | 'power cut' | 'checkpoint' | 'stop';
+/** Clients, each with a connection of its own. */
+const clientCount = 3;
+
+type Event = { readonly client: number; readonly sql: string } | 'power cut' | 'checkpoint' | 'stop';
 const event: fc.Arbitrary<Event> = fc.oneof(
-  { weight: 30, arbitrary: statement.map((sql) => ({ sql })) },
+  { weight: 30, arbitrary: fc.record({ client: fc.nat({ max: clientCount - 1 }), sql: statement }) },
   { weight: 1, arbitrary: fc.constantFrom<Event>('power cut', 'checkpoint', 'stop') },
 );
 
@@ -118,8 +121,12 @@ async function askHost(host: WriterHost, session: number, sql: string): Promise<
   }
 }
 
-// Proves: whatever statements a client sends, and whatever happens to the node in between, answers and errors are those of SQLite on an ordinary
-// file, and so are the tables in the end.
+function openSessions(host: WriterHost): number[] {
+  return Array.from({ length: clientCount }, () => host.executor.openSession('main'));
+}
+
+// Proves: whatever statements clients send, and whatever happens to the node in between, answers and errors are those of SQLite on an ordinary
+// file, and so are the tables in the end. While one of them has a transaction open, what follows is its: the others would wait.
 test('the same answers as an ordinary file', { timeout: 300_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(event, { minLength: 10, maxLength: 60 }), fc.nat(), async (events, number) => {
@@ -133,14 +140,17 @@ test('the same answers as an ordinary file', { timeout: 300_000 }, async () => {
       });
       let host = await openHost(layer);
       await host.openDatabase('main', pageBytes);
-      let session = host.executor.openSession('main');
+      let sessions = openSessions(host);
+      let owner: number | undefined;
       for (const one of events) {
         if (typeof one === 'object') {
+          const client = owner ?? one.client;
           assert.deepEqual(
-            await askHost(host, session, one.sql),
+            await askHost(host, sessions[client]!, one.sql),
             ask(() => model.run(one.sql)),
             one.sql,
           );
+          owner = model.isAutocommit ? undefined : client;
           continue;
         }
         if (one === 'checkpoint') {
@@ -152,7 +162,8 @@ test('the same answers as an ordinary file', { timeout: 300_000 }, async () => {
         if (one === 'stop') await host.close();
         layer = one === 'stop' ? layer : layer.afterPowerCut();
         host = await openHost(layer);
-        session = host.executor.openSession('main');
+        sessions = openSessions(host);
+        owner = undefined;
       }
       for (const sql of [
         'SELECT name, sql FROM sqlite_schema ORDER BY name',
@@ -160,7 +171,7 @@ test('the same answers as an ordinary file', { timeout: 300_000 }, async () => {
         ...tables.map((name) => `SELECT * FROM ${name}`),
       ])
         assert.deepEqual(
-          await askHost(host, session, sql),
+          await askHost(host, sessions[owner ?? 0]!, sql),
           ask(() => model.run(sql)),
           sql,
         );

@@ -1,10 +1,12 @@
 // What clients of a replica get: reads of what is here, and everything else from the leader.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
 import { createClient } from '@libsql/client';
 import type { Session, SessionOptions, Statement } from '../src/databases.ts';
-import { createToken, formatPosition } from '../src/index.ts';
+import { createToken, formatPosition, revokeToken } from '../src/index.ts';
 import { caughtUp, type Served, serveNode, until } from './support/replicas.ts';
 
 const timeout = 120_000;
@@ -174,4 +176,30 @@ test('tokens', { timeout }, async () => {
   }
   await using follower = await serveNode({ directory: sandbox.join('follower'), follow: { url: leader.url, token } });
   await caughtUp(follower.node, leader.node);
+  revokeToken(tokenPath, 'replica');
+  await until('the replica is told', async () => /token/.test((await follower.node.status()).leader?.failure ?? ''));
+  assert.equal((await leader.node.status()).followers.length, 0);
+});
+
+// Proves: over TLS a replica trusts whom it was told to trust and nobody else, with the log, the snapshot and what it forwards.
+test('TLS', { timeout }, async () => {
+  await using sandbox = makeSandbox();
+  const tls = { certificatePath: sandbox.join('certificate.pem'), keyPath: sandbox.join('key.pem') };
+  const subject = ['-subj', '/CN=leader', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const files = ['-keyout', tls.keyPath, '-out', tls.certificatePath];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-days', '2', ...subject, ...files], {
+    stdio: 'pipe',
+  });
+  await using leader = await serveNode({ directory: sandbox.join('leader'), retainBytes: 0 }, { tls });
+  await leader.node.execute('CREATE TABLE t (x)');
+  await leader.node.checkpoint();
+  const directory = sandbox.join('follower');
+  await assert.rejects(serveNode({ directory, follow: { url: leader.url } }), { code: 'NOT_TRUSTED' });
+  const ca = readFileSync(tls.certificatePath, 'utf8');
+  await using follower = await serveNode({ directory, follow: { url: leader.url, ca } });
+  await caughtUp(follower.node, leader.node);
+  const session = await follower.node.clients().open(options, never);
+  await run(session, 'INSERT INTO t VALUES (1)');
+  assert.deepEqual(await run(session, 'SELECT count(*) FROM t'), [1n]);
+  await session.close();
 });

@@ -1,9 +1,12 @@
 // Snapshots on their way to a node that joins.
 import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
+import { BatonError } from '@batondb/core/errors';
 import { Random, seedOfRun } from '@batondb/testbed/random';
 import { makeSandbox } from '@batondb/testbed/sandbox';
 import { openNode, type SqliteNode } from '../src/index.ts';
+import type { StateRecord } from '../src/machine/state-record.ts';
 import { lockNodeDirectory } from '../src/node/lock.ts';
 import { installSnapshot, receiveSnapshot, sendSnapshot } from '../src/snapshot/transfer.ts';
 import { accounts, audit, balance, judge, openBank, transfer } from './bank.ts';
@@ -72,4 +75,74 @@ test('a bank at work', options, async () => {
   await to.close();
   assert.deepEqual(askStock(sandbox.join('to', 'main.db'), audit.integrity), [['ok']]);
   assert.deepEqual(askStock(sandbox.join('to', 'other.db'), audit.integrity), [['ok']]);
+});
+
+/** Receives one snapshot, over a connection that breaks after so many bytes. */
+async function tryJoin(node: SqliteNode, directory: string, cutAfterBytes: number): Promise<StateRecord> {
+  const { ours, theirs, socket } = await openPair();
+  const watch = setInterval(() => {
+    if (theirs.bytesReceived > cutAfterBytes) socket.destroy();
+  }, 1);
+  try {
+    const sending = sendSnapshot(node.desk, ours, never);
+    const [received] = await Promise.all([receiveSnapshot(theirs, directory, {}, never), sending]);
+    return received;
+  } finally {
+    clearInterval(watch);
+  }
+}
+
+// Proves: what broke off goes on where it ended, with the same snapshot, though writers went on meanwhile (B3).
+test('a connection that breaks', options, async () => {
+  await using sandbox = makeSandbox();
+  await using node = await openNode({ directory: sandbox.join('from'), readers: 1 });
+  await node.execute('CREATE TABLE t (a, noise BLOB)');
+  for (let row = 0; row < 24; row++) await node.execute('INSERT INTO t VALUES (?, randomblob(1000000))', [row]);
+  const broken = tryJoin(node, sandbox.join('to'), 8_000_000);
+  await assert.rejects(broken, (error) => error instanceof BatonError && error.code === 'CONNECTION_LOST');
+  const before = node.position;
+  await node.execute('DELETE FROM t WHERE a < 3');
+  const { ours, theirs } = await openPair();
+  const sending = sendSnapshot(node.desk, ours, never);
+  const record = await receiveSnapshot(theirs, sandbox.join('to'), {}, never);
+  assert.deepEqual(await sending, before);
+  assert.deepEqual(record.position, before);
+  assert.ok(theirs.bytesReceived < 20_000_000, `${theirs.bytesReceived} bytes came again`);
+});
+
+// Proves: databases that come, go, or get another name while a snapshot is held are in it as they were (B1).
+test('databases that are dropped meanwhile', options, async () => {
+  await using sandbox = makeSandbox();
+  await using node = await openNode({ directory: sandbox.join('from'), readers: 1 });
+  for (const name of ['kept', 'dropped']) {
+    await node.createDatabase(name);
+    await node.execute('CREATE TABLE t AS SELECT ? AS a', [name], { database: name });
+  }
+  await using snapshot = await node.snapshot();
+  await node.dropDatabase('dropped');
+  await node.createDatabase('made');
+  await node.execute("UPDATE t SET a = 'changed'", [], { database: 'kept' });
+  await node.checkpoint();
+  mkdirSync(sandbox.join('files'));
+  await snapshot.writeFiles(sandbox.join('files'));
+  assert.deepEqual(readdirSync(sandbox.join('files')).sort(), ['dropped.db', 'kept.db', 'state']);
+  for (const name of ['kept', 'dropped'])
+    assert.deepEqual(askStock(sandbox.join('files', `${name}.db`), 'SELECT a FROM t'), [[name]]);
+});
+
+// Proves: a snapshot keeps what it needs however old it is, and when there is no room otherwise it ends with an error that says so.
+test('a snapshot in the way', options, async () => {
+  await using sandbox = makeSandbox();
+  const small = { readers: 1, indexPages: 1024, snapshotMsMax: 100, checkpointBytes: 1_048_576 };
+  await using node = await openNode({ directory: sandbox.join('from'), ...small });
+  await node.execute('CREATE TABLE t (a)');
+  await using snapshot = await node.snapshot();
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  assert.ok((await snapshot.digest('main')).bytes > 0);
+  for (let row = 0; row < 20; row++) await node.execute('INSERT INTO t VALUES (randomblob(300000))');
+  const lost = (error: unknown): boolean =>
+    error instanceof BatonError && error.code === 'HISTORY_LOST' && error.retryable;
+  await assert.rejects(snapshot.digest('main'), lost);
+  await using again = await node.snapshot();
+  assert.ok((await again.digest('main')).bytes > 6_000_000);
 });

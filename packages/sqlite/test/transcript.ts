@@ -89,7 +89,9 @@ export class Stage {
         return `entry ${this.#host.status().position.index}, transaction ${main!.sequence}`;
       }
       case 'receipt':
-        return await outcome((async () => describeReceipt(await this.#host.executor.receipt(words[0]!)))());
+        return await outcome(
+          Promise.resolve(words[0]!).then((key) => describeReceipt(this.#host.executor.receipt(key))),
+        );
       case 'entries':
         return this.#log.list.slice(2).map(describeEntry).join('\n');
       case 'restart':

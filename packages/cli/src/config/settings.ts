@@ -24,12 +24,15 @@ export type Settings = ReadonlyMap<string, Setting>;
 /** Where a person finds what a section may hold. */
 const keyLists: Readonly<Record<Section, string>> = { copy: 'baton config', sqlite: 'baton sqlite serve --help' };
 
-/** Options that say what one copy is, not how copies are made. */
-const ofOneCopy: readonly string[] = ['as', 'stdin', 'exec', 'update', 'incremental'];
+/** Options that say what one command is about, not how such commands are run; and those that give up protection. */
+const ofOneCommand: Readonly<Record<Section, readonly string[]>> = {
+  copy: ['as', 'stdin', 'exec', 'update', 'incremental'],
+  sqlite: ['behind-proxy', 'promote', 'adopt'],
+};
 
 /** The options of a command that a configuration file can set, by key. */
 export function configurable(grammar: Command): ReadonlyMap<string, Option> {
-  return new Map([...named(grammar)].filter(([name]) => !ofOneCopy.includes(name)));
+  return new Map([...named(grammar)].filter(([name]) => !ofOneCommand.copy.includes(name)));
 }
 
 function named(grammar: Command): ReadonlyMap<string, Option> {
@@ -66,13 +69,18 @@ function settingOf({ key, value, place }: Entry, options: ReadonlyMap<string, Op
   if (option === undefined) {
     const near = nearestName(
       key,
-      [...options.keys()].filter((name) => !ofOneCopy.includes(name)),
+      [...options.keys()].filter((name) => !ofOneCommand[section].includes(name)),
     );
     const known = near === undefined ? `${keyLists[section]} lists the keys` : `did you mean ${near}?`;
     throw wrong(place, `unknown key '${key}'`, transferpyKeyHint(key) ?? known);
   }
-  if (ofOneCopy.includes(key)) {
-    throw wrong(place, `'${key}' belongs to one copy and can have no default`, `give it on the command line: --${key}`);
+  if (ofOneCommand[section].includes(key)) {
+    const what = section === 'copy' ? 'copy' : 'start';
+    throw wrong(
+      place,
+      `'${key}' belongs to one ${what} and can have no default`,
+      `give it on the command line: --${key}`,
+    );
   }
   if (option.isBoolean()) return { option, place, ...flagOf(key, value) };
   const written = isList(value) ? value : [value];

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { addAccessOptions } from './client-options.ts';
-import type { Accept, Run } from './command.ts';
+import type { Accept } from './command.ts';
 import { restoreExamples } from './help.ts';
 import { type AccessFlags, defaultServer } from './places.ts';
 
@@ -12,34 +12,47 @@ export type DatabaseFlags = AccessFlags & {
   readonly json?: true;
 };
 
-type Runners = typeof import('./database.ts') & typeof import('./files.ts');
-
 export function addDatabaseCommands(program: Command, accept: Accept): void {
-  const later = (run: (runners: Runners) => Run): void =>
-    accept(async (context) => {
-      const [database, files] = await Promise.all([import('./database.ts'), import('./files.ts')]);
-      return await run({ ...database, ...files })(context);
-    });
   const named = 'ws://HOST:PORT/db/NAME, unix:PATH/db/NAME, or a NAME at the server of this machine';
   addAccessOptions(program.command('create'))
     .description('makes a database')
     .argument('<url>', named)
-    .action((url: string, flags: DatabaseFlags) => later(({ runCreate }) => runCreate(url, flags)));
+    .action((url: string, flags: DatabaseFlags) =>
+      accept(async (context) => {
+        const { runCreate } = await import('./database.ts');
+        return await runCreate(url, flags)(context);
+      }),
+    );
   addAccessOptions(addAsking(program.command('drop')))
     .description('drops a database; the server keeps its file below dropped/')
     .argument('<url>', named)
-    .action((url: string, flags: DatabaseFlags) => later(({ runDrop }) => runDrop(url, flags)));
+    .action((url: string, flags: DatabaseFlags) =>
+      accept(async (context) => {
+        const { runDrop } = await import('./database.ts');
+        return await runDrop(url, flags)(context);
+      }),
+    );
   addAccessOptions(program.command('list'))
     .description('lists the databases of a server')
     .argument('[url]', 'of the server', defaultServer)
     .option('--json', 'one JSON object a database')
-    .action((url: string, flags: DatabaseFlags) => later(({ runList }) => runList(url, flags)));
+    .action((url: string, flags: DatabaseFlags) =>
+      accept(async (context) => {
+        const { runList } = await import('./database.ts');
+        return await runList(url, flags)(context);
+      }),
+    );
   addAccessOptions(program.command('backup'))
     .description('fetches a database as an ordinary SQLite file, while it is in use')
     .argument('<url>', named)
     .argument('<file>', 'to be written; it must not exist')
     .option('--json', 'progress and result as JSON objects')
-    .action((url: string, file: string, flags: DatabaseFlags) => later(({ runBackup }) => runBackup(url, file, flags)));
+    .action((url: string, file: string, flags: DatabaseFlags) =>
+      accept(async (context) => {
+        const { runBackup } = await import('./files.ts');
+        return await runBackup(url, file, flags)(context);
+      }),
+    );
   addAccessOptions(addAsking(program.command('restore')))
     .description('puts a backup back: a file into a database, or a whole backup into the directory of a stopped server')
     .usage('[options] FILE URL | BACKUP DIR')
@@ -48,18 +61,31 @@ export function addDatabaseCommands(program: Command, accept: Accept): void {
     .option('--json', 'progress and result as JSON objects')
     .addHelpText('after', `\n${restoreExamples}`)
     .action((source: string, target: string, flags: DatabaseFlags) =>
-      later(({ runRestore }) => runRestore(source, target, flags)),
+      accept(async (context) => {
+        const { runRestore } = await import('./files.ts');
+        return await runRestore(source, target, flags)(context);
+      }),
     );
   addAccessOptions(addAsking(program.command('load')))
     .description('makes a database of a SQLite file, or of a text of SQL as .dump writes it')
     .argument('<file>', 'all of it, or nothing')
     .argument('<url>', named)
     .option('--json', 'progress and result as JSON objects')
-    .action((file: string, url: string, flags: DatabaseFlags) => later(({ runLoad }) => runLoad(file, url, flags)));
+    .action((file: string, url: string, flags: DatabaseFlags) =>
+      accept(async (context) => {
+        const { runLoad } = await import('./files.ts');
+        return await runLoad(file, url, flags)(context);
+      }),
+    );
   addAsking(program.command('discard-old'))
     .description('removes what restores have put aside in the directory of a stopped server')
     .argument('<directory>', 'of the stopped server')
-    .action((directory: string, flags: DatabaseFlags) => later(({ runDiscardOld }) => runDiscardOld(directory, flags)));
+    .action((directory: string, flags: DatabaseFlags) =>
+      accept(async (context) => {
+        const { runDiscardOld } = await import('./files.ts');
+        return await runDiscardOld(directory, flags)(context);
+      }),
+    );
 }
 
 /** What destroys asks, or is told. */

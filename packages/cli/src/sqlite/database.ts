@@ -2,6 +2,7 @@ import { formatBytes } from '@batondb/core/text/format';
 import { createDatabase, dropDatabase, listDatabases } from '@batondb/sqlite/client/files';
 import { formatLocation, type Location, parseLocation, withDatabase } from '@batondb/sqlite/client/location';
 import type { ServerAccess } from '@batondb/sqlite/client/reach';
+import { checkName } from '@batondb/sqlite/node/names';
 import { exitCodes } from '../exit-codes.ts';
 import { jsonLine } from '../render/json.ts';
 import { pad, printableText, widthOf } from '../render/style.ts';
@@ -26,6 +27,7 @@ export async function hasDatabase(location: Location, access: ServerAccess, sign
 export function runCreate(url: string, flags: DatabaseFlags): Run {
   return async ({ stdout, environment, watchInterruption }) => {
     const location = locate(url);
+    checkName(location.database);
     const isNew = await createDatabase(location, readAccess(flags, environment), watchInterruption().signal);
     await stdout.writeLines([`${isNew ? 'created' : 'was there already:'} ${formatLocation(location)}`]);
     return exitCodes.ok;

@@ -18,7 +18,7 @@ clients to ws://ADDRESS (the database main) or ws://ADDRESS/db/NAME.
 SIGTERM and SIGINT stop in order, a second one at once; SIGHUP reads the
 certificate again. Defaults of your own stand below sqlite: in
 /etc/baton/config.yaml and ~/.config/baton/config.yaml, by the names of these
-options; --no-auth and --behind-proxy are for the command line only.
+options; --no-auth, --behind-proxy, --promote and --adopt cannot stand there.
 
 Examples:
   baton sqlite serve

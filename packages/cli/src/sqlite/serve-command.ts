@@ -28,6 +28,9 @@ export type ServeFlags = EtcdFlags & {
   readonly promote?: true;
   readonly maxLag?: number;
   readonly retain?: number;
+  readonly backupTo?: string;
+  readonly every: number;
+  readonly keep: number;
   readonly readers?: number;
   readonly cache?: number;
   readonly transactionLimit?: number;
@@ -39,6 +42,7 @@ export type ServeFlags = EtcdFlags & {
   readonly logLevel: LogLevel;
 };
 
+const hourMs = 3_600_000;
 const collect = (text: string, earlier: readonly string[]): readonly string[] => [...earlier, text];
 const duration = (flags: string, what: string): Option =>
   new Option(`${flags} <duration>`, what).argParser(values.parseDuration(flags));
@@ -79,6 +83,13 @@ export function addServeCommand(program: Command, accept: Accept): Command {
       new Option('--retain <size>', 'log that is kept for replicas that were away (default: 64MiB)').argParser(
         values.parseMemory('--retain'),
       ),
+    )
+    .option('--backup-to <directory>', 'make verified backups there; a new DIR begins with the newest one')
+    .addOption(duration('--every', 'how often').default(hourMs, '1h'))
+    .addOption(
+      new Option('--keep <count>', 'how many backups stay')
+        .argParser(values.parseWhole('--keep', 1, 10_000))
+        .default(24),
     )
     .addOption(
       new Option('--readers <count>', 'threads that read (default: 2)').argParser(

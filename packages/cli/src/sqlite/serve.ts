@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { notifyServiceManager } from '@batondb/core/process/service-manager';
 import { formatCount } from '@batondb/core/text/format';
 import {
@@ -31,8 +32,8 @@ export async function runServe(directory: string, flags: ServeFlags, context: Sq
   const registry = new Registry();
   node.registerMetrics(registry);
   const server = started.use(await startServer(node.clients(), serverOptions(directory, flags, log, registry)));
-  signals.onReload(() => reload(server, log));
   started.use(announce(directory, server.url));
+  signals.ready(() => reload(server, log));
   const notify = (assignment: string): void => tellManager(environment['NOTIFY_SOCKET'], assignment, log);
   notify('READY=1');
   await stdout.writeLines([readyLine(node, server, flags, await databaseNames(node))]);
@@ -46,7 +47,8 @@ export async function runServe(directory: string, flags: ServeFlags, context: Sq
 
 function nodeOptions(directory: string, flags: ServeFlags, environment: NodeJS.ProcessEnv): NodeOptions {
   const log = etcdLogOf(flags, environment);
-  const { follow, promote, maxLag, retain, readers, cache, transactionLimit, statementLimit, adopt } = flags;
+  const { follow, promote, maxLag, retain, backupTo, every, keep } = flags;
+  const { readers, cache, transactionLimit, statementLimit, adopt } = flags;
   return {
     directory,
     adopt,
@@ -54,6 +56,9 @@ function nodeOptions(directory: string, flags: ServeFlags, environment: NodeJS.P
     ...(log === undefined ? {} : { log }),
     ...(promote === undefined ? {} : { promote }),
     ...(maxLag === undefined ? {} : { maxLagMs: maxLag }),
+    ...(backupTo === undefined
+      ? {}
+      : { backupTo: { directory: resolve(backupTo), everyMs: every, keep }, restoreIfEmpty: true }),
     ...(retain === undefined ? {} : { retainBytes: retain }),
     ...(readers === undefined ? {} : { readers }),
     ...(cache === undefined ? {} : { cacheKib: Math.max(1, Math.floor(cache / 1024)) }),

@@ -5,31 +5,33 @@ import type { ServiceLog } from './service-log.ts';
 export type ServiceSignals = {
   /** Resolves with the name of the first signal that asks it to stop. A second one ends the process at once. */
   readonly stopped: Promise<string>;
-  /** What SIGHUP does. Before there is anything to reload it does nothing. */
-  onReload(reload: () => void): void;
+  /** Says that the server is ready, and what SIGHUP does from now on; before it does nothing. */
+  ready(reload: () => void): void;
 };
 
 const stopCodes = { SIGINT: exitCodes.interrupted, SIGTERM: exitCodes.terminated } as const;
 
-/** Takes over SIGINT, SIGTERM and SIGHUP. Until the server is ready, the first one ends it, too: the log stands it like any crash. */
+/** Takes over SIGINT, SIGTERM and SIGHUP. Until the server is ready nothing can be lost, and the first one ends it at once. */
 export function watchService(log: ServiceLog): ServiceSignals {
   const { promise, resolve } = Promise.withResolvers<string>();
+  let isReady = false;
   let isStopping = false;
   let reload = (): void => undefined;
   for (const [name, code] of Object.entries(stopCodes)) {
     process.on(name, () => {
-      if (isStopping) {
-        log.warn({ signal: name }, `${name} again: ending at once`);
-        process.exit(code);
+      if (isReady && !isStopping) {
+        isStopping = true;
+        return resolve(name);
       }
-      isStopping = true;
-      resolve(name);
+      log.warn({ signal: name }, `${name} ${isReady ? 'again' : 'before it was ready'}: ending at once`);
+      process.exit(code);
     });
   }
   process.on('SIGHUP', () => reload());
   return {
     stopped: promise,
-    onReload: (given) => {
+    ready: (given) => {
+      isReady = true;
       reload = given;
     },
   };

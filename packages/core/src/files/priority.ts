@@ -17,3 +17,10 @@ export function lowerPriority(): void {
     setThreadIoPriority(thread, (ioClassBestEffort << 13) | ioLevelLowest);
   }
 }
+
+/** The same for the thread that calls it, and no other one. */
+export function lowerThreadPriority(): void {
+  const callingThread = 0;
+  setThreadPriority(callingThread, nice);
+  setThreadIoPriority(callingThread, (ioClassBestEffort << 13) | ioLevelLowest);
+}

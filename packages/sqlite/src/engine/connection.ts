@@ -70,8 +70,10 @@ export class Connection implements Disposable {
     this.#name = engine.vfs.offer(source);
     this.db = engine.open(this.#name, options.isReadOnly ? openFlags.READONLY : openFlags.READWRITE | openFlags.CREATE);
     engine.connections.set(this.db, this);
-    const cache = `PRAGMA cache_size = -${options.cacheKib}; PRAGMA synchronous = OFF; PRAGMA journal_mode = TRUNCATE`;
-    for (const sql of [`PRAGMA page_size = ${source.pageBytes}`, ...cache.split('; ')]) this.#runOwn(sql);
+    // Temporary tables and sorters in files, since this build keeps them in its 32-bit heap by itself.
+    const settings = ['journal_mode = TRUNCATE', 'synchronous = OFF', 'temp_store = FILE'];
+    for (const setting of [`page_size = ${source.pageBytes}`, `cache_size = -${options.cacheKib}`, ...settings])
+      this.#runOwn(`PRAGMA ${setting}`);
     engine.guard(this.db);
   }
 

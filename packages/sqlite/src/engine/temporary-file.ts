@@ -79,7 +79,12 @@ export class TemporaryFile implements Disposable {
 
   #spill(): void {
     const file = this.#place.layer.openTemporary(this.#place.directory);
-    for (const [index, block] of this.#blocks.entries()) file.write(block, index * blockBytes);
+    try {
+      for (const [index, block] of this.#blocks.entries()) file.write(block, index * blockBytes);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
     this.#spilled = file;
     this.#blocks = [];
   }

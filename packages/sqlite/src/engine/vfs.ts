@@ -1,3 +1,4 @@
+import { isDiskFull, noSpace } from '../log/no-space.ts';
 import { fileControls, openFlags, results } from './codes.ts';
 import { fillRandom } from './host-functions.ts';
 import type { PageSource } from './page-source.ts';
@@ -122,8 +123,12 @@ export class Vfs {
     try {
       return work();
     } catch (error) {
-      this.#error ??= error;
-      return (error as NodeJS.ErrnoException).code === 'ENOSPC' ? results.FULL : results.IOERR;
+      if (!isDiskFull(error)) {
+        this.#error ??= error;
+        return results.IOERR;
+      }
+      this.#error ??= noSpace('no space for what a statement keeps on the disk while it runs', error);
+      return results.FULL;
     }
   }
 

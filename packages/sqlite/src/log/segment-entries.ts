@@ -1,7 +1,8 @@
-import { assert, BatonError } from '@batondb/core/errors';
+import { assert } from '@batondb/core/errors';
 import { limits } from '../limits.ts';
 import type { FileLayer, LayerFile } from './file-layer.ts';
 import type { Epoch, LogEntry, LogIndex } from './log.ts';
+import { isDiskFull, noSpace } from './no-space.ts';
 import { encodeRecord, recordBytes, recordHeaderBytes } from './record.ts';
 import type { FoundRecord } from './scan.ts';
 import { type SegmentFiles, segmentPath } from './segment-files.ts';
@@ -155,13 +156,8 @@ export class SegmentEntries {
     try {
       this.#files.next();
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
-      throw new BatonError('NO_SPACE', `${this.#directory}: no space for another segment of the log`, {
-        retryable: true,
-        hint: 'make space; writing goes on by itself then',
-        cause: error,
-      });
+      if (!isDiskFull(error)) throw error;
+      throw noSpace(`${this.#directory}: no space for another segment of the log`, error);
     }
     this.#offset = 0;
   }

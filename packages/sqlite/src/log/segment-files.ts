@@ -112,6 +112,14 @@ export class SegmentFiles {
   async prepare(): Promise<void> {
     if (this.#spares.length > 0 || this.#isPreparing) return;
     this.#isPreparing = true;
+    try {
+      this.#spares.push(await this.#fillSlowly());
+    } finally {
+      this.#isPreparing = false;
+    }
+  }
+
+  async #fillSlowly(): Promise<string> {
     const path = this.#sparePath();
     const file = this.#layer.open(path, 'create');
     try {
@@ -120,10 +128,13 @@ export class SegmentFiles {
         await new Promise(setImmediate);
       }
       if (this.#lasts) await file.syncSoon();
-      this.#spares.push(path);
+      return path;
+    } catch (error) {
+      // On a full disk every attempt would leave some.
+      this.#layer.remove(path);
+      throw error;
     } finally {
       file.close();
-      this.#isPreparing = false;
     }
   }
 
@@ -139,10 +150,13 @@ export class SegmentFiles {
       for (const offset of this.#pieces())
         file.write(new Uint8Array(Math.min(fillBytes, this.segmentBytes - offset)), offset);
       if (this.#lasts) file.sync();
+      return path;
+    } catch (error) {
+      this.#layer.remove(path);
+      throw error;
     } finally {
       file.close();
     }
-    return path;
   }
 
   *#pieces(): Generator<number> {

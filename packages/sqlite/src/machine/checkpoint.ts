@@ -1,3 +1,4 @@
+import { toBatonError } from '@batondb/core/files/system-error';
 import type { Database } from './database.ts';
 import { isHidden } from './hidden-name.ts';
 import type { PagePlace } from './page-index.ts';
@@ -29,9 +30,13 @@ export class Checkpointer {
 
   /** Folds what can be folded. Resolves to the log index through which the log may be trimmed. */
   run(pace: CheckpointPace): Promise<number> {
-    this.#running ??= this.#run(pace).finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#run(pace)
+      .catch((error: unknown) => {
+        throw toBatonError(error);
+      })
+      .finally(() => {
+        this.#running = undefined;
+      });
     return this.#running;
   }
 
@@ -89,13 +94,16 @@ export class Checkpointer {
   *#newestPages({ frame: newest }: Mark): Generator<{ database: Database; page: number; place: PagePlace }> {
     const { index } = this.#store.parts;
     const seen = new Map<number, Set<number>>();
+    const dropped = new Set(this.#store.droppedIds());
     for (let frame = newest; frame > this.#folded; frame--) {
       const { database: id, page, place } = index.frameAt(frame);
       const pages = seen.get(id) ?? new Set();
       if (seen.set(id, pages) && pages.has(page)) continue;
       pages.add(page);
       const database = this.#store.byId(id);
-      if (database !== undefined) yield { database, page, place };
+      // Of an import that was given up nothing is kept.
+      const isVoid = database !== undefined && isHidden(database.name) && dropped.has(id);
+      if (database !== undefined && !isVoid) yield { database, page, place };
     }
   }
 

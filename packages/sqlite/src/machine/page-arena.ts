@@ -26,7 +26,12 @@ export class PageArena implements Disposable {
   /** Keeps a copy of a page. Throws what the file layer throws when the spill file cannot grow. */
   keep(page: Uint8Array): Slot {
     const slot = this.#freeMemory.pop() ?? this.#nextSlot();
-    this.replace(slot, page);
+    try {
+      this.replace(slot, page);
+    } catch (error) {
+      this.free(slot);
+      throw error;
+    }
     return slot;
   }
 

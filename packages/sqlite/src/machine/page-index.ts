@@ -119,9 +119,11 @@ export class PageIndex {
     const floor = snapshot.floor;
     const depthMax = (snapshot.frame - floor) | 0;
     let frame = Atomics.load(shared, this.#heads + this.#bucket(database, page));
-    for (;;) {
+    for (let above = 2 ** 31; ; ) {
       const height = (frame - floor) | 0;
-      if (height <= 0) return undefined;
+      // A link upwards is one of a slot that was used again: the pin was taken away, and its owner is about to notice (I4).
+      if (height <= 0 || height >= above) return undefined;
+      above = height;
       const at = this.#at(frame);
       if (height <= depthMax && shared[at + 1] === page && shared[at] === database) {
         return { file: shared[at + 2]! >>> 0, offset: shared[at + 3]! >>> 0 };

@@ -196,7 +196,8 @@ export class SqliteNode implements AsyncDisposable {
    * sees it. Throws UNSUPPORTED, CHANGED, DIGEST_MISMATCH, NOT_FOUND, EXISTS unless it `replaces`, USAGE, NO_SPACE.
    */
   async importFile(path: string, name: string, options: ImportOptions = {}): Promise<Position> {
-    return await importFile(this.#threads.writer, { path: resolve(path), name }, options, this.#ended.signal);
+    const place = { path: resolve(path), name, directory: this.directory };
+    return await importFile(this.#threads.writer, place, options, this.#ended.signal);
   }
 
   /** What became of the transaction with an idempotency key. */
@@ -331,6 +332,8 @@ export class SqliteNode implements AsyncDisposable {
     const found = databases.find((database) => database.name === name);
     if (found !== undefined) return found;
     if (name === 'main' && role === 'leader') return await this.createDatabase(name);
+    // The node that leads may have made it by now.
+    if (role === 'standby') this.#threads.gate.expectOpen();
     throw new BatonError('NOT_FOUND', `there is no database ${name}`, { hint: 'create it first' });
   }
 

@@ -191,7 +191,7 @@ export class WriterHost {
     const host = new WriterHost(options);
     await host.machine.lead(signal);
     if (host.#store.record.follows !== undefined) await host.#endFollowing();
-    await host.importer.drop();
+    await host.importer.drop().catch(toleratesFull);
     return host;
   }
 
@@ -391,4 +391,9 @@ async function foldOwnLog(options: WriterHostOptions, signal: AbortSignal): Prom
   const gate = ReadGate.memory();
   const leader = await WriterHost.open({ ...options, index, gate, role: { kind: 'lead' } }, signal);
   await leader.close();
+}
+
+/** What an import has left can stay until there is space: it is in nobody's way. */
+function toleratesFull(error: unknown): void {
+  if (!(error instanceof BatonError && error.code === 'NO_SPACE')) throw error;
 }

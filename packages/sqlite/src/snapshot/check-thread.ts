@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { assert } from '@batondb/core/errors';
+import { lowerThreadPriority } from '@batondb/core/files/priority';
 import { Engine } from '../engine/engine.ts';
 import { sqliteModule } from '../engine/wasm.ts';
 import { nodeFileLayer } from '../log/file-layer.ts';
@@ -16,6 +17,7 @@ const temporaryBytes = 16_777_216;
 
 function main(): void {
   assert(parentPort !== null, 'N0: this module is a worker');
+  lowerThreadPriority();
   const layer = nodeFileLayer;
   let engine: Engine | undefined;
   const ownEngine = (): Engine =>

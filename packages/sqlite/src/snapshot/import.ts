@@ -1,3 +1,6 @@
+import { BatonError } from '@batondb/core/errors';
+import { freeSpace } from '@batondb/core/files/space';
+import { formatBytes } from '@batondb/core/text/format';
 import { limits } from '../limits.ts';
 import type { Position } from '../machine/position.ts';
 import type { Caller } from '../node/call-port.ts';
@@ -17,12 +20,13 @@ export type ImportOptions = {
  */
 export async function importFile(
   writer: Caller<WriterCalls>,
-  { path, name }: { readonly path: string; readonly name: string },
+  { path, name, directory }: { readonly path: string; readonly name: string; readonly directory: string },
   { replaces = false, onProgress = () => undefined }: ImportOptions,
   signal: AbortSignal,
 ): Promise<Position> {
   return await withCheckThread(signal, async (file) => {
     const { pageBytes, pageCount, checksum } = await file.call('inspect', { path });
+    checkRoom(directory, pageCount * pageBytes);
     const database = await writer.call('beginImport', { name, replaces, pageBytes });
     try {
       const count = Math.max(1, Math.floor(limits.importBytes / pageBytes));
@@ -38,4 +42,16 @@ export async function importFile(
       throw error;
     }
   });
+}
+
+/** Refused before it begins: an import that fills the disk stops everybody else's writes, too. */
+function checkRoom(directory: string, bytes: number): void {
+  const { freeBytes } = freeSpace(Buffer.from(directory));
+  const neededBytes = bytes + limits.importReserveBytes;
+  if (freeBytes >= neededBytes) return;
+  throw new BatonError(
+    'NO_SPACE',
+    `${directory} has ${formatBytes(freeBytes)} free, and the import needs ${formatBytes(neededBytes)}`,
+    { retryable: true, hint: 'make space' },
+  );
 }

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '@batondb/core/errors';
+import { lowerThreadPriority } from '@batondb/core/files/priority';
 import { nodeFileLayer } from '../log/file-layer.ts';
 import { Moved, serve } from '../node/call-port.ts';
 import { readerContext } from '../node/reader-context.ts';
@@ -11,6 +12,7 @@ import { SnapshotReader } from './snapshot-reader.ts';
 
 function main(): void {
   assert(parentPort !== null, 'N0: this module is a worker');
+  lowerThreadPriority();
   const data = workerData as ThreadData;
   let reader: SnapshotReader | undefined;
   const opened = (): SnapshotReader => {

@@ -4,14 +4,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { EtcdCluster } from '@batondb/testbed/etcd';
 import { type EtcdLogOptions, type NodeOptions, openNode, type SqliteNode } from '../../src/index.ts';
 
-/** A log's options, with a lease as short as the testbed's etcd allows. */
+/** A log's options, with a lease that does not end on a busy machine either. */
 export function etcdLog(
   etcd: EtcdCluster | readonly string[],
   prefix: string,
   more: Partial<EtcdLogOptions> = {},
 ): EtcdLogOptions {
   const endpoints = 'endpoints' in etcd ? etcd.endpoints : etcd;
-  return { kind: 'etcd', url: `etcd://${endpoints.join(',')}/${prefix}`, leaseSeconds: 2, ...more };
+  return { kind: 'etcd', url: `etcd://${endpoints.join(',')}/${prefix}`, leaseSeconds: 30, ...more };
 }
 
 /** Opens a node of a log. */
@@ -24,7 +24,7 @@ export async function openShared(
 }
 
 /** Waits until something holds. */
-export async function until(what: string, isSo: () => Promise<boolean> | boolean, timeoutMs = 20_000): Promise<void> {
+export async function until(what: string, isSo: () => Promise<boolean> | boolean, timeoutMs = 40_000): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   while (!(await isSo())) {
     assert.ok(performance.now() < endMs, `waited ${timeoutMs} ms in vain: ${what}`);

@@ -29,7 +29,7 @@ export async function serveNode(options: NodeOptions, server: Partial<ServerOpti
   const faults: unknown[] = [];
   const onFault = (fault: unknown): unknown => faults.push(fault);
   const running = await startServer(node.clients(), { listen: '127.0.0.1:0', ...server, onFault });
-  return new Served(node, `http://${running.address}`, async () => {
+  return new Served(node, `${server.tls === undefined ? 'http' : 'https'}://${running.address}`, async () => {
     await running.stop();
     await node.close();
     assert.deepEqual(faults, [], 'the server was at fault');
