@@ -30,7 +30,7 @@ export class CopyDemo {
 
   /** The command that copies to both targets: with a limit, so that also a fast machine takes long enough to be interrupted. */
   copyWords(): string[] {
-    return ['copy', '--bwlimit', '12MB', '--priority', 'normal', this.source, this.one, this.two];
+    return ['copy', '--bwlimit', '4MB', '--priority', 'normal', this.source, this.one, this.two];
   }
 
   /** Copies to both at once and kills the agent of one on the way.  */

@@ -30,7 +30,7 @@ export function replayLines(sqlite: SqliteDemo, copy: CopyDemo, damage: Damage):
     },
     {
       about: 'kill the leader, and start it again',
-      commands: ['kill -9 %1; wait %1', background(sqlite.leaderWords(), leader), `./baton sqlite status ${leader}`],
+      commands: ['kill -9 %1; sleep 1', background(sqlite.leaderWords(), leader), `./baton sqlite status ${leader}`],
     },
     {
       about: 'a backup, judged by another SQLite',
@@ -61,7 +61,7 @@ export function replayLines(sqlite: SqliteDemo, copy: CopyDemo, damage: Damage):
         (target) => `${shown(diffWords(source, `${target}/${basename(source)}`))} && echo identical`,
       ),
     },
-    { about: 'end the servers', commands: ['kill %1 %2; wait'] },
+    { about: 'end the servers', commands: ['kill $(jobs -p)'] },
   ];
 }
 
