@@ -49,7 +49,8 @@ export async function search(client: Client, word: string): Promise<{ readonly c
           WHERE words MATCH ? ORDER BY words.rank LIMIT 1`,
     args: [word],
   });
-  return { count: Number(rows[0]?.['count'] ?? 0), best: String(rows[0]?.['path'] ?? '') };
+  const { count = 0, path = '' } = rows[0] ?? {};
+  return { count: Number(count), best: path as string };
 }
 
 type Text = { readonly path: string; readonly bytes: number };

@@ -188,7 +188,7 @@ export class SqliteDemo implements AsyncDisposable {
     const { rows } = await client.execute('SELECT key FROM ledger');
     const sum = await client.execute('SELECT sum(balance) AS total FROM accounts');
     client.close();
-    const stored = new Set(rows.map((row) => String(row['key'])));
+    const stored = new Set(rows.map((row) => row['key'] as string));
     const lost = acknowledged.difference(stored);
     expect(lost.size === 0, `${lost.size} acknowledged transactions are gone`);
     let committed = 0;
