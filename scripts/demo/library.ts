@@ -49,8 +49,8 @@ export async function search(client: Client, word: string): Promise<{ readonly c
           WHERE words MATCH ? ORDER BY words.rank LIMIT 1`,
     args: [word],
   });
-  const { count = 0, path = '' } = rows[0] ?? {};
-  return { count: Number(count), best: path as string };
+  const [first] = rows;
+  return { count: Number(first?.['count'] ?? 0), best: (first?.['path'] ?? '') as string };
 }
 
 type Text = { readonly path: string; readonly bytes: number };
