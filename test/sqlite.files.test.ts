@@ -110,14 +110,15 @@ test('backups by themselves', { timeout }, async () => {
   {
     await using server = await ServerProcess.start(words);
     await succeed(['shell', server.url], { input: 'CREATE TABLE t (a); INSERT INTO t VALUES (1);' });
-    const newest = async (): Promise<string> => {
-      const { backups: told } = JSON.parse(await succeed(['status', server.url, '--json'])) as {
-        backups: { newest?: { path: string } };
+    // One that was begun before the write may end after it.
+    const hasAll = async (): Promise<boolean> => {
+      const { position, backups: told } = JSON.parse(await succeed(['status', server.url, '--json'])) as {
+        position: string;
+        backups: { newest?: { position: string } };
       };
-      return told.newest?.path ?? '';
+      return told.newest?.position === position;
     };
-    const before = await newest();
-    while ((await newest()) === before) await delay(100);
+    while (!(await hasAll())) await delay(100);
     await server.stop();
   }
   const [backup = ''] = readdirSync(backups).sort().reverse();
