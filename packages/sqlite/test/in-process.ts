@@ -32,13 +32,14 @@ export async function openHost(
     readonly settings?: NodeSettings;
     readonly openLog?: OpenLog;
     readonly adopt?: readonly string[];
+    readonly gate?: SharedArrayBuffer;
   } = {},
 ): Promise<WriterHost> {
-  const { directory = '/node', settings = smallSettings, adopt = [], openLog } = options;
+  const { directory = '/node', settings = smallSettings, adopt = [], openLog, gate = ReadGate.memory() } = options;
   const index = pageIndexMemory({ frames: settings.indexPages, pins: pinsMax });
   const own = openLog === undefined ? {} : { openLog };
   return await WriterHost.open(
-    { directory, adopt, settings, index, gate: ReadGate.memory(), layer, module: sqliteModule(), ...own },
+    { directory, adopt, settings, index, gate, layer, module: sqliteModule(), ...own },
     never,
   );
 }

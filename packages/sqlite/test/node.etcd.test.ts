@@ -95,6 +95,9 @@ test('a leader that is cut off', { timeout }, async () => {
   await second.execute("INSERT INTO t VALUES ('second')");
   await assert.rejects(first.query('SELECT * FROM t'), { code: 'UNAVAILABLE' });
   assert.throws(() => reader.query('SELECT * FROM t'), { code: 'UNAVAILABLE' });
+  await assert.rejects(first.query('SELECT * FROM nothing'), { code: 'UNAVAILABLE' });
+  assert.throws(() => reader.query('SELECT * FROM nothing'), { code: 'UNAVAILABLE' });
+  await assert.rejects(first.describe('SELECT * FROM nothing'), { code: 'UNAVAILABLE' });
   await assert.rejects(first.receipt('unknown'), { code: 'UNAVAILABLE' });
   gate.set('open');
   await until('the first node has what the second wrote', () => first.position.index >= second.position.index);
