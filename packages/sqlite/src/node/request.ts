@@ -86,6 +86,8 @@ export type DatabaseStatus = DatabaseInfo & {
 export type NodeStatus = {
   /** Names the log: nodes with another one have another history. */
   readonly logId: string;
+  /** Names of the logs that this one was restored from, the newest first. */
+  readonly origins: readonly string[];
   /** `standby`: another node leads the same log, and this one waits. */
   readonly role: 'leader' | 'standby' | 'follower';
   /** Until this entry is applied, what is here is no state at all: a crash cut a checkpoint short. */

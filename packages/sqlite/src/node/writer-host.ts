@@ -318,9 +318,10 @@ export class WriterHost {
 
   status(): NodeStatus {
     const { failure } = this.machine;
-    const { logId, follows, foldingThrough } = this.#store.record;
+    const { logId, origins = [], follows, foldingThrough } = this.#store.record;
     return {
       logId,
+      origins,
       role: this.#options.role?.kind === 'follow' ? 'follower' : this.machine.isLeading ? 'leader' : 'standby',
       soundFrom: this.#store.isSound ? 0 : (foldingThrough?.index ?? 0),
       ...(follows === undefined ? {} : { follows }),

@@ -4,14 +4,15 @@ import { BatonError } from '@batondb/core/errors';
 import { toBatonError } from '@batondb/core/files/system-error';
 import { nodeFileLayer } from '../log/file-layer.ts';
 import { Paths } from '../machine/paths.ts';
-import { makeLogId, type StateRecord } from '../machine/state-record.ts';
+import { forkHistory, type StateRecord } from '../machine/state-record.ts';
 import { lockNodeDirectory } from '../node/lock.ts';
 import { withCheckThread } from '../node/node-thread.ts';
 import { compareFiles } from './backup.ts';
 import { type FoundBackup, findBackups, readManifest } from './backup-format.ts';
 import { discardOld, finishSwap, installReceived, listOld } from './swap.ts';
 
-// A backup becomes a node's directory. It begins a history of its own: what others have of the old one, or get of it, does not follow from it.
+// A backup becomes a node's directory. It begins a history of its own, under a new name: what others have of the old one, or get of it,
+// does not follow from it. Who follows takes a snapshot (R4); epochs need no leap, since they are only compared within one history.
 
 /** What a restored directory came from. */
 export type Restored = {
@@ -77,7 +78,7 @@ async function restoreInto(paths: Paths, { path, manifest }: FoundBackup, signal
       compareFiles(path, manifest.files, await thread.call('copy', { from: path, to: paths.received, names }));
       return await thread.call('check', { directory: paths.received, withEngine: true });
     });
-    installReceived(nodeFileLayer, paths, { ...record, logId: makeLogId() });
+    installReceived(nodeFileLayer, paths, forkHistory(record));
   } catch (error) {
     rmSync(paths.received, { recursive: true, force: true });
     throw toBatonError(error, { path: paths.directory });
