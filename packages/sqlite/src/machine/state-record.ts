@@ -47,7 +47,7 @@ export type StateRecord = {
 };
 
 /** A name for a new history. */
-function makeLogId(): string {
+export function makeLogId(): string {
   return randomBytes(16).toString('hex');
 }
 

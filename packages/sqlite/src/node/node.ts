@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
 import type { Registry } from 'prom-client';
@@ -6,22 +5,21 @@ import type { Databases } from '../databases.ts';
 import type { Description } from '../engine/statement.ts';
 import type { SqlArguments } from '../engine/values.ts';
 import { sqliteModule } from '../engine/wasm.ts';
-import { nodeFileLayer } from '../log/file-layer.ts';
 import { Paths } from '../machine/paths.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
 import type { FoundBackup } from '../snapshot/backup-format.ts';
 import { BackupSchedule, type BackupSettings } from '../snapshot/backup-schedule.ts';
 import { SnapshotDesk } from '../snapshot/desk.ts';
 import { type ImportOptions, importFile } from '../snapshot/import.ts';
-import { type Restored, restoreNewest } from '../snapshot/restore.ts';
+import type { Restored } from '../snapshot/restore.ts';
 import type { NodeSnapshot } from '../snapshot/snapshot.ts';
-import { finishSwap } from '../snapshot/swap.ts';
 import { ClientDatabases } from './client-databases.ts';
 import { LocalReader } from './local-reader.ts';
 import { lockNodeDirectory } from './lock.ts';
 import { registerNodeMetrics } from './metrics.ts';
 import { NodeOperations } from './node-operations.ts';
 import { defaultSettings, type FollowOptions, type NodeOptions, type NodeSettings } from './options.ts';
+import { prepareDirectory } from './prepare.ts';
 import { Replication, type ReplicationStatus } from './replication.ts';
 import type { DatabaseInfo, NodeStatus, ReceiptState, RunReply, RunRequest, SqlStatement } from './request.ts';
 import { roleOf } from './role.ts';
@@ -222,9 +220,14 @@ export class SqliteNode implements AsyncDisposable {
 
   /** Begins with backups, and tells what the directory was restored from. Called once, by `openNode`. */
   async beginBackups(settings: BackupSettings, restored: Restored | undefined): Promise<void> {
-    const { logId } = await this.#threads.writer.call('status', null);
+    const { writer } = this.#threads;
+    const { logId } = await writer.call('status', null);
     this.#restored = restored;
-    this.#backups = new BackupSchedule(settings, logId, () => this.snapshot());
+    this.#backups = new BackupSchedule(settings, logId, {
+      take: () => this.snapshot(),
+      // Who cannot be told any more trims nothing either.
+      onNewest: (position) => void writer.call('backedUp', position).catch(() => undefined),
+    });
   }
 
   /** Folds the log into the databases' files, as far as readers allow. Resolves to the position through which they hold everything. */
@@ -347,14 +350,6 @@ export class SqliteNode implements AsyncDisposable {
   }
 }
 
-/** Finishes what was begun in a directory, and removes what was not; a new one gets the newest backup. */
-async function prepareDirectory(paths: Paths, backups: string | undefined): Promise<Restored | undefined> {
-  finishSwap(nodeFileLayer, paths);
-  for (const path of [paths.received, paths.incoming]) rmSync(path, { recursive: true, force: true });
-  if (backups === undefined || nodeFileLayer.stat(paths.state) !== undefined) return undefined;
-  return await restoreNewest(resolve(backups), paths, new AbortController().signal);
-}
-
 /**
  * Opens a node on a directory, which is made when it is missing: takes its lock, cuts a torn tail off its log, and applies what the
  * databases' files do not hold yet. A node whose log is in etcd is open when it leads, or when it waits for that: `status` says which. Throws IN_USE, CHANGED,
@@ -366,7 +361,7 @@ export async function openNode(options: NodeOptions): Promise<SqliteNode> {
   const path = resolve(directory);
   const role = roleOf(follow, promote, log);
   const lock = lockNodeDirectory(path);
-  const data = { directory: path, adopt, role, settings, module: sqliteModule() };
+  const data = { directory: path, adopt, role, settings, module: sqliteModule(), hasBackups: backupTo !== undefined };
   const node = await openLocked(lock, data, { backupTo, restoreIfEmpty });
   if (follow !== undefined) await followOrClose(node, follow);
   return node;
@@ -379,9 +374,8 @@ async function openLocked(
   { backupTo, restoreIfEmpty }: { readonly backupTo: NodeOptions['backupTo']; readonly restoreIfEmpty: boolean },
 ): Promise<SqliteNode> {
   try {
-    // A follower's state is its leader's.
-    const restores = restoreIfEmpty && data.role?.kind !== 'follow';
-    const restored = await prepareDirectory(new Paths(data.directory), restores ? backupTo?.directory : undefined);
+    const backups = restoreIfEmpty && backupTo !== undefined ? resolve(backupTo.directory) : undefined;
+    const restored = await prepareDirectory(new Paths(data.directory), backups, data.role);
     const node = new SqliteNode(lock, await Threads.start(data));
     if (backupTo !== undefined)
       await node.beginBackups({ ...backupTo, directory: resolve(backupTo.directory) }, restored);

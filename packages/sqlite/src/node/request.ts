@@ -100,7 +100,7 @@ export type NodeStatus = {
   readonly logBytes: number;
   readonly databases: readonly DatabaseStatus[];
   readonly sessions: number;
-  /** Why nothing can be written any more. */
+  /** Why nothing can be written any more, and what to do. */
   readonly failure?: string;
   /** Where they are configured. */
   readonly backups?: BackupStatus;
@@ -147,6 +147,8 @@ export type WriterCalls = {
   /** Applies a message with entries of the leader's log, whose memory is handed over. */
   readonly follow: (request: Uint8Array) => Position;
   readonly beginFollowing: (request: { readonly logId: string; readonly follows: string }) => null;
+  /** A verified backup holds everything through a position. */
+  readonly backedUp: (request: Position) => null;
   readonly checkpoint: (request: null) => Position;
   readonly status: (request: null) => NodeStatus;
   /** Opens a hidden database. Returns its number. */

@@ -63,6 +63,7 @@ function openCopy(log: EtcdLog, ...[layer, paths, { index }, settings]: Paramete
       await copy.prepareNext();
       await log.maintain();
     },
+    backedUp: (through) => log.backedUp(through),
     resign: () => log[Symbol.asyncDispose](),
     close: () => {
       copy.close();

@@ -43,6 +43,8 @@ export type OpenedLog = {
   readonly prepare: () => Promise<void>;
   /** Bound of an entry, if it is lower than others. */
   readonly entryBytesMax?: number;
+  /** Backups hold everything through an index: for a log that keeps what is in none yet, since others may need it. */
+  readonly backedUp?: (through: LogIndex) => void;
   /** Lets another node lead: before all else that a stop does. */
   readonly resign?: () => Promise<void>;
   readonly close: () => Promise<void>;
@@ -68,6 +70,8 @@ export type WriterHostOptions = {
   readonly role?: NodeRole;
   /** Default: the file log, or a copy of the leader's. */
   readonly openLog?: OpenLog;
+  /** Default: there are no backups. */
+  readonly hasBackups?: boolean;
 };
 
 /** The log that a node has unless it is told otherwise. */
@@ -151,6 +155,7 @@ export class WriterHost {
     const openLog = options.openLog ?? (role.kind === 'follow' ? openFollowedLog : openFileLog);
     const checkpoint = isForked ? { ...position, epoch: forkEpoch(position.epoch) } : position;
     this.#log = openLog(layer, this.#paths, checkpoint, settings);
+    if (options.hasBackups === true) this.#log.backedUp?.(0);
     this.#logFiles = new LogFiles(layer, this.#log.pathOf);
     const parts = { layer, paths: this.#paths, index, logFiles: this.#logFiles, overlayBytes: settings.overlayBytes };
     this.#store = new Store(parts, record);
@@ -308,6 +313,11 @@ export class WriterHost {
     return { pin, snapshot: index.pin(pin, true), record: store.currentRecord() };
   }
 
+  /** A verified backup holds everything through a position. */
+  backedUp({ index }: Position): void {
+    this.#log.backedUp?.(index);
+  }
+
   /** Folds what can be folded. */
   checkpoint(): Promise<void> {
     this.#checkpointing ??= this.machine.checkpoint(true).finally(() => {
@@ -339,7 +349,7 @@ export class WriterHost {
           checksum: published.checksum.toString(16).padStart(16, '0'),
         })),
       sessions: this.executor.sessions,
-      ...(failure === undefined ? {} : { failure: failure.message }),
+      ...(failure === undefined ? {} : { failure: withHint(failure) }),
     };
   }
 
@@ -392,6 +402,10 @@ async function foldOwnLog(options: WriterHostOptions, signal: AbortSignal): Prom
   const gate = ReadGate.memory();
   const leader = await WriterHost.open({ ...options, index, gate, role: { kind: 'lead' } }, signal);
   await leader.close();
+}
+
+function withHint({ message, hint }: BatonError): string {
+  return hint === undefined ? message : `${message}; ${hint}`;
 }
 
 /** What an import has left can stay until there is space: it is in nobody's way. */
