@@ -5,9 +5,10 @@ import { sqliteModule } from '../src/engine/wasm.ts';
 import type { FileLayer } from '../src/log/file-layer.ts';
 import { ReadGate } from '../src/log/read-gate.ts';
 import { pageIndexMemory } from '../src/machine/page-index.ts';
+import type { OpenLog } from '../src/node/opened-log.ts';
 import { defaultSettings, type NodeSettings, pinsMax } from '../src/node/options.ts';
 import type { RunReply, RunRequest } from '../src/node/request.ts';
-import { type OpenLog, WriterHost } from '../src/node/writer-host.ts';
+import { WriterHost } from '../src/node/writer-host.ts';
 
 const never = new AbortController().signal;
 

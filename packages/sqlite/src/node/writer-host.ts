@@ -5,58 +5,29 @@ import { Engine } from '../engine/engine.ts';
 import type { WasmModule } from '../engine/web-assembly.ts';
 import { limits } from '../limits.ts';
 import type { FileLayer } from '../log/file-layer.ts';
-import { FileLog } from '../log/file-log.ts';
-import { LocalCopy } from '../log/local-copy.ts';
-import type { Epoch, LogIndex, ReplicatedLog } from '../log/log.ts';
 import { ReadGate } from '../log/read-gate.ts';
 import { blockBytes } from '../log/record.ts';
-import { segmentPath } from '../log/segment-files.ts';
 import { isHidden } from '../machine/hidden-name.ts';
 import { LogFiles } from '../machine/log-files.ts';
-import { Machine, type PayloadPlaces } from '../machine/machine.ts';
+import { Machine } from '../machine/machine.ts';
 import { PageIndex, pageIndexMemory } from '../machine/page-index.ts';
 import { Paths } from '../machine/paths.ts';
 import type { Position } from '../machine/position.ts';
 import { readState, type StateRecord, writeState } from '../machine/state-record.ts';
 import { Store } from '../machine/store.ts';
-import { FollowedLog } from '../replica/followed-log.ts';
 import { decodeMessage } from '../replica/messages.ts';
 import type { Pinned } from '../snapshot/pinned-state.ts';
 import { nameFiles, takeFiles } from './database-files.ts';
 import { Executor } from './executor.ts';
 import { Importer } from './importer.ts';
 import { checkName, checkPageBytes } from './names.ts';
+import { type OpenedLog, type OpenLog, openFileLog, openFollowedLog } from './opened-log.ts';
 import { type NodeSettings, pinsMax } from './options.ts';
 import type { DatabaseInfo, NodeStatus } from './request.ts';
 import { checkRole, forkEpoch, isNew, type NodeRole } from './role.ts';
 import { openSharedLog } from './shared-log.ts';
 
 // All of a node that writes, in one thread: the log, the state machine, the engine and its connections. Whoever holds it decides when to flush.
-
-/** A log, and where the payloads of its entries can be read again. */
-export type OpenedLog = {
-  readonly log: ReplicatedLog;
-  readonly places: PayloadPlaces;
-  readonly pathOf: (file: number) => string;
-  readonly bytes: () => number;
-  /** Makes what will be needed next, while nobody waits for it. */
-  readonly prepare: () => Promise<void>;
-  /** Bound of an entry, if it is lower than others. */
-  readonly entryBytesMax?: number;
-  /** Backups hold everything through an index: for a log that keeps what is in none yet, since others may need it. */
-  readonly backedUp?: (through: LogIndex) => void;
-  /** Lets another node lead: before all else that a stop does. */
-  readonly resign?: () => Promise<void>;
-  readonly close: () => Promise<void>;
-};
-
-/** Opens a log for a directory whose databases hold everything through a checkpoint. */
-export type OpenLog = (
-  layer: FileLayer,
-  paths: Paths,
-  checkpoint: { readonly index: LogIndex; readonly epoch: Epoch },
-  settings: NodeSettings,
-) => OpenedLog;
 
 export type WriterHostOptions = {
   readonly directory: string;
@@ -73,48 +44,6 @@ export type WriterHostOptions = {
   /** Default: there are no backups. */
   readonly hasBackups?: boolean;
 };
-
-/** The log that a node has unless it is told otherwise. */
-export function openFileLog(
-  layer: FileLayer,
-  paths: Paths,
-  { index, epoch }: { readonly index: LogIndex; readonly epoch: Epoch },
-  { segmentBytes, retainBytes }: NodeSettings,
-): OpenedLog {
-  const log = FileLog.open({ layer, directory: paths.log, checkpoint: index, epoch, segmentBytes, retainBytes });
-  const places = {
-    reserve: () => undefined,
-    place: (entry: { readonly index: LogIndex }) => log.place(entry.index),
-    forget: () => undefined,
-  };
-  return {
-    log,
-    places,
-    pathOf: (file) => segmentPath(paths.log, file),
-    bytes: () => log.bytes,
-    prepare: () => log.prepareNext(),
-    close: () => log[Symbol.asyncDispose](),
-  };
-}
-
-/** A copy of the leader's log, as far as it is not in the databases' files. */
-function openFollowedLog(
-  layer: FileLayer,
-  paths: Paths,
-  { index }: { readonly index: LogIndex },
-  { segmentBytes, retainBytes }: NodeSettings,
-): OpenedLog {
-  const copy = LocalCopy.open({ layer, directory: paths.log, checkpoint: index, segmentBytes, retainBytes });
-  const log = new FollowedLog(copy);
-  return {
-    log,
-    places: copy,
-    pathOf: (file) => segmentPath(paths.log, file),
-    bytes: () => copy.bytes,
-    prepare: () => copy.prepareNext(),
-    close: () => log[Symbol.asyncDispose](),
-  };
-}
 
 /** How often it is looked whether a large transaction has come to its end. */
 const wholeLookMs = 5;
