@@ -8,6 +8,7 @@ import { pageIndexMemory } from '../src/machine/page-index.ts';
 import type { OpenLog } from '../src/node/opened-log.ts';
 import { defaultSettings, type NodeSettings, pinsMax } from '../src/node/options.ts';
 import type { RunReply, RunRequest } from '../src/node/request.ts';
+import type { NodeRole } from '../src/node/role.ts';
 import { WriterHost } from '../src/node/writer-host.ts';
 
 const never = new AbortController().signal;
@@ -34,11 +35,13 @@ export async function openHost(
     readonly openLog?: OpenLog;
     readonly adopt?: readonly string[];
     readonly gate?: SharedArrayBuffer;
+    readonly index?: SharedArrayBuffer;
+    readonly role?: NodeRole;
   } = {},
 ): Promise<WriterHost> {
-  const { directory = '/node', settings = smallSettings, adopt = [], openLog, gate = ReadGate.memory() } = options;
-  const index = pageIndexMemory({ frames: settings.indexPages, pins: pinsMax });
-  const own = openLog === undefined ? {} : { openLog };
+  const { directory = '/node', settings = smallSettings, adopt = [], gate = ReadGate.memory() } = options;
+  const { openLog, role, index = pageIndexMemory({ frames: settings.indexPages, pins: pinsMax }) } = options;
+  const own = { ...(openLog === undefined ? {} : { openLog }), ...(role === undefined ? {} : { role }) };
   return await WriterHost.open(
     { directory, adopt, settings, index, gate, layer, module: sqliteModule(), ...own },
     never,
