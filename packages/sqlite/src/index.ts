@@ -8,14 +8,8 @@ export type { AppendOutcome, Epoch, Leadership, LogEntry, LogIndex, ReplicatedLo
 export { formatPosition, type Position, parsePosition } from './machine/position.ts';
 export { announce } from './node/announcement.ts';
 export type { LocalReader } from './node/local-reader.ts';
-export {
-  type BatchResult,
-  type ExecuteOptions,
-  openNode,
-  type QueryOptions,
-  type SqliteNode,
-  type WriteResult,
-} from './node/node.ts';
+export type { BatchResult, ExecuteOptions, QueryOptions, SqliteNode, WriteResult } from './node/node.ts';
+export { openNode } from './node/open-node.ts';
 export type { FollowOptions, NodeOptions, NodeSettings } from './node/options.ts';
 export type { JoinProgress, ReplicationStatus } from './node/replication.ts';
 export type { DatabaseInfo, DatabaseStatus, NodeStatus, ReceiptState, SqlStatement } from './node/request.ts';

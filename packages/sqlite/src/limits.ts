@@ -42,6 +42,8 @@ export const limits = {
   replicaMessageBytesMax: 8_388_608,
   /** A message that is no batch: identities, positions, a reason. */
   replicaTextBytesMax: 16_384,
+  /** Histories that a log remembers it was restored from: a follower that was away for more restores than that is told to begin anew. */
+  originsMax: 16,
   /** Nodes between a leader and a follower of a follower of it; more of them are a mistake. */
   upstreamMax: 16,
   /** Followers of one node: each is read for and written to on its own. */

@@ -5,9 +5,11 @@ import { sqliteModule } from '../src/engine/wasm.ts';
 import type { FileLayer } from '../src/log/file-layer.ts';
 import { ReadGate } from '../src/log/read-gate.ts';
 import { pageIndexMemory } from '../src/machine/page-index.ts';
+import type { OpenLog } from '../src/node/opened-log.ts';
 import { defaultSettings, type NodeSettings, pinsMax } from '../src/node/options.ts';
 import type { RunReply, RunRequest } from '../src/node/request.ts';
-import { type OpenLog, WriterHost } from '../src/node/writer-host.ts';
+import type { NodeRole } from '../src/node/role.ts';
+import { WriterHost } from '../src/node/writer-host.ts';
 
 const never = new AbortController().signal;
 
@@ -32,13 +34,16 @@ export async function openHost(
     readonly settings?: NodeSettings;
     readonly openLog?: OpenLog;
     readonly adopt?: readonly string[];
+    readonly gate?: SharedArrayBuffer;
+    readonly index?: SharedArrayBuffer;
+    readonly role?: NodeRole;
   } = {},
 ): Promise<WriterHost> {
-  const { directory = '/node', settings = smallSettings, adopt = [], openLog } = options;
-  const index = pageIndexMemory({ frames: settings.indexPages, pins: pinsMax });
-  const own = openLog === undefined ? {} : { openLog };
+  const { directory = '/node', settings = smallSettings, adopt = [], gate = ReadGate.memory() } = options;
+  const { openLog, role, index = pageIndexMemory({ frames: settings.indexPages, pins: pinsMax }) } = options;
+  const own = { ...(openLog === undefined ? {} : { openLog }), ...(role === undefined ? {} : { role }) };
   return await WriterHost.open(
-    { directory, adopt, settings, index, gate: ReadGate.memory(), layer, module: sqliteModule(), ...own },
+    { directory, adopt, settings, index, gate, layer, module: sqliteModule(), ...own },
     never,
   );
 }

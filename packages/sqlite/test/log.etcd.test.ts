@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 import { type EtcdCluster, startEtcd } from '@batondb/testbed/etcd';
 import { startGate } from '@batondb/testbed/gate';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
+import { reachOf } from '../src/log/etcd-history.ts';
 import { EtcdLog } from '../src/log/etcd-log.ts';
 import { type EtcdLogPlan, planEtcdLog } from '../src/log/etcd-settings.ts';
 import { ReadGate } from '../src/log/read-gate.ts';
@@ -194,6 +195,25 @@ test('trimming', { timeout }, async () => {
   const keys = (await etcd.ctl('get', '--prefix', '--keys-only', '/trim')).split('\n').filter((line) => line !== '');
   assert.ok(keys.includes('/trim') && keys.includes('/trim/meta') && keys.includes('/trim/head'));
   assert.equal(keys.filter((key) => key.startsWith('/trim/log/')).length, 3);
+});
+
+// Proves: what is in no backup stays, and the entry at a backup's position does; but a backup that fails does not keep entries until writes are refused (E9, E11).
+test('trimming behind backups', { timeout }, async () => {
+  await using small = await startEtcd(sandbox, { name: 'unsaved' });
+  const plan = planOf('unsaved', { budgetBytes: 24 * mebibyte }, small.endpoints);
+  await using log = await open(plan);
+  const append = await leaderOf(log);
+  const grow = async (count: number): Promise<number> => {
+    for (let one = 0; one < count; one++) await append(Buffer.alloc(mebibyte));
+    await log.trim(log.head);
+    return (await reachOf(plan))!.trimmed;
+  };
+  log.backedUp(0);
+  assert.equal(await grow(6), 0);
+  log.backedUp(4);
+  assert.equal(await grow(0), 3);
+  assert.equal(await grow(12), 6);
+  assert.equal(await reachOf({ ...plan, prefix: '/nothing/' }), undefined);
 });
 
 // Proves: an etcd that holds Patroni's or Kubernetes' keys is refused unless it was said to be shared, and so is a prefix with keys of somebody else (E10).

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -10,7 +11,9 @@ import { type EtcdCluster, startEtcd } from '@batondb/testbed/etcd';
 import { startGate } from '@batondb/testbed/gate';
 import { Random, seedOfRun } from '@batondb/testbed/random';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
-import { openNode } from '../src/index.ts';
+import { openNode, parsePosition } from '../src/index.ts';
+import { reachOf } from '../src/log/etcd-history.ts';
+import { planEtcdLog } from '../src/log/etcd-settings.ts';
 import { isSoak } from './property.ts';
 import { etcdLog, openShared, until, untilLeading, valueOf } from './support/etcd-nodes.ts';
 
@@ -95,6 +98,9 @@ test('a leader that is cut off', { timeout }, async () => {
   await second.execute("INSERT INTO t VALUES ('second')");
   await assert.rejects(first.query('SELECT * FROM t'), { code: 'UNAVAILABLE' });
   assert.throws(() => reader.query('SELECT * FROM t'), { code: 'UNAVAILABLE' });
+  await assert.rejects(first.query('SELECT * FROM nothing'), { code: 'UNAVAILABLE' });
+  assert.throws(() => reader.query('SELECT * FROM nothing'), { code: 'UNAVAILABLE' });
+  await assert.rejects(first.describe('SELECT * FROM nothing'), { code: 'UNAVAILABLE' });
   await assert.rejects(first.receipt('unknown'), { code: 'UNAVAILABLE' });
   gate.set('open');
   await until('the first node has what the second wrote', () => first.position.index >= second.position.index);
@@ -200,6 +206,59 @@ test('large transactions, trimmed logs and other directories', { timeout }, asyn
   await assert.rejects(openNode({ directory: sandbox.join('large-1') }), { code: 'REFUSED', message: /etcd:/ });
   await using promoted = await openNode({ directory: sandbox.join('large-1'), promote: true });
   assert.equal(await valueOf(promoted, 'SELECT count(*) FROM t'), 3000);
+});
+
+// Proves: with backups the log in etcd keeps what is in none of them, and lets go of the rest; a second node that begins with an empty directory takes a backup and
+// goes on from there by the same log. Without a backup it is told what to do, and without a log nothing is restored (E11).
+test('a second node from a backup', { timeout }, async () => {
+  const log = etcdLog(etcd, 'seeded', { etcdRetainBytes: 0 });
+  const trimmed = async (): Promise<number> => (await reachOf(planEtcdLog(log)))!.trimmed;
+  const more = {
+    backupTo: { directory: sandbox.join('seeded-backups'), everyMs: 3_600_000, keep: 9 },
+    restoreIfEmpty: true,
+  };
+  const first = await openShared(sandbox.join('seeded-1'), log, more);
+  await first.execute('CREATE TABLE t (v)');
+  const write = async (count: number): Promise<void> => {
+    for (let one = 0; one < count; one++) await first.execute('INSERT INTO t VALUES (randomblob(1200000))');
+    await first.checkpoint();
+  };
+  await write(4);
+  assert.equal(await trimmed(), 0, 'nothing of it is in a backup');
+  const { manifest } = await first.backup();
+  await write(3);
+  const through = await trimmed();
+  assert.ok(through > 0 && through < parsePosition(manifest.position).index, `trimmed through ${through}`);
+  await assert.rejects(openShared(sandbox.join('seeded-2'), log), { code: 'HISTORY_LOST', hint: /--backup-to/ });
+  const elsewhere = etcdLog(etcd, 'seeded-elsewhere');
+  await assert.rejects(openShared(sandbox.join('seeded-3'), elsewhere, more), { code: 'DIVERGED' });
+  assert.ok(!existsSync(sandbox.join('seeded-3', 'main.db')));
+  await using second = await openShared(sandbox.join('seeded-3'), log, more);
+  await until('the second node has it', () => second.position.index >= first.position.index);
+  const status = await second.status();
+  assert.equal(status.restored?.position, manifest.position);
+  assert.deepEqual([status.logId, status.databases], [(await first.status()).logId, (await first.status()).databases]);
+  await first.close();
+  await untilLeading(second);
+  await second.execute('DELETE FROM t');
+  assert.equal(await valueOf(second, 'PRAGMA integrity_check'), 'ok');
+});
+
+// Proves: a node that waits and was cut off for longer than the log reaches back says so, and what to do, instead of waiting for ever.
+test('a node that is left behind', { timeout }, async () => {
+  await using gate = await startGate(etcd.endpoints[0]!);
+  const log = etcdLog(etcd, 'behind', { etcdRetainBytes: 0 });
+  await using first = await openShared(sandbox.join('behind-1'), log);
+  await first.execute('CREATE TABLE t (v)');
+  await using second = await openShared(sandbox.join('behind-2'), etcdLog([gate.endpoint], 'behind'));
+  await until('the second node has it', () => second.position.index >= first.position.index);
+  gate.set('shut');
+  for (let one = 0; one < 4; one++) await first.execute('INSERT INTO t VALUES (randomblob(1200000))');
+  await first.checkpoint();
+  gate.set('open');
+  await until('it is told', async () => /begins after entry/.test((await second.status()).failure ?? ''));
+  assert.match((await second.status()).failure!, /empty its directory, then start it with backups \(--backup-to DIR\)/);
+  await assert.rejects(second.execute('DELETE FROM t'), { code: 'HISTORY_LOST', retryable: false });
 });
 
 /** A process that writes for as long as it leads. */

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeSandbox } from '@batondb/testbed/sandbox';
 import { Registry } from 'prom-client';
-import { openNode } from '../src/node/node.ts';
+import { openNode } from '../src/node/open-node.ts';
 import { startServer } from '../src/server/server.ts';
 
 test('positions, sizes and transactions', async () => {

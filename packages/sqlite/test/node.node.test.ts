@@ -149,6 +149,13 @@ test('refused statements', { timeout }, async () => {
     'PRAGMA foreign_keys = 1',
   ];
   for (const sql of refused) await assert.rejects(node.execute(sql), { code: 'STATEMENT_FAILED' }, sql);
+  for (const sql of ["VACUUM INTO '/tmp/x'", "VACUUM main INTO 'x' || 'y'", "ATTACH 'x' AS y"])
+    await assert.rejects(
+      node.execute(sql),
+      { sqliteCode: 'SQLITE_AUTH', message: /is not possible|are not possible/ },
+      sql,
+    );
+  await node.execute('VACUUM');
   await using session = await node.session();
   await session.execute('PRAGMA foreign_keys = 1');
   assert.deepEqual((await session.execute('PRAGMA foreign_keys')).rows, [[1]]);

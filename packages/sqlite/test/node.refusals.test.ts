@@ -2,21 +2,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Random, seedOfRun } from '@batondb/testbed/random';
+import { ReadGate } from '../src/log/read-gate.ts';
+import { unpackError } from '../src/node/error-transfer.ts';
 import type { WriterHost } from '../src/node/writer-host.ts';
 import { FaultyLayer } from './faulty-layer.ts';
 import { openHost, request, run } from './in-process.ts';
 import { openScripted, ScriptedLog, type Step } from './scripted-log.ts';
 
-type Bed = { readonly host: WriterHost; readonly log: ScriptedLog };
+type Bed = { readonly host: WriterHost; readonly log: ScriptedLog; readonly gate: ReadGate };
 
 async function makeBed(): Promise<Bed> {
   const layer = new FaultyLayer(new Random(seedOfRun()));
   const log = new ScriptedLog();
-  const host = await openHost(layer, { openLog: () => openScripted(log, layer) });
+  const gate = ReadGate.memory();
+  const host = await openHost(layer, { gate, openLog: () => openScripted(log, layer) });
   await host.openDatabase('main', 1024);
   await run(host, 'CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT UNIQUE)');
   await run(host, "INSERT INTO t VALUES (1, 'first')");
-  return { host, log };
+  return { host, log, gate: new ReadGate(gate) };
 }
 
 async function values(host: WriterHost): Promise<unknown[]> {
@@ -91,6 +94,42 @@ test('sessions over a refused transaction', async () => {
     (connection) => connection.run('SELECT v FROM t').rows,
   );
   assert.deepEqual([value, isAutocommit], [{ done: [['first']] }, true]);
+});
+
+// Proves: an error that SQLite answers is an answer, and so is that something is not there: from the moment on at which another node may lead, a leader that
+// does not know it yet tells neither, and what was open is gone (E5, N1).
+test('errors of a leader that is not certain', async () => {
+  const { host, gate } = await makeBed();
+  const duplicate = "INSERT INTO t VALUES (9, 'first')";
+  const session = host.executor.openSession('main');
+  const turn = { session, call: 1, interrupted: new Int32Array(1), timeoutMs: 60_000 };
+  const uncertain = { code: 'UNAVAILABLE', retryable: true };
+  await assert.rejects(run(host, duplicate), { code: 'STATEMENT_FAILED' });
+  await run(host, 'BEGIN IMMEDIATE', [], { session });
+  gate.release();
+  const { value, isAutocommit } = await host.executor.visit(turn, (connection) => connection.run(duplicate));
+  assert.ok('error' in value && isAutocommit);
+  assert.equal(unpackError(value.error).code, 'UNAVAILABLE');
+  await assert.rejects(run(host, duplicate), uncertain);
+  await assert.rejects(run(host, 'SELECT * FROM nothing'), uncertain);
+  await assert.rejects(run(host, 'SELECT 1', [], { database: 'nothing' }), uncertain);
+  await assert.rejects(host.executor.describe('main', 'SELECT * FROM nothing'), uncertain);
+  // What the log accepts is certain by that.
+  await run(host, "INSERT INTO t VALUES (2, 'second')");
+  gate.holdForever();
+  await assert.rejects(run(host, duplicate), { code: 'STATEMENT_FAILED' });
+  assert.deepEqual(await values(host), ['first', 'second']);
+});
+
+// Proves: a description waits like every other reply (N1).
+test('a description over a refused transaction', async () => {
+  const { host, log } = await makeBed();
+  log.script.push('refused');
+  const written = host.executor.run(request('CREATE TABLE u (v)'));
+  const described = host.executor.describe('main', 'SELECT v FROM u');
+  const all = Promise.allSettled([written, described]);
+  await host.machine.flush();
+  assert.deepEqual((await all).map(codeOf), ['REFUSED', 'REFUSED']);
 });
 
 // Proves: an unknown outcome becomes what the log says: the same node finds its entry, does not find it, or finds another one's in its place;

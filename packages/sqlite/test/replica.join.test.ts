@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { Random, seedOfRun } from '@batondb/testbed/random';
 import { makeSandbox } from '@batondb/testbed/sandbox';
 import { openNode, type SqliteNode } from '../src/index.ts';
+import { listReplaced, restoreBackup } from '../src/snapshot/restore.ts';
 import { accounts, audit, balance, judge, openBank, transfer } from './bank.ts';
 import { askStock } from './stock.ts';
 import { caughtUp, type Served, serveNode, smallNode, until } from './support/replicas.ts';
@@ -123,6 +124,42 @@ test('promotion', { timeout }, async () => {
   await using former = await serveNode({ directory: first, follow: { url: promoted.url } });
   await caughtUp(former.node, promoted.node);
   assert.equal(await judgeBank(former.node), 25);
+});
+
+// Proves: the followers of a leader that was restored from an older backup take a snapshot of it by themselves, and never mix what was and what is; what
+// they had is kept. So does one that was away, and one that follows a follower (R3, R4).
+test('a leader that was restored', { timeout }, async () => {
+  await using sandbox = makeSandbox();
+  const [first, second, third] = ['first', 'second', 'third'].map((name) => sandbox.join(name));
+  const backupTo = { directory: sandbox.join('backups'), everyMs: 3_600_000, keep: 9 };
+  let leader = await serveNode({ directory: first!, backupTo });
+  const { url } = leader;
+  await leader.node.execute('CREATE TABLE t (x)');
+  const { path } = await leader.node.backup();
+  await using follower = await serveNode({ directory: second!, follow: { url } });
+  {
+    await using away = await serveNode({ directory: third!, follow: { url: follower.url } });
+    await leader.node.execute("INSERT INTO t VALUES ('of the old history')");
+    await caughtUp(follower.node, leader.node);
+    await caughtUp(away.node, leader.node);
+  }
+  const { logId } = await leader.node.status();
+  await leader[Symbol.asyncDispose]();
+  await restoreBackup(path, first!, new AbortController().signal);
+  leader = await serveNode({ directory: first! }, { listen: new URL(url).host });
+  await using _leader = leader;
+  // As long as the old history, and further: positions alone would not tell them apart.
+  for (let count = 0; count < 5; count++) await leader.node.execute("INSERT INTO t VALUES ('of the new history')");
+  assert.deepEqual((await leader.node.status()).origins, [logId]);
+  await using away = await serveNode({ directory: third!, follow: { url: follower.url } });
+  for (const { node } of [follower, away]) {
+    await until('it has the new history', async () => (await node.status()).logId !== logId);
+    await caughtUp(node, leader.node);
+    const { rows } = await node.query('SELECT DISTINCT x FROM t');
+    assert.deepEqual(rows, [['of the new history']]);
+    assert.deepEqual((await node.status()).databases, (await leader.node.status()).databases);
+    assert.equal(listReplaced(node.directory).length, 1);
+  }
 });
 
 // Proves: a directory that has led and has what its new leader has not is never replaced by itself, and another log's is never followed (R3, R7).

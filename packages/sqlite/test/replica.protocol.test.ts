@@ -125,6 +125,7 @@ test('lag', () => {
 const asked: Asked = {
   nodeId: 'asked',
   logId: 'log',
+  origins: ['restored'],
   position: { epoch: 3, index: 50 },
   state: 'state',
   upstream: [],
@@ -152,6 +153,7 @@ test('verdicts', () => {
   assert.equal(judge({ versions: { min: 2, max: 3 } }), 'version');
   assert.equal(judge({ versions: { min: 1, max: 3 } }), 'look at the log');
   assert.equal(judge({ logId: 'other' }), 'other-log');
+  assert.equal(judge({ logId: 'restored' }), 'diverged');
   assert.equal(judge({ nodeId: 'asked' }), 'loop');
   assert.equal(judge({ nodeId: 'leader' }, follower), 'loop');
   assert.equal(judge({}, { ...follower, isConnected: false }), 'wait');

@@ -2,7 +2,7 @@
 import { BatonError } from '@batondb/core/errors';
 import type { FileLayer, LayerFile } from '../src/log/file-layer.ts';
 import type { AppendOutcome, Leadership, LogEntry, ReplicatedLog } from '../src/log/log.ts';
-import type { OpenedLog } from '../src/node/writer-host.ts';
+import type { OpenedLog } from '../src/node/opened-log.ts';
 
 /**
  * What happens to an append: it is accepted or refused; its outcome is unknown, and the next leader finds it in the log (`unknown-present`) or

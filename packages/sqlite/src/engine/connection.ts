@@ -2,7 +2,7 @@ import { BatonError } from '@batondb/core/errors';
 import { openFlags, results } from './codes.ts';
 import { Cursor } from './cursor.ts';
 import type { Engine } from './engine.ts';
-import { authorizationOf, type Refusal, refusalOf } from './guard.ts';
+import { authorizationOf, type Refusal, refusalOf, refusalOfNested } from './guard.ts';
 import type { PageSource } from './page-source.ts';
 import { Script } from './script.ts';
 import { SqlError } from './sql-error.ts';
@@ -233,6 +233,9 @@ export class Connection implements Disposable {
   error(code: number): Error {
     const thrown = this.#engine.vfs.takeError();
     if (thrown instanceof Error) return thrown;
+    const refusal = this.#refusal;
+    this.#refusal = undefined;
+    if ((code & 0xff) === results.AUTH && refusal !== undefined) return new SqlError(results.AUTH, refusal);
     const { exports } = this.#engine.wasm;
     if ((code & 0xff) === results.INTERRUPT && this.isOverdue()) return this.#overdue();
     return new SqlError(
@@ -246,10 +249,11 @@ export class Connection implements Disposable {
     return performance.now() > this.#watch.deadlineMs || this.#watch.isInterrupted();
   }
 
-  /** Called by SQLite while it prepares. Its own statements, such as those of VACUUM, are not asked about. */
+  /** Called by SQLite while it prepares: a client's statement, or those of its own that one runs, such as VACUUM. */
   authorize(action: number, first: string, second: string): number {
-    if (!this.#isPreparing) return 0;
-    const refusal = refusalOf(action, first, second, this.#options.isOwn);
+    const refusal = this.#isPreparing
+      ? refusalOf(action, first, second, this.#options.isOwn)
+      : refusalOfNested(action, first);
     this.#refusal ??= refusal;
     return authorizationOf(refusal);
   }
@@ -271,7 +275,7 @@ export class Connection implements Disposable {
     try {
       const { code, pointer } = prepare();
       if (code === results.OK) return pointer === 0 ? undefined : new Statement(this.#engine, this, pointer);
-      throw this.#refusal === undefined ? this.error(code) : new SqlError(results.AUTH, this.#refusal);
+      throw this.error(code);
     } finally {
       this.#isPreparing = false;
     }

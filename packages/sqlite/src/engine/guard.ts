@@ -48,6 +48,12 @@ export function refusalOf(action: number, first: string, second: string, isOwn: 
   }
 }
 
+/** Why what a statement runs by itself is refused: VACUUM attaches a file without a name, VACUUM INTO one that has a name. */
+export function refusalOfNested(action: number, first: string): Refusal {
+  if (action !== actions.ATTACH || first === '') return undefined;
+  return 'VACUUM INTO is not possible: it would write a file of the server; back the database up instead';
+}
+
 function refusalOfPragma(name: string, argument: string, isOwn: boolean): Refusal {
   if (argument === '' && (telling.has(name) || changing.has(name))) return undefined;
   if (asking.has(name) || changing.has(name)) return undefined;

@@ -97,6 +97,10 @@ export function historyLost(keys: EtcdKeys, trimmed: LogIndex, wanted: LogIndex)
   return new BatonError(
     'HISTORY_LOST',
     `the log below ${keys.prefix} begins after entry ${trimmed}, and entry ${wanted} is needed here`,
-    { hint: 'restore a backup that is newer, or a copy of the directory of another node of this log' },
+    {
+      hint:
+        `stop this node and empty its directory, then start it with backups (--backup-to DIR) of which one is of this log and at entry ${trimmed} or after it; ` +
+        'or put a copy of the directory there of another node of this log that was stopped in order',
+    },
   );
 }

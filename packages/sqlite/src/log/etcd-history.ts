@@ -1,5 +1,5 @@
 import { BatonError } from '@batondb/core/errors';
-import type { EtcdClient } from '@batondb/etcd';
+import { EtcdClient } from '@batondb/etcd';
 import { historyLost } from './etcd-entries.ts';
 import { expectNoTenants, findLog } from './etcd-guest.ts';
 import { decodeEntry, decodeHead, EtcdKeys } from './etcd-keys.ts';
@@ -42,6 +42,28 @@ export async function checkHistory(client: EtcdClient, plan: EtcdLogPlan, histor
   }
   await checkPosition(client, keys, plan.address, history);
   return logId;
+}
+
+/** What a log that is there reaches back to. */
+export type Reach = {
+  readonly logId: string;
+  /** Everything through this entry is trimmed; 0: nothing is. */
+  readonly trimmed: LogIndex;
+};
+
+/** How far the log below a prefix reaches back; undefined: there is none. Throws UNREACHABLE, ACCESS_DENIED, EXISTS. */
+export async function reachOf(plan: EtcdLogPlan): Promise<Reach | undefined> {
+  using client = new EtcdClient(plan.access);
+  const keys = new EtcdKeys(plan.prefix);
+  const logId = await findLog(client, keys, undefined);
+  if (logId === undefined) return undefined;
+  const { results } = await client.look({
+    when: [],
+    do: [{ range: { key: keys.head } }, { range: { ...keys.entriesAfter(0), limit: 1, keysOnly: true } }],
+  });
+  const head = decodeHead(results[0]?.kvs[0]?.value, keys);
+  const [first] = results[1]?.kvs ?? [];
+  return { logId, trimmed: first === undefined ? head.index : keys.indexOf(first.key) - 1 };
 }
 
 async function checkPosition(client: EtcdClient, keys: EtcdKeys, address: string, history: History): Promise<void> {

@@ -71,7 +71,7 @@ export class EtcdLog implements ReplicatedLog {
     this.#leases = new LeaseThread({ access: plan.access, gate }, (lease) => this.#leaseEnded(lease));
     this.#budget = new EtcdBudget(client, plan);
     this.#upkeep = new EtcdUpkeep(client, plan, this.#budget);
-    this.#trimmer = new EtcdTrimmer(client, this.#keys, plan.etcdRetainBytes);
+    this.#trimmer = new EtcdTrimmer(client, this.#keys, plan);
   }
 
   /**
@@ -163,6 +163,11 @@ export class EtcdLog implements ReplicatedLog {
     if (tenure === undefined) return;
     // The newest entry stays: whoever does not know what became of it looks for it.
     await this.#trimmer.trim(Math.min(through, this.#head.index - 1), this.#head, tenure.createRevision);
+  }
+
+  /** A backup holds everything through an index. Once it is called, what is in none stays, within reason. */
+  backedUp(through: LogIndex): void {
+    this.#trimmer.backedUp = through;
   }
 
   /** What can be done while nobody waits. */

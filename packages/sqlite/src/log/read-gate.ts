@@ -66,6 +66,15 @@ export class ReadGate {
     return leads && process.hrtime.bigint() < Atomics.load(this.#cells, cells.untilNs);
   }
 
+  /** What some work gives, or its error, which is an answer, too: unless neither is certain (E5). Throws UNAVAILABLE then. */
+  answer<T>(work: () => T): T {
+    try {
+      return work();
+    } finally {
+      this.expectOpen();
+    }
+  }
+
   /** To be called when an answer is ready: what it says was so at a time when nobody else could have led. Throws UNAVAILABLE. */
   expectOpen(): void {
     if (this.isOpen) return;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { BatonError } from '@batondb/core/errors';
 import { blake3 } from '@napi-rs/blake-hash';
+import { limits } from '../limits.ts';
 import type { FileLayer } from '../log/file-layer.ts';
 import type { DatabaseId, StateChecksum } from './command.ts';
 import type { Paths } from './paths.ts';
@@ -32,6 +33,8 @@ export type DatabaseRecord = DatabaseState & {
 export type StateRecord = {
   /** Which history the position is one of: 32 hexadecimal digits, made with the first directory that held it. */
   readonly logId: string;
+  /** The histories that this one was restored or recovered from, the newest first. Who has one of them takes a snapshot of this one (R4). */
+  readonly origins?: readonly string[];
   /** The URL of the node whose log this directory follows; undefined: it leads. */
   readonly follows?: string;
   readonly position: Position;
@@ -46,6 +49,12 @@ export type StateRecord = {
 /** A name for a new history. */
 export function makeLogId(): string {
   return randomBytes(16).toString('hex');
+}
+
+/** The same state as the begin of a new history: another one may go on from it, and the two never mix. */
+export function forkHistory(record: StateRecord): StateRecord {
+  const { logId, origins = [] } = record;
+  return { ...record, logId: makeLogId(), origins: [logId, ...origins].slice(0, limits.originsMax) };
 }
 
 /** What a new directory begins with. */

@@ -174,8 +174,10 @@ export class Store implements Disposable {
   currentRecord(): StateRecord {
     const databases = this.databases.map((database) => recordOf(database, database.published));
     const receipts = this.receipts.through(this.#position.index);
+    const { logId, origins } = this.#record;
     return {
-      logId: this.#record.logId,
+      logId,
+      ...(origins === undefined ? {} : { origins }),
       position: this.#position,
       nextDatabase: this.#nextDatabase,
       databases,

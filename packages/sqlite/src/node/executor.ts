@@ -90,8 +90,14 @@ export class Executor implements Disposable {
   }
 
   /** What a statement takes and gives. Throws SqlError. */
-  describe(name: string, sql: string): Description {
-    return this.#sharedSeat(this.#find(name)).connection.describe(sql);
+  async describe(name: string, sql: string): Promise<Description> {
+    const database = this.#find(name);
+    const { connection, view } = this.#sharedSeat(database);
+    const described = attempt(() => connection.describe(sql));
+    await this.#machine.settled(database, view.layer);
+    this.#machine.expectCertain();
+    if ('error' in described) throw described.error;
+    return described.done;
   }
 
   openSession(name: string, isReadOnly: boolean = false): number {
@@ -201,6 +207,7 @@ export class Executor implements Disposable {
         await new Promise<void>((resume) => this.#waiting.push({ database, resume }));
         continue;
       }
+      this.#machine.expectWritable();
       const sealedBefore = database.sealed;
       const outcome = this.#execute(request, seat, session);
       const hasWritten = database.sealed !== sealedBefore;
@@ -208,7 +215,6 @@ export class Executor implements Disposable {
       if (hasWaited) void this.#machine.flush();
       const isAutocommit = session === undefined || seat.connection.isAutocommit;
       const position = await this.#machine.settled(database, seat.view.layer);
-      if (outcome.error instanceof BatonError) throw outcome.error;
       if (!hasWritten) this.#expectCertain(session);
       if ('error' in outcome) throw outcome.error;
       return { results: outcome.results, position, isRepeated: false, isAutocommit };
@@ -227,23 +233,30 @@ export class Executor implements Disposable {
         continue;
       }
       const { connection, view } = seat;
+      const refusal = attempt(() => this.#expectReady(session));
       const sealedBefore = database.sealed;
-      const value = this.#attempt(seat, session, turn.key, () => connection.watch(watch, () => work(connection)));
+      const value =
+        'error' in refusal
+          ? { error: packError(refusal.error) }
+          : this.#attempt(seat, session, turn.key, () => connection.watch(watch, () => work(connection)));
       const isAutocommit = connection.isAutocommit;
       const hasWritten = database.sealed !== sealedBefore;
       if (hasWaited) void this.#machine.flush();
       const position = await this.#machine.settled(database, view.layer);
-      if (hasWritten) return { value, isAutocommit, position };
+      if (hasWritten || 'error' in refusal) return { value, isAutocommit, position };
       const told = this.#certain(value, session);
       return { value: told, isAutocommit: isAutocommit || session.seat?.connection !== connection };
     }
   }
 
+  #expectReady({ isReadOnly }: Session): void {
+    if (isReadOnly) this.#machine.expectReadable();
+    else this.#machine.expectWritable();
+  }
+
   #attempt<T>(seat: Seat, session: Session, key: string | undefined, work: () => T): Visit<T>['value'] {
     const { connection, database } = seat;
     try {
-      if (session.isReadOnly) this.#machine.expectReadable();
-      else this.#machine.expectWritable();
       database.nextKey = key;
       return { done: work() };
     } catch (error) {
@@ -255,10 +268,10 @@ export class Executor implements Disposable {
     }
   }
 
-  /** What was seen, or why it cannot be told: another node may lead by now. */
+  /** What a call gave, an error too, or why it cannot be told: another node may lead by now (E5). */
   #certain<T>(value: Visit<T>['value'], session: Session): Visit<T>['value'] {
     try {
-      if ('done' in value) this.#expectCertain(session);
+      this.#expectCertain(session);
       return value;
     } catch (error) {
       return { error: packError(error) };
@@ -284,7 +297,6 @@ export class Executor implements Disposable {
     const results: SqlResult[] = [];
     const { connection, database } = seat;
     try {
-      this.#machine.expectWritable();
       database.nextKey = request.key;
       const deadlineMs = performance.now() + request.timeoutMs;
       const limits = { deadlineMs, rowsMax: request.rowsMax, numbers: request.numbers };
@@ -311,6 +323,7 @@ export class Executor implements Disposable {
   #find(name: string): Database {
     const database = this.#machine.store.find(name);
     if (database !== undefined) return database;
+    this.#machine.expectCertain();
     throw new BatonError('NOT_FOUND', `there is no database ${name}`, { hint: 'create it first' });
   }
 
@@ -359,6 +372,14 @@ export class Executor implements Disposable {
       this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
       waiting.resume();
     }
+  }
+}
+
+function attempt<T>(work: () => T): { readonly done: T } | { readonly error: unknown } {
+  try {
+    return { done: work() };
+  } catch (error) {
+    return { error };
   }
 }
 

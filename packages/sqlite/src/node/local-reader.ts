@@ -34,9 +34,8 @@ export class LocalReader implements Disposable {
     if (/^\s*(?:BEGIN|SAVEPOINT)\b/i.test(sql))
       throw new BatonError('USAGE', 'a local reader reads one statement at a time');
     const { statementMsMax, rowsMax } = this.#data.settings;
-    const result = connection.run(sql, args, { deadlineMs: performance.now() + statementMsMax, rowsMax, numbers });
-    this.#context.gate.expectOpen();
-    return result;
+    const limits = { deadlineMs: performance.now() + statementMsMax, rowsMax, numbers };
+    return this.#context.gate.answer(() => connection.run(sql, args, limits));
   }
 
   /** The rows of a statement. */

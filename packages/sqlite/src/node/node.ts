@@ -1,32 +1,25 @@
-import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
 import type { Registry } from 'prom-client';
 import type { Databases } from '../databases.ts';
 import type { Description } from '../engine/statement.ts';
 import type { SqlArguments } from '../engine/values.ts';
-import { sqliteModule } from '../engine/wasm.ts';
-import { nodeFileLayer } from '../log/file-layer.ts';
 import { Paths } from '../machine/paths.ts';
 import { formatPosition, type Position } from '../machine/position.ts';
 import type { FoundBackup } from '../snapshot/backup-format.ts';
 import { BackupSchedule, type BackupSettings } from '../snapshot/backup-schedule.ts';
 import { SnapshotDesk } from '../snapshot/desk.ts';
 import { type ImportOptions, importFile } from '../snapshot/import.ts';
-import { type Restored, restoreNewest } from '../snapshot/restore.ts';
+import type { Restored } from '../snapshot/restore.ts';
 import type { NodeSnapshot } from '../snapshot/snapshot.ts';
-import { finishSwap } from '../snapshot/swap.ts';
 import { ClientDatabases } from './client-databases.ts';
 import { LocalReader } from './local-reader.ts';
-import { lockNodeDirectory } from './lock.ts';
 import { registerNodeMetrics } from './metrics.ts';
 import { NodeOperations } from './node-operations.ts';
-import { defaultSettings, type FollowOptions, type NodeOptions, type NodeSettings } from './options.ts';
+import type { FollowOptions, NodeSettings } from './options.ts';
 import { Replication, type ReplicationStatus } from './replication.ts';
 import type { DatabaseInfo, NodeStatus, ReceiptState, RunReply, RunRequest, SqlStatement } from './request.ts';
-import { roleOf } from './role.ts';
 import { type PositionedResult, type RunOptions, Session, Transaction } from './session.ts';
-import type { ThreadData } from './thread-data.ts';
 import { Threads } from './threads.ts';
 
 /** Which database, and how. Default: `main`, which is made on first use. */
@@ -222,9 +215,14 @@ export class SqliteNode implements AsyncDisposable {
 
   /** Begins with backups, and tells what the directory was restored from. Called once, by `openNode`. */
   async beginBackups(settings: BackupSettings, restored: Restored | undefined): Promise<void> {
-    const { logId } = await this.#threads.writer.call('status', null);
+    const { writer } = this.#threads;
+    const { logId } = await writer.call('status', null);
     this.#restored = restored;
-    this.#backups = new BackupSchedule(settings, logId, () => this.snapshot());
+    this.#backups = new BackupSchedule(settings, logId, {
+      take: () => this.snapshot(),
+      // Who cannot be told any more trims nothing either.
+      onNewest: (position) => void writer.call('backedUp', position).catch(() => undefined),
+    });
   }
 
   /** Folds the log into the databases' files, as far as readers allow. Resolves to the position through which they hold everything. */
@@ -344,59 +342,5 @@ export class SqliteNode implements AsyncDisposable {
       `position ${formatPosition(position)} was waited for ${this.#settings.positionMsMax} ms; this node is at ${formatPosition(this.position)}`,
       { retryable: true, hint: 'read elsewhere, or raise positionMsMax' },
     );
-  }
-}
-
-/** Finishes what was begun in a directory, and removes what was not; a new one gets the newest backup. */
-async function prepareDirectory(paths: Paths, backups: string | undefined): Promise<Restored | undefined> {
-  finishSwap(nodeFileLayer, paths);
-  for (const path of [paths.received, paths.incoming]) rmSync(path, { recursive: true, force: true });
-  if (backups === undefined || nodeFileLayer.stat(paths.state) !== undefined) return undefined;
-  return await restoreNewest(resolve(backups), paths, new AbortController().signal);
-}
-
-/**
- * Opens a node on a directory, which is made when it is missing: takes its lock, cuts a torn tail off its log, and applies what the
- * databases' files do not hold yet. A node whose log is in etcd is open when it leads, or when it waits for that: `status` says which. Throws IN_USE, CHANGED,
- * LOG_DAMAGED, VERSION_MISMATCH, NO_PERMISSION, NO_SPACE; with etcd USAGE, EXISTS, DIVERGED, HISTORY_LOST, UNREACHABLE, ACCESS_DENIED.
- */
-export async function openNode(options: NodeOptions): Promise<SqliteNode> {
-  const { directory, adopt = [], log, follow, promote = false, backupTo, restoreIfEmpty = false, ...given } = options;
-  const settings: NodeSettings = { ...defaultSettings, ...given };
-  const path = resolve(directory);
-  const role = roleOf(follow, promote, log);
-  const lock = lockNodeDirectory(path);
-  const data = { directory: path, adopt, role, settings, module: sqliteModule() };
-  const node = await openLocked(lock, data, { backupTo, restoreIfEmpty });
-  if (follow !== undefined) await followOrClose(node, follow);
-  return node;
-}
-
-/** Opens a directory whose lock was taken, and gives it back when it cannot be opened. */
-async function openLocked(
-  lock: Disposable,
-  data: Omit<ThreadData, 'index' | 'gate'>,
-  { backupTo, restoreIfEmpty }: { readonly backupTo: NodeOptions['backupTo']; readonly restoreIfEmpty: boolean },
-): Promise<SqliteNode> {
-  try {
-    // A follower's state is its leader's.
-    const restores = restoreIfEmpty && data.role?.kind !== 'follow';
-    const restored = await prepareDirectory(new Paths(data.directory), restores ? backupTo?.directory : undefined);
-    const node = new SqliteNode(lock, await Threads.start(data));
-    if (backupTo !== undefined)
-      await node.beginBackups({ ...backupTo, directory: resolve(backupTo.directory) }, restored);
-    return node;
-  } catch (error) {
-    lock[Symbol.dispose]();
-    throw error;
-  }
-}
-
-async function followOrClose(node: SqliteNode, follow: FollowOptions): Promise<void> {
-  try {
-    await node.follow(follow);
-  } catch (error) {
-    await node.close();
-    throw error;
   }
 }

@@ -41,13 +41,15 @@ export class ReaderPool implements Disposable {
   query(request: RunRequest, info: DatabaseInfo): RunReply | 'writes' {
     const { connection, view } = this.seat(info);
     const { statements, rowsMax, numbers } = request;
-    if (!statements.every(({ sql }) => connection.prepare(sql).isReadOnly)) return 'writes';
+    if (!statements.every(({ sql }) => readsOnly(() => connection.prepare(sql)))) return 'writes';
     const deadlineMs = performance.now() + request.timeoutMs;
     const hasMany = statements.length > 1;
     if (hasMany) connection.run('BEGIN');
     try {
-      const results = statements.map(({ sql, args }) => connection.run(sql, args, { deadlineMs, rowsMax, numbers }));
-      this.#context.gate.expectOpen();
+      const limits = { deadlineMs, rowsMax, numbers };
+      const results = this.#context.gate.answer(() =>
+        statements.map(({ sql, args }) => connection.run(sql, args, limits)),
+      );
       return { results, position: view.position, isRepeated: false, isAutocommit: true };
     } finally {
       if (!connection.isAutocommit) connection.run('ROLLBACK');
@@ -62,10 +64,9 @@ export class ReaderPool implements Disposable {
     ...turn
   }: Parameters<ReaderCalls['read']>[0]): readonly PackedOutcome[] | 'writes' {
     const { connection } = this.seat(info);
-    if (!steps.every(({ statement }) => readsOnly(connection, statement.sql))) return 'writes';
-    const outcomes = connection.watch(watchOf(turn), () => packOutcomes(runSteps(connection, steps, resultBytesMax)));
-    this.#context.gate.expectOpen();
-    return outcomes;
+    if (!steps.every(({ statement }) => readsOnly(() => connection.describe(statement.sql)))) return 'writes';
+    const run = (): readonly PackedOutcome[] => packOutcomes(runSteps(connection, steps, resultBytesMax));
+    return this.#context.gate.answer(() => connection.watch(watchOf(turn), run));
   }
 
   [Symbol.dispose](): void {
@@ -78,9 +79,9 @@ export class ReaderPool implements Disposable {
 }
 
 /** What cannot be prepared changes nothing, and its error is its answer. */
-function readsOnly(connection: Connection, sql: string): boolean {
+function readsOnly(prepare: () => { readonly isReadOnly: boolean }): boolean {
   try {
-    return connection.describe(sql).isReadOnly;
+    return prepare().isReadOnly;
   } catch {
     return true;
   }

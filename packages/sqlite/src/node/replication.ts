@@ -85,7 +85,7 @@ export class Replication {
         identity: () => this.#identity(),
         beginFollowing: (logId) => this.#beginFollowing(logId),
         apply: (message) => this.#apply(message),
-        join: (reason, signal) => this.#join(options, reason, signal),
+        join: (...join) => this.#join(options, ...join),
       },
     );
     this.#follower = follower;
@@ -148,11 +148,12 @@ export class Replication {
   }
 
   async #asked(): Promise<Asked> {
-    const { logId, position, state, role } = await this.#identity();
+    const { logId, origins, position, state, role } = await this.#identity();
     const follower = this.#follower;
     return {
       nodeId: this.#nodeId,
       logId,
+      origins,
       position,
       state,
       upstream: follower?.upstream ?? [],
@@ -162,12 +163,16 @@ export class Replication {
     };
   }
 
-  async #identity(): Promise<Identity & Pick<NodeStatus, 'role'>> {
+  async #identity(): Promise<Identity & Pick<NodeStatus, 'role' | 'origins'>> {
     const status = await this.#place.threads().writer.call('status', null);
-    const { logId, role, follows, position, databases, soundFrom } = status;
+    const { logId, origins, role, follows, position, databases, soundFrom } = status;
     this.#soundFrom = soundFrom;
     const isNew = position.index === 0 && databases.length === 0;
-    return { logId, role, position, state: stateDigest(databases), isNew, isOwn: !isNew && follows === undefined };
+    return {
+      ...{ logId, origins, role, position, isNew },
+      state: stateDigest(databases),
+      isOwn: !isNew && follows === undefined,
+    };
   }
 
   async #beginFollowing(logId: string): Promise<void> {
@@ -175,15 +180,14 @@ export class Replication {
   }
 
   /** What is here can be read until everything of the leader's is here and verified. */
-  async #join(options: FollowOptions, reason: JoinReason, signal: AbortSignal): Promise<void> {
-    const identity = await this.#identity();
+  async #join(options: FollowOptions, logId: string, reason: JoinReason, signal: AbortSignal): Promise<void> {
     const { directory } = this.#place.threads().data;
     await using connection = new SocketConnection(
       await connectPeer(options, 'snapshot', signal),
       trustedPeer(options.url),
     );
-    const accept = ({ logId }: SnapshotOffer): void => {
-      if (!identity.isNew && logId !== identity.logId) throw otherLog(options.url, identity.logId, logId);
+    const accept = (offer: SnapshotOffer): void => {
+      if (offer.logId !== logId) throw otherLog(options.url, logId, offer.logId);
     };
     const onProgress = (doneBytes: number, totalBytes: number): void => {
       this.#joined = { doneBytes, totalBytes };
@@ -203,8 +207,9 @@ export class Replication {
   }
 }
 
-function otherLog(url: string, own: string, offered: string): BatonError {
-  return new BatonError('REFUSED', `${url} offers a snapshot of log ${offered}, and the directory is of log ${own}`, {
-    hint: 'follow with an empty directory',
+function otherLog(url: string, wanted: string, offered: string): BatonError {
+  return new BatonError('REFUSED', `${url} said that its log is ${wanted}, and offers a snapshot of log ${offered}`, {
+    retryable: true,
+    hint: 'it was restarted with another directory, perhaps; this node asks it again',
   });
 }

@@ -86,6 +86,8 @@ export type DatabaseStatus = DatabaseInfo & {
 export type NodeStatus = {
   /** Names the log: nodes with another one have another history. */
   readonly logId: string;
+  /** Names of the logs that this one was restored from, the newest first. */
+  readonly origins: readonly string[];
   /** `standby`: another node leads the same log, and this one waits. */
   readonly role: 'leader' | 'standby' | 'follower';
   /** Until this entry is applied, what is here is no state at all: a crash cut a checkpoint short. */
@@ -98,7 +100,7 @@ export type NodeStatus = {
   readonly logBytes: number;
   readonly databases: readonly DatabaseStatus[];
   readonly sessions: number;
-  /** Why nothing can be written any more. */
+  /** Why nothing can be written any more, and what to do. */
   readonly failure?: string;
   /** Where they are configured. */
   readonly backups?: BackupStatus;
@@ -145,6 +147,8 @@ export type WriterCalls = {
   /** Applies a message with entries of the leader's log, whose memory is handed over. */
   readonly follow: (request: Uint8Array) => Position;
   readonly beginFollowing: (request: { readonly logId: string; readonly follows: string }) => null;
+  /** A verified backup holds everything through a position. */
+  readonly backedUp: (request: Position) => null;
   readonly checkpoint: (request: null) => Position;
   readonly status: (request: null) => NodeStatus;
   /** Opens a hidden database. Returns its number. */

@@ -7,8 +7,8 @@ import { LocalCopy } from '../log/local-copy.ts';
 import { segmentPath } from '../log/segment-files.ts';
 import { Paths } from '../machine/paths.ts';
 import { readState, writeState } from '../machine/state-record.ts';
+import type { OpenedLog, OpenLog } from './opened-log.ts';
 import { checkRole, isNew } from './role.ts';
-import type { OpenedLog, OpenLog } from './writer-host.ts';
 
 /** A log that is in etcd, for the writing side of one of its nodes. */
 type Directory = {
@@ -63,6 +63,7 @@ function openCopy(log: EtcdLog, ...[layer, paths, { index }, settings]: Paramete
       await copy.prepareNext();
       await log.maintain();
     },
+    backedUp: (through) => log.backedUp(through),
     resign: () => log[Symbol.asyncDispose](),
     close: () => {
       copy.close();

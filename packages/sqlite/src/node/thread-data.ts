@@ -8,6 +8,8 @@ export type ThreadData = {
   readonly adopt: readonly string[];
   readonly role: NodeRole;
   readonly settings: NodeSettings;
+  /** The log keeps what is in no backup yet. */
+  readonly hasBackups: boolean;
   readonly index: SharedArrayBuffer;
   /** Whether reads may be answered: see ReadGate. */
   readonly gate: SharedArrayBuffer;

@@ -5,56 +5,29 @@ import { Engine } from '../engine/engine.ts';
 import type { WasmModule } from '../engine/web-assembly.ts';
 import { limits } from '../limits.ts';
 import type { FileLayer } from '../log/file-layer.ts';
-import { FileLog } from '../log/file-log.ts';
-import { LocalCopy } from '../log/local-copy.ts';
-import type { Epoch, LogIndex, ReplicatedLog } from '../log/log.ts';
 import { ReadGate } from '../log/read-gate.ts';
 import { blockBytes } from '../log/record.ts';
-import { segmentPath } from '../log/segment-files.ts';
 import { isHidden } from '../machine/hidden-name.ts';
 import { LogFiles } from '../machine/log-files.ts';
-import { Machine, type PayloadPlaces } from '../machine/machine.ts';
+import { Machine } from '../machine/machine.ts';
 import { PageIndex, pageIndexMemory } from '../machine/page-index.ts';
 import { Paths } from '../machine/paths.ts';
 import type { Position } from '../machine/position.ts';
 import { readState, type StateRecord, writeState } from '../machine/state-record.ts';
 import { Store } from '../machine/store.ts';
-import { FollowedLog } from '../replica/followed-log.ts';
 import { decodeMessage } from '../replica/messages.ts';
 import type { Pinned } from '../snapshot/pinned-state.ts';
 import { nameFiles, takeFiles } from './database-files.ts';
 import { Executor } from './executor.ts';
 import { Importer } from './importer.ts';
 import { checkName, checkPageBytes } from './names.ts';
+import { type OpenedLog, type OpenLog, openFileLog, openFollowedLog } from './opened-log.ts';
 import { type NodeSettings, pinsMax } from './options.ts';
 import type { DatabaseInfo, NodeStatus } from './request.ts';
 import { checkRole, forkEpoch, isNew, type NodeRole } from './role.ts';
 import { openSharedLog } from './shared-log.ts';
 
 // All of a node that writes, in one thread: the log, the state machine, the engine and its connections. Whoever holds it decides when to flush.
-
-/** A log, and where the payloads of its entries can be read again. */
-export type OpenedLog = {
-  readonly log: ReplicatedLog;
-  readonly places: PayloadPlaces;
-  readonly pathOf: (file: number) => string;
-  readonly bytes: () => number;
-  /** Makes what will be needed next, while nobody waits for it. */
-  readonly prepare: () => Promise<void>;
-  /** Bound of an entry, if it is lower than others. */
-  readonly entryBytesMax?: number;
-  /** Lets another node lead: before all else that a stop does. */
-  readonly resign?: () => Promise<void>;
-  readonly close: () => Promise<void>;
-};
-
-/** Opens a log for a directory whose databases hold everything through a checkpoint. */
-export type OpenLog = (
-  layer: FileLayer,
-  paths: Paths,
-  checkpoint: { readonly index: LogIndex; readonly epoch: Epoch },
-  settings: NodeSettings,
-) => OpenedLog;
 
 export type WriterHostOptions = {
   readonly directory: string;
@@ -68,49 +41,9 @@ export type WriterHostOptions = {
   readonly role?: NodeRole;
   /** Default: the file log, or a copy of the leader's. */
   readonly openLog?: OpenLog;
+  /** Default: there are no backups. */
+  readonly hasBackups?: boolean;
 };
-
-/** The log that a node has unless it is told otherwise. */
-export function openFileLog(
-  layer: FileLayer,
-  paths: Paths,
-  { index, epoch }: { readonly index: LogIndex; readonly epoch: Epoch },
-  { segmentBytes, retainBytes }: NodeSettings,
-): OpenedLog {
-  const log = FileLog.open({ layer, directory: paths.log, checkpoint: index, epoch, segmentBytes, retainBytes });
-  const places = {
-    reserve: () => undefined,
-    place: (entry: { readonly index: LogIndex }) => log.place(entry.index),
-    forget: () => undefined,
-  };
-  return {
-    log,
-    places,
-    pathOf: (file) => segmentPath(paths.log, file),
-    bytes: () => log.bytes,
-    prepare: () => log.prepareNext(),
-    close: () => log[Symbol.asyncDispose](),
-  };
-}
-
-/** A copy of the leader's log, as far as it is not in the databases' files. */
-function openFollowedLog(
-  layer: FileLayer,
-  paths: Paths,
-  { index }: { readonly index: LogIndex },
-  { segmentBytes, retainBytes }: NodeSettings,
-): OpenedLog {
-  const copy = LocalCopy.open({ layer, directory: paths.log, checkpoint: index, segmentBytes, retainBytes });
-  const log = new FollowedLog(copy);
-  return {
-    log,
-    places: copy,
-    pathOf: (file) => segmentPath(paths.log, file),
-    bytes: () => copy.bytes,
-    prepare: () => copy.prepareNext(),
-    close: () => log[Symbol.asyncDispose](),
-  };
-}
 
 /** How often it is looked whether a large transaction has come to its end. */
 const wholeLookMs = 5;
@@ -151,6 +84,7 @@ export class WriterHost {
     const openLog = options.openLog ?? (role.kind === 'follow' ? openFollowedLog : openFileLog);
     const checkpoint = isForked ? { ...position, epoch: forkEpoch(position.epoch) } : position;
     this.#log = openLog(layer, this.#paths, checkpoint, settings);
+    if (options.hasBackups === true) this.#log.backedUp?.(0);
     this.#logFiles = new LogFiles(layer, this.#log.pathOf);
     const parts = { layer, paths: this.#paths, index, logFiles: this.#logFiles, overlayBytes: settings.overlayBytes };
     this.#store = new Store(parts, record);
@@ -308,6 +242,11 @@ export class WriterHost {
     return { pin, snapshot: index.pin(pin, true), record: store.currentRecord() };
   }
 
+  /** A verified backup holds everything through a position. */
+  backedUp({ index }: Position): void {
+    this.#log.backedUp?.(index);
+  }
+
   /** Folds what can be folded. */
   checkpoint(): Promise<void> {
     this.#checkpointing ??= this.machine.checkpoint(true).finally(() => {
@@ -318,9 +257,10 @@ export class WriterHost {
 
   status(): NodeStatus {
     const { failure } = this.machine;
-    const { logId, follows, foldingThrough } = this.#store.record;
+    const { logId, origins = [], follows, foldingThrough } = this.#store.record;
     return {
       logId,
+      origins,
       role: this.#options.role?.kind === 'follow' ? 'follower' : this.machine.isLeading ? 'leader' : 'standby',
       soundFrom: this.#store.isSound ? 0 : (foldingThrough?.index ?? 0),
       ...(follows === undefined ? {} : { follows }),
@@ -338,7 +278,7 @@ export class WriterHost {
           checksum: published.checksum.toString(16).padStart(16, '0'),
         })),
       sessions: this.executor.sessions,
-      ...(failure === undefined ? {} : { failure: failure.message }),
+      ...(failure === undefined ? {} : { failure: withHint(failure) }),
     };
   }
 
@@ -391,6 +331,10 @@ async function foldOwnLog(options: WriterHostOptions, signal: AbortSignal): Prom
   const gate = ReadGate.memory();
   const leader = await WriterHost.open({ ...options, index, gate, role: { kind: 'lead' } }, signal);
   await leader.close();
+}
+
+function withHint({ message, hint }: BatonError): string {
+  return hint === undefined ? message : `${message}; ${hint}`;
 }
 
 /** What an import has left can stay until there is space: it is in nobody's way. */

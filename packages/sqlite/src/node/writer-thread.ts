@@ -53,6 +53,10 @@ async function main(): Promise<void> {
         await host.beginFollowing(logId, follows);
         return null;
       },
+      backedUp: (position) => {
+        host.backedUp(position);
+        return null;
+      },
       checkpoint: async () => {
         await host.checkpoint();
         return host.status().checkpoint;

@@ -5,7 +5,7 @@ import { type FileLayer, nodeFileLayer } from '../log/file-layer.ts';
 import { eraseRecord } from '../log/segment-records.ts';
 import { Paths } from '../machine/paths.ts';
 import { formatPosition } from '../machine/position.ts';
-import { makeLogId, writeState } from '../machine/state-record.ts';
+import { forkHistory, writeState } from '../machine/state-record.ts';
 import { lockNodeDirectory } from '../node/lock.ts';
 import { inspect, type LogReport, requireNodeDirectory } from './check.ts';
 
@@ -42,7 +42,7 @@ export function recoverLog(directory: string, { dryRun, stamp }: RecoverOptions)
   if (dryRun) return { report, keptAt };
   keep(layer, paths, report, keptAt);
   // The name comes first: were the log cut before a crash and not renamed, replicas would take it for the old one.
-  writeState(layer, paths, { ...record, logId: makeLogId() });
+  writeState(layer, paths, forkHistory(record));
   for (const found of report.cut) eraseRecord(layer, paths.log, found);
   return { report, keptAt };
 }

@@ -19,8 +19,8 @@ export type FollowerPlace = {
   readonly beginFollowing: (logId: string) => Promise<void>;
   /** Applies a message with entries, whose memory is handed over. */
   readonly apply: (message: Buffer<ArrayBuffer>) => Promise<Position>;
-  /** Puts a snapshot of the leader in the place of everything that is here, which can be read until then. */
-  readonly join: (reason: JoinReason, signal: AbortSignal) => Promise<void>;
+  /** Puts a snapshot of the leader, which has to be of that log, in the place of everything that is here, which can be read until then. */
+  readonly join: (logId: string, reason: JoinReason, signal: AbortSignal) => Promise<void>;
 };
 
 /** `isOwn`: it has led its log itself, and what is in it may be nowhere else. */
@@ -150,12 +150,14 @@ export class Follower {
     const identity = await this.#place.identity();
     using link = new Link(await connectPeer(this.#options, 'log', signal));
     let reason: JoinReason = 'lost';
+    let { logId } = identity;
     const end = (): void => link[Symbol.dispose]();
     signal.addEventListener('abort', end);
     try {
       const answer = await this.#ask(link, identity);
       this.#upstream = answer.upstream;
       this.#leader = answer.position;
+      logId = answer.logId;
       if (answer.verdict === 'continue') {
         await this.#place.beginFollowing(answer.logId);
         await this.#stream(link, identity.position);
@@ -170,7 +172,7 @@ export class Follower {
       signal.removeEventListener('abort', end);
     }
     link[Symbol.dispose]();
-    await this.#join(reason, signal);
+    await this.#join(logId, reason, signal);
   }
 
   async #ask(link: Link, { logId, position, state, isNew }: Identity): Promise<Answer> {
@@ -189,11 +191,11 @@ export class Follower {
     return answer;
   }
 
-  async #join(reason: JoinReason, signal: AbortSignal): Promise<void> {
+  async #join(logId: string, reason: JoinReason, signal: AbortSignal): Promise<void> {
     this.#state = 'snapshot';
     this.#failure = undefined;
     this.#first.resolve();
-    await this.#place.join(reason, signal);
+    await this.#place.join(logId, reason, signal);
     this.#state = 'connecting';
   }
 

@@ -6,6 +6,8 @@ import { type Hello, type Verdict, type VersionRange, versions } from './message
 export type Asked = {
   readonly nodeId: string;
   readonly logId: string;
+  /** The logs that this one was restored from. */
+  readonly origins: readonly string[];
   readonly position: Position;
   /** Of the state at this position. */
   readonly state: string;
@@ -39,9 +41,10 @@ export function judgeHello(hello: Hello, asked: Asked): Judged | undefined {
     return { verdict: 'wait', reason: 'this node is not connected to the one it follows' };
   if (hello.logId === '') return undefined;
   if (hello.logId !== asked.logId) {
+    const isOrigin = asked.origins.includes(hello.logId);
     return {
-      verdict: 'other-log',
-      reason: `the directory is of log ${hello.logId}, and this node's log is ${asked.logId}`,
+      verdict: isOrigin ? 'diverged' : 'other-log',
+      reason: `the directory is of log ${hello.logId}, and this node's log is ${asked.logId}${isOrigin ? ', which was restored from that one' : ''}`,
     };
   }
   // A follower that was just started begins at its last checkpoint, and will be where its own followers are.

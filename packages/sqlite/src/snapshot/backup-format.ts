@@ -34,7 +34,7 @@ const manifestSchema: z.ZodType<BackupManifest> = z.strictObject({
   format: z.literal(format),
   madeMs: z.number(),
   logId: z.string().regex(/^[0-9a-f]{32}$/),
-  position: z.string(),
+  position: z.string().regex(/^\d{1,15}\.\d{1,15}$/),
   files: z.array(
     z.strictObject({
       // One component: nothing of a backup is read from anywhere else.

@@ -1,5 +1,6 @@
 import { toBatonError } from '@batondb/core/files/system-error';
 import { limits } from '../limits.ts';
+import { type Position, parsePosition } from '../machine/position.ts';
 import { makeBackup, newestOf, pruneBackups } from './backup.ts';
 import type { FoundBackup } from './backup-format.ts';
 import type { NodeSnapshot } from './snapshot.ts';
@@ -18,10 +19,17 @@ export type BackupStatus = {
   readonly failure?: { readonly message: string; readonly atMs: number };
 };
 
+/** What a schedule has to do with in its node. */
+export type BackupPlace = {
+  readonly take: () => Promise<NodeSnapshot>;
+  /** Told of each backup that is the newest from then on, also of the one that is found at the start. */
+  readonly onNewest: (position: Position) => void;
+};
+
 /** Makes backups from time to time, and when it is asked to; one at a time. What fails is in its status, and is tried again. */
 export class BackupSchedule implements AsyncDisposable {
   readonly #settings: BackupSettings;
-  readonly #take: () => Promise<NodeSnapshot>;
+  readonly #place: BackupPlace;
   readonly #ended = new AbortController();
   #status: BackupStatus;
   #running: Promise<FoundBackup> | undefined;
@@ -29,9 +37,9 @@ export class BackupSchedule implements AsyncDisposable {
   #timer: NodeJS.Timeout | undefined;
 
   /** The next one is due when the newest of this log is as old as it may get, also over a restart. */
-  constructor(settings: BackupSettings, logId: string, take: () => Promise<NodeSnapshot>) {
+  constructor(settings: BackupSettings, logId: string, place: BackupPlace) {
     this.#settings = settings;
-    this.#take = take;
+    this.#place = place;
     this.#status = { directory: settings.directory, made: 0, failed: 0 };
     try {
       const newest = newestOf(settings.directory, { logId });
@@ -84,7 +92,7 @@ export class BackupSchedule implements AsyncDisposable {
     let waitMs = Math.min(everyMs, limits.backupRetryMs);
     try {
       signal.throwIfAborted();
-      await using snapshot = await this.#take();
+      await using snapshot = await this.#place.take();
       const made = await makeBackup(snapshot, directory, { nowMs: Date.now(), signal });
       // Only now: an older one is worth more than none.
       pruneBackups(directory, snapshot.record.logId, keep);
@@ -104,6 +112,7 @@ export class BackupSchedule implements AsyncDisposable {
 
   #note({ path, manifest }: FoundBackup): void {
     this.#status = { ...this.#status, newest: { path, position: manifest.position, madeMs: manifest.madeMs } };
+    this.#place.onNewest(parsePosition(manifest.position));
   }
 
   #wait(ms: number): void {

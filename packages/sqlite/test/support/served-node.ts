@@ -1,6 +1,6 @@
 // A node with a server in front of it.
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
-import { openNode } from '../../src/node/node.ts';
+import { openNode } from '../../src/node/open-node.ts';
 import { type ServerOptions, startServer } from '../../src/server/server.ts';
 import type { ServedDatabase } from './client-suite.ts';
 
