@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
+import { makeDirectories } from '@batondb/core/files/make-directories';
 import { type Command, Option } from 'commander';
 import { exitCodes } from '../exit-codes.ts';
 import * as values from '../option-values.ts';
@@ -102,7 +103,7 @@ function pathOf(flags: TokenFlags, { environment, userId }: Parameters<Run>[0], 
     throw new BatonError('NOT_FOUND', `${directory} is not the directory of a server`, { hint: 'name it with --dir' });
   }
   const own = join(directory, '.baton');
-  if (isMade && !existsSync(own)) mkdirSync(own, { recursive: true, mode: 0o700 });
+  if (isMade && !existsSync(own)) makeDirectories(own, 0o700);
   return tokensPath(directory);
 }
 

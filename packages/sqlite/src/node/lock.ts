@@ -1,7 +1,8 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
 import { check, errnos, flags, flock } from '@batondb/core/files/libc';
+import { makeDirectories } from '@batondb/core/files/make-directories';
 import { announcedAt } from './announcement.ts';
 
 /**
@@ -10,7 +11,7 @@ import { announcedAt } from './announcement.ts';
  */
 export function lockNodeDirectory(directory: string): Disposable {
   const own = join(directory, '.baton');
-  mkdirSync(own, { recursive: true, mode: 0o700 });
+  makeDirectories(own, 0o700);
   const fd = openSync(join(own, 'lock'), 'a', 0o600);
   const result = flock(fd, flags.LOCK_EX_NB);
   if (result < 0) {

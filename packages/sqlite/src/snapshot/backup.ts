@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
+import { makeDirectories } from '@batondb/core/files/make-directories';
 import { toBatonError } from '@batondb/core/files/system-error';
 import { nodeFileLayer } from '../log/file-layer.ts';
 import { formatPosition } from '../machine/position.ts';
@@ -33,7 +34,7 @@ export async function makeBackup(
   const partial = join(directory, `${partialPrefix(logId)}${name}.partial`);
   const path = join(directory, name);
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectories(directory, 0o700);
     removePartial(directory, logId);
     mkdirSync(partial, { mode: 0o700 });
     const files = await snapshot.writeFiles(partial);
