@@ -240,6 +240,11 @@ export class SqliteNode implements AsyncDisposable {
     return { ...status, ...backups, ...restored, ...this.#replication.status() };
   }
 
+  /** How it stands to the node that it follows, at any moment; `status` tells it, too. Undefined: it follows nobody. */
+  get leader(): ReplicationStatus['leader'] {
+    return this.#replication.status().leader;
+  }
+
   /** Registers levels of this node as `baton_sqlite_…`, to be served with a server's own: the same registry is one of its options. */
   registerMetrics(registry: Registry): void {
     registerNodeMetrics(registry, () => this.status());
