@@ -17,6 +17,8 @@ import { accounts, bankSchema, startBalance, Writers } from './writers.ts';
 const writersCount = 4;
 /** Work between a step's change and its look at it. */
 const workMs = 1500;
+/** So little that the log of a small data set does not reach back to its begin either, and a replica has to take a snapshot. */
+const retained = '1MiB';
 const catchUpMsMax = 30_000;
 
 /** A leader, a replica and writers. Disposing ends them all. */
@@ -49,7 +51,11 @@ export class SqliteDemo implements AsyncDisposable {
 
   /** The words that start the leader. */
   leaderWords(): string[] {
-    return [`${this.directory}/leader`, '--listen', this.#leader?.hostAndPort ?? '127.0.0.1:0'];
+    return [
+      `${this.directory}/leader`,
+      ...['--listen', this.#leader?.hostAndPort ?? '127.0.0.1:0'],
+      ...['--retain', retained],
+    ];
   }
 
   replicaWords(): string[] {
@@ -88,6 +94,22 @@ export class SqliteDemo implements AsyncDisposable {
       `${formatCount(loaded.files, 'text')}, ${formatBytes(loaded.bytes)}, in ${loaded.seconds.toFixed(1)} s; each batch was on the disk before its answer`,
     );
     screen.seen(`“${word}” is in ${found.count} of them, most of all in ${found.best}`);
+    await this.#stopAndStart(loaded.files);
+  }
+
+  /** After an orderly stop a database is a file that any SQLite opens. */
+  async #stopAndStart(files: number): Promise<void> {
+    await this.leader.stop();
+    const path = `${this.directory}/leader/main.db`;
+    {
+      using database = new DatabaseSync(resolve(root, path), { readOnly: true });
+      const count = Number(database.prepare('SELECT count(*) AS count FROM files').get()?.['count']);
+      expect(count === files, `${path} has ${count} texts, and not ${files}`);
+    }
+    this.#screen.seen(
+      `stopped in order, it leaves ${path}, which the SQLite in Node opens: ${formatCount(files, 'text')}`,
+    );
+    this.#leader = await DemoServer.start(this.leaderWords(), `${this.directory}/leader.log`);
   }
 
   /** A replica, while writers are at work. */
