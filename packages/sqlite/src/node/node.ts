@@ -215,7 +215,9 @@ export class SqliteNode implements AsyncDisposable {
   /** Makes a backup now, where `backupTo` says. Throws USAGE where it says nothing; NO_SPACE, NO_PERMISSION, HISTORY_LOST, DIGEST_MISMATCH. */
   async backup(): Promise<FoundBackup> {
     if (this.#backups === undefined) {
-      throw new BatonError('USAGE', 'nothing says where backups go', { hint: 'start the node with backupTo' });
+      throw new BatonError('USAGE', 'nothing says where backups go', {
+        hint: 'start the node with backupTo (--backup-to)',
+      });
     }
     return await this.#backups.run();
   }
