@@ -22,6 +22,7 @@ const packages: Readonly<Record<string, string>> = {
   chromium: 'a real browser for the page of a server',
   sqlite3: 'the independent judge of database files',
   openssl: 'a certificate for an address',
+  systemd: 'systemd-analyze, which judges the unit',
   'etcd-server': 'a real etcd, of one and of three members',
   'etcd-client': 'the independent hand on its keys: etcdctl',
   'mariadb-server': 'a real server that is backed up, started from the backup, and replicates',

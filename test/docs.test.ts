@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync, globSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { errorCodes } from '@batondb/core/errors';
 import { version } from '@batondb/core/version';
@@ -122,8 +123,8 @@ test('every event is documented', () => {
 
 type Ending = { readonly code: number; readonly stdout: string; readonly stderr: string };
 
-function runExample(words: readonly string[]): Promise<Ending> {
-  const argv = ['--conditions=batondb-source', join(root, 'docs/examples/copy.ts'), ...words];
+function runExample(name: string, words: readonly string[]): Promise<Ending> {
+  const argv = ['--conditions=batondb-source', join(root, 'docs/examples', name), ...words];
   return new Promise((resolveEnd) => {
     execFile(process.execPath, argv, { cwd: root }, (error, stdout, stderr) => {
       resolveEnd({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stdout, stderr });
@@ -137,19 +138,45 @@ test('the example of the library runs', async () => {
   const [one, two] = [sandbox.join('one'), sandbox.join('two')];
   for (const target of [one, two]) mkdirSync(target);
   const source = join(root, 'packages/core/src');
-  const copied = await runExample([source, one, two]);
+  const copied = await runExample('copy.ts', [source, one, two]);
   assert.equal(copied.code, 0, copied.stderr);
   assert.equal(copied.stdout.match(/^done: .*\/src [0-9a-f]{64}$/gm)?.length, 2, copied.stdout);
   for (const target of [one, two]) assert.deepEqual(await compareTrees(source, join(target, 'src')), []);
 
-  const refused = await runExample([source, one]);
+  const refused = await runExample('copy.ts', [source, one]);
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /^EXISTS: /);
   assert.ok(statSync(join(one, 'src')).isDirectory());
 
-  const example = readPage('docs/examples/copy.ts');
-  const shown = [...readPage('docs/library.md').matchAll(/^```ts\n(.*?)^```/gms)].map(([, code = '']) => code);
-  assert.ok(shown.length > 0);
-  for (const code of shown)
-    assert.ok(example.includes(code), `docs/library.md shows what is not in the example:\n${code}`);
+  expectShown('docs/library.md', 'docs/examples/copy.ts');
 });
+
+// Proves: the example of a database does what it says, also where it has been before, and tells why a directory is refused; and the page shows its code.
+test('the example of a database runs', async () => {
+  await using sandbox = makeSandbox();
+  const directory = sandbox.join('accounts');
+  const first = await runExample('sqlite.ts', [directory]);
+  assert.equal(first.code, 0, first.stderr);
+  const [paid, gift, read, served] = first.stdout.split('\n');
+  assert.equal(paid, 'Emma pays: true, and again: false');
+  assert.equal(gift, 'gift: repeated false, then true; its receipt says committed');
+  assert.match(read ?? '', /^at 1\.\d+: Anne has 130, Emma has 75$/);
+  assert.match(served ?? '', /^any libSQL client reaches it at ws:\/\/127\.0\.0\.1:\d+, until this program ends$/);
+  const again = await runExample('sqlite.ts', [directory]);
+  assert.match(again.stdout, /^gift: repeated true, then true;[^]*Anne has 160, Emma has 45$/m);
+  using database = new DatabaseSync(join(directory, 'main.db'), { readOnly: true });
+  assert.equal(database.prepare('SELECT sum(balance) AS total FROM accounts').get()?.['total'], 205);
+
+  const refused = await runExample('sqlite.ts', ['/dev/null']);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /^[A-Z_]+: /);
+  expectShown('docs/sqlite-library.md', 'docs/examples/sqlite.ts');
+});
+
+/** Every piece of TypeScript on a page is in its example. */
+function expectShown(page: string, path: string): void {
+  const example = readPage(path);
+  const shown = [...readPage(page).matchAll(/^```ts\n(.*?)^```/gms)].map(([, code = '']) => code);
+  assert.ok(shown.length > 0);
+  for (const code of shown) assert.ok(example.includes(code), `${page} shows what is not in the example:\n${code}`);
+}

@@ -13,6 +13,9 @@ export const baton = resolve(import.meta.dirname, '../baton');
 /** How a process ended. */
 export type Ended = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
+/** How long is waited for something to be shown. */
+const patienceMs = 30_000;
+
 /** What a process is started with beside its words. */
 export type Surroundings = { readonly input?: string; readonly environment?: Readonly<Record<string, string>> };
 
@@ -36,32 +39,60 @@ export async function succeed(words: readonly string[], surroundings: Surroundin
   return stdout;
 }
 
+/** A line of `--json`. */
+type Event = Readonly<Record<string, unknown>>;
+
+/** Where a server listens, and what else it finds. */
+export type ServerSurroundings = { readonly listen?: string; readonly environment?: Readonly<Record<string, string>> };
+
 /** A server that says where it is. Disposing kills it. */
 export class ServerProcess implements AsyncDisposable {
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
-  readonly ready: Readonly<Record<string, unknown>>;
+  /** What it has said on standard output. */
+  readonly said: Event[] = [];
+  readonly #exit: Promise<unknown>;
+  #stderr = '';
 
-  private constructor(child: ChildProcess, ended: Promise<Ended>, ready: Readonly<Record<string, unknown>>) {
+  private constructor(child: ChildProcess) {
     this.child = child;
-    this.ended = ended;
-    this.ready = ready;
+    child.stderr?.setEncoding('utf8').on('data', (piece: string) => (this.#stderr += piece));
+    createInterface({ input: child.stdout! }).on('line', (line) => this.said.push(JSON.parse(line) as Event));
+    this.#exit = once(child, 'exit');
+    this.ended = once(child, 'close').then(
+      ([code]): Ended => ({ code: code as number | null, stdout: '', stderr: this.#stderr }),
+    );
   }
 
   /** Starts `baton sqlite serve`, and resolves when it is ready. */
-  static async start(words: readonly string[], listen = '127.0.0.1:0'): Promise<ServerProcess> {
+  static async start(words: readonly string[], listen?: string): Promise<ServerProcess> {
+    const server = ServerProcess.begin(words, listen === undefined ? {} : { listen });
+    await server.until(() => server.said.at(-1)?.['type'] === 'ready');
+    return server;
+  }
+
+  /** The same, without waiting for it. */
+  static begin(words: readonly string[], surroundings: ServerSurroundings = {}): ServerProcess {
+    const { listen = '127.0.0.1:0', environment = {} } = surroundings;
     const child = spawn(baton, ['sqlite', 'serve', '--no-config', '--json', '--listen', listen, ...words], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
     });
-    const stderr = text(child.stderr);
-    const exit = once(child, 'exit');
-    const lines = createInterface({ input: child.stdout });
-    const first = (await Promise.race([once(lines, 'line'), exit])) as [string | number | null];
-    const ended = Promise.all([stderr, exit]).then(
-      ([said, [code]]): Ended => ({ code: code as number | null, stdout: '', stderr: said }),
-    );
-    if (typeof first[0] !== 'string') assert.fail(`the server ended: ${(await ended).stderr}`);
-    return new ServerProcess(child, ended, JSON.parse(first[0]) as Readonly<Record<string, unknown>>);
+    return new ServerProcess(child);
+  }
+
+  /** Waits until something holds, which standard error may tell. Fails when the server ends before. */
+  async until(isSo: (stderr: string) => boolean): Promise<void> {
+    const endMs = performance.now() + patienceMs;
+    while (!isSo(this.#stderr)) {
+      const hasEnded = await Promise.race([this.#exit.then(() => true), delay(20, false)]);
+      if (hasEnded) assert.fail(`the server ended: ${(await this.ended).stderr}`);
+      assert.ok(performance.now() < endMs, `waited in vain: ${this.#stderr}`);
+    }
+  }
+
+  get ready(): Event {
+    return this.said.at(-1) ?? {};
   }
 
   get url(): string {
@@ -84,9 +115,6 @@ export class ServerProcess implements AsyncDisposable {
     await this.kill();
   }
 }
-
-/** How long a person waits for something to be shown. */
-const patienceMs = 30_000;
 
 /** A person who types into a shell at a terminal, which script(1) makes. Disposing ends it. */
 export class Person implements AsyncDisposable {

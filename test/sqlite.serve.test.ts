@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
+import { freePort } from '@batondb/testbed/ports';
 import { makeSandbox } from '@batondb/testbed/sandbox';
 import { baton, run, ServerProcess, succeed } from './sqlite-bed.ts';
 
@@ -215,4 +216,39 @@ test('a replica', { timeout }, async () => {
   await using promoted = await ServerProcess.start([directory, '--promote']);
   assert.equal(await succeed(['shell', promoted.url], { input: 'DELETE FROM t WHERE a = 1; SELECT a FROM t;' }), '2\n');
   assert.equal(await succeed(['shell', leader.url], { input: 'SELECT count(*) FROM t;' }), '2\n');
+});
+
+// Proves: a replica listens while it joins, says at /ready and on standard output how far it is, and says that it is ready when it can be read; one
+// whose leader is not there says why, and ends in order.
+test('progress of joining', { timeout }, async () => {
+  await using sandbox = makeSandbox();
+  const directory = sandbox.join('leader');
+  const sql = `CREATE TABLE t (a); INSERT INTO t WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 96)
+    SELECT randomblob(524288) FROM n;`;
+  const words = [directory, '--retain', '1MiB'];
+  {
+    await using first = await ServerProcess.start(words);
+    await succeed(['shell', first.url], { input: sql });
+    assert.equal((await first.stop()).code, 0);
+  }
+  // Its log does not reach back to the begin any more.
+  await using leader = await ServerProcess.start(words);
+  await using replica = await ServerProcess.start([sandbox.join('replica'), '--follow', leader.url]);
+  const joining = replica.said.slice(0, -1);
+  assert.ok(joining.length > 0 && joining.every(({ type }) => type === 'joining'), JSON.stringify(joining));
+  const [{ doneBytes, totalBytes } = {}] = joining;
+  assert.ok(Number(totalBytes) > 50_000_000 && Number(doneBytes) <= Number(totalBytes), JSON.stringify(joining));
+  assert.deepEqual(replica.ready['databases'], ['main']);
+  assert.equal(await succeed(['shell', replica.url], { input: 'SELECT count(*) FROM t;' }), '96\n');
+
+  const listen = `127.0.0.1:${await freePort()}`;
+  await using lonely = ServerProcess.begin([sandbox.join('lonely'), '--follow', 'ws://127.0.0.1:1'], { listen });
+  await lonely.until((stderr) => /not joined, and trying again: .*127\.0\.0\.1:1/.test(stderr));
+  const ready = await fetch(`http://${listen}/ready`);
+  assert.deepEqual(
+    [ready.status, await ready.text()],
+    [503, 'not ready: this replica has nothing of its leader yet\n'],
+  );
+  assert.equal((await lonely.stop()).code, 0);
+  assert.deepEqual(lonely.said, []);
 });

@@ -12,6 +12,15 @@ const readyMsMax = 60_000;
 /** What a server says when it serves. */
 type Ready = { readonly type: 'ready'; readonly url: string; readonly position: string; readonly pid: number };
 
+/** What it says before, when it joins another one. */
+export type Joining = {
+  readonly type: 'joining';
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  readonly rateBytesPerSecond: number;
+  readonly etaSeconds?: number;
+};
+
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -29,8 +38,12 @@ export class DemoServer {
     this.#ended = ended;
   }
 
-  /** Runs the checkout's `./baton sqlite serve` with these words; what it says besides goes into `logPath`. */
-  static async start(words: readonly string[], logPath: string): Promise<DemoServer> {
+  /** Runs the checkout's `./baton sqlite serve` with these words, until it is ready; what it says besides goes into `logPath`. */
+  static async start(
+    words: readonly string[],
+    logPath: string,
+    onJoining: (progress: Joining) => void = () => undefined,
+  ): Promise<DemoServer> {
     const child = spawn(join(root, 'baton'), ['sqlite', 'serve', ...words, '--json'], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -44,12 +57,18 @@ export class DemoServer {
         settle(signal);
       });
     });
-    const first = new Promise<string>((settle) => createInterface({ input: child.stdout }).once('line', settle));
+    const isReady = new Promise<Ready>((settle) => {
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        const said = JSON.parse(line) as Ready | Joining;
+        if (said.type === 'ready') settle(said);
+        else if (said.type === 'joining') onJoining(said);
+      });
+    });
     const failed = ended.then(() => undefined);
     const late = new Promise<undefined>((settle) => setTimeout(() => settle(undefined), readyMsMax).unref());
-    const line = await Promise.race([first, failed, late]);
-    expect(line !== undefined, `the server did not start; ${logPath} says why`);
-    return new DemoServer(JSON.parse(line) as Ready, child, ended);
+    const ready = await Promise.race([isReady, failed, late]);
+    expect(ready !== undefined, `the server did not start; ${logPath} says why`);
+    return new DemoServer(ready, child, ended);
   }
 
   get pid(): number {
@@ -101,8 +120,4 @@ export type ServerStatus = {
     readonly pageBytes: number;
     readonly checksum: string;
   }[];
-  readonly leader?: {
-    readonly snapshot?: { readonly doneBytes: number; readonly totalBytes: number };
-    readonly lagMs?: number;
-  };
 };

@@ -2,14 +2,14 @@ import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
-import { formatBytes, formatCount } from '@batondb/core/text/format';
+import { formatBytes, formatCount, formatDuration, formatRate } from '@batondb/core/text/format';
 import { createClient } from '@libsql/client';
 import { root } from './baton.ts';
 import { expect } from './failure.ts';
 import { loadLibrary, search } from './library.ts';
 import { runQuietly } from './quietly.ts';
 import type { Screen } from './screen.ts';
-import { DemoServer, type ServerStatus } from './server.ts';
+import { DemoServer, type Joining, type ServerStatus } from './server.ts';
 import { accounts, bankSchema, startBalance, Writers } from './writers.ts';
 
 // What the demo shows of databases, step by step. Each step throws DemoFailure when it sees something else.
@@ -17,6 +17,8 @@ import { accounts, bankSchema, startBalance, Writers } from './writers.ts';
 const writersCount = 4;
 /** Work between a step's change and its look at it. */
 const workMs = 1500;
+/** So little that the log of a small data set does not reach back to its begin either, and a replica has to take a snapshot. */
+const retained = '1MiB';
 const catchUpMsMax = 30_000;
 
 /** A leader, a replica and writers. Disposing ends them all. */
@@ -49,7 +51,11 @@ export class SqliteDemo implements AsyncDisposable {
 
   /** The words that start the leader. */
   leaderWords(): string[] {
-    return [`${this.directory}/leader`, '--listen', this.#leader?.hostAndPort ?? '127.0.0.1:0'];
+    return [
+      `${this.directory}/leader`,
+      ...['--listen', this.#leader?.hostAndPort ?? '127.0.0.1:0'],
+      ...['--retain', retained],
+    ];
   }
 
   replicaWords(): string[] {
@@ -88,6 +94,22 @@ export class SqliteDemo implements AsyncDisposable {
       `${formatCount(loaded.files, 'text')}, ${formatBytes(loaded.bytes)}, in ${loaded.seconds.toFixed(1)} s; each batch was on the disk before its answer`,
     );
     screen.seen(`“${word}” is in ${found.count} of them, most of all in ${found.best}`);
+    await this.#stopAndStart(loaded.files);
+  }
+
+  /** After an orderly stop a database is a file that any SQLite opens. */
+  async #stopAndStart(files: number): Promise<void> {
+    await this.leader.stop();
+    const path = `${this.directory}/leader/main.db`;
+    {
+      using database = new DatabaseSync(resolve(root, path), { readOnly: true });
+      const count = Number(database.prepare('SELECT count(*) AS count FROM files').get()?.['count']);
+      expect(count === files, `${path} has ${count} texts, and not ${files}`);
+    }
+    this.#screen.seen(
+      `stopped in order, it leaves ${path}, which the SQLite in Node opens: ${formatCount(files, 'text')}`,
+    );
+    this.#leader = await DemoServer.start(this.leaderWords(), `${this.directory}/leader.log`);
   }
 
   /** A replica, while writers are at work. */
@@ -101,15 +123,9 @@ export class SqliteDemo implements AsyncDisposable {
     this.#writers = new Writers(this.leader.url, writersCount);
     screen.command(`./baton sqlite serve ${this.replicaWords().join(' ')}`);
     const startMs = performance.now();
-    this.#replica = await DemoServer.start(this.replicaWords(), `${this.directory}/replica.log`);
-    const joined = await this.#awaitSame(({ leader }) => {
-      const { snapshot } = leader ?? {};
-      if (snapshot !== undefined)
-        screen.progress(
-          [`joining  ${formatBytes(snapshot.doneBytes).padStart(9)} of ${formatBytes(snapshot.totalBytes)}`],
-          performance.now(),
-        );
-    });
+    const onJoining = (progress: Joining): void => screen.progress([joiningLine(progress)], performance.now());
+    this.#replica = await DemoServer.start(this.replicaWords(), `${this.directory}/replica.log`, onJoining);
+    const joined = await this.#awaitSame();
     screen.seen(
       `it joined after ${((performance.now() - startMs) / 1000).toFixed(1)} s, and is at ${joined.position}; ${formatBytes(sizeOf(joined))}`,
     );
@@ -144,7 +160,7 @@ export class SqliteDemo implements AsyncDisposable {
     await delay(workMs);
     await writers.end();
     await this.#judge(told);
-    const same = await this.#awaitSame(() => undefined);
+    const same = await this.#awaitSame();
     const checksums = same.databases.map(({ name, checksum }) => `${name} ${checksum}`).join(', ');
     screen.seen(`leader and replica are at ${same.position} with the same checksum of all pages: ${checksums}`);
   }
@@ -210,12 +226,11 @@ export class SqliteDemo implements AsyncDisposable {
   }
 
   /** Waits until the replica is at the leader's position, and compares. While writers work, positions never stand still: then any will do. */
-  async #awaitSame(onLook: (replica: ServerStatus) => void): Promise<ServerStatus> {
+  async #awaitSame(): Promise<ServerStatus> {
     const endMs = performance.now() + catchUpMsMax;
     for (;;) {
       const leader = await this.leader.status();
       const replica = await this.replica.status();
-      onLook(replica);
       if (replica.databases.length > 0 && indexOf(replica) >= indexOf(leader)) {
         const checksum = (status: ServerStatus): string => status.databases.map((database) => database.checksum).join();
         expect(
@@ -228,6 +243,11 @@ export class SqliteDemo implements AsyncDisposable {
       await delay(100);
     }
   }
+}
+
+function joiningLine({ doneBytes, totalBytes, rateBytesPerSecond, etaSeconds }: Joining): string {
+  const rest = etaSeconds === undefined || doneBytes >= totalBytes ? '' : `, ETA ${formatDuration(etaSeconds * 1000)}`;
+  return `joining  ${formatBytes(doneBytes).padStart(9)} of ${formatBytes(totalBytes)}, ${formatRate(rateBytesPerSecond)}${rest}`;
 }
 
 function indexOf({ position }: ServerStatus): number {

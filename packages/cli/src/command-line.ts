@@ -19,6 +19,7 @@ import { addTransferpyOptions, withBareCompress } from './config/transferpy.ts';
 import { copyExamples, defaultsHelp, exitCodeHelp, helpTopics, targetHelp, typeHelp } from './help.ts';
 import { hostsByName, readPlan, readStdinPlan } from './operands.ts';
 import * as values from './option-values.ts';
+import { addServeCommand } from './sqlite/serve-command.ts';
 import { makeVerify, type VerifyRequest } from './verify-command.ts';
 
 // The grammar of the command line. Pure but for the lists of targets that operands name: nothing is started here.
@@ -80,7 +81,8 @@ function makeProgram(accept: (request: Request) => void, print: (text: string) =
   const verify = program.command('verify');
   const readShared = (flags: RemoteFlags, endpoints: readonly Endpoint[]) => remoteOptions(flags, endpoints, verify);
   makeVerify(verify, { add: addRemoteOptions, read: readShared, view: viewOf }, accept);
-  makeConfig(program.command('config'), copy, read, accept);
+  const serve = addServeCommand(new Command(), () => undefined);
+  makeConfig(program.command('config'), { copy, sqlite: serve }, read, accept);
   program.hook('preAction', (_, command) => {
     if (command === copy || command === verify || command.parent === copy) applyConfig(command, copy, read);
     if (command === copy) dropOfOtherKind(copy);

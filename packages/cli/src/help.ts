@@ -38,14 +38,17 @@ Exit codes: 0 the same, 25 different, 20 not all could be compared; the others
 are those of a copy: baton help exit-codes`;
 export const defaultsHelp = 'Defaults of your own, from files: baton config --help';
 
-export const configHelp = `Defaults for the options of copy and copy clean come from /etc/baton/config.yaml,
-then from $XDG_CONFIG_HOME/baton/config.yaml (~/.config/baton/config.yaml), and
-the command line wins. Keys are the long names of options:
+export const configHelp = `Defaults for the options of copy and copy clean, and below sqlite: for those of
+sqlite serve, come from /etc/baton/config.yaml, then from
+$XDG_CONFIG_HOME/baton/config.yaml (~/.config/baton/config.yaml), and the
+command line wins. Keys are the long names of options:
 
   copy:
     bwlimit: 200MB
     exclude: ['*.log', /cache]
     sudo-on: [db1, db2]
+  sqlite:
+    listen: 127.0.0.1:7000
 
 --no-NAME on the command line takes back a flag, a list or a limit of a file:
 --no-bwlimit, --no-exclude, --no-sudo. More: docs/configuration.md`;

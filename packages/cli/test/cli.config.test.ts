@@ -97,7 +97,7 @@ test('an empty file changes nothing', () => {
 test('what baton config shows can stand in a file, for every option', () => {
   const request = parseCommandLine(['config']);
   assert.ok(request.kind === 'config');
-  const shown = request.config.options.filter(({ value }) => value !== null);
+  const shown = request.config.options.filter(({ section, value }) => section === 'copy' && value !== null);
   assert.ok(shown.length >= Object.keys(samples).length - 2, `only ${shown.length} options`);
   const lines = shown.map(({ name, value }) => `  ${name}: ${JSON.stringify(value)}`);
   assert.deepEqual(parseCopy(readerOf(['copy:', ...lines].join('\n'))).options, defaultOptions);
@@ -176,14 +176,25 @@ test('clean takes what it knows of the same keys', () => {
 });
 
 test('baton config tells of each option where it comes from', () => {
-  const request = parseCommandLine(['config'], readerOf('copy:\n  port: 5000\n  json: true', 'copy:\n\n  port: 6000'));
+  const more = 'sqlite:\n  keep: 7';
+  const request = parseCommandLine(
+    ['config'],
+    readerOf(`copy:\n  port: 5000\n  json: true\n${more}`, 'copy:\n\n  port: 6000'),
+  );
   assert.ok(request.kind === 'config');
   assert.deepEqual(request.config.files, ['1.yaml', '2.yaml']);
-  const of = (name: string): unknown => request.config.options.find((option) => option.name === name);
-  assert.deepEqual(of('port'), { name: 'port', value: '6000', from: '2.yaml:3' });
-  assert.deepEqual(of('json'), { name: 'json', value: true, from: '1.yaml:3' });
-  assert.deepEqual(of('compress'), { name: 'compress', value: 'auto', from: 'default' });
-  assert.deepEqual(of('bwlimit'), { name: 'bwlimit', value: null, from: 'default' });
+  const of = (name: string): unknown => {
+    const { section, ...option } = request.config.options.find((one) => one.name === name)!;
+    return { [section]: option };
+  };
+  assert.deepEqual(of('port'), { copy: { name: 'port', value: '6000', from: '2.yaml:3' } });
+  assert.deepEqual(of('json'), { copy: { name: 'json', value: true, from: '1.yaml:3' } });
+  assert.deepEqual(of('compress'), { copy: { name: 'compress', value: 'auto', from: 'default' } });
+  assert.deepEqual(of('bwlimit'), { copy: { name: 'bwlimit', value: null, from: 'default' } });
+  assert.deepEqual(of('keep'), { sqlite: { name: 'keep', value: '7', from: '1.yaml:5' } });
+  assert.deepEqual(of('listen'), { sqlite: { name: 'listen', value: null, from: 'default' } });
+  const names = request.config.options.map(({ name }) => name);
+  for (const name of ['promote', 'adopt', 'behind-proxy', 'as']) assert.ok(!names.includes(name), name);
   assert.equal(request.form, 'human');
 });
 

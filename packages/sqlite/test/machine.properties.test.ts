@@ -128,7 +128,7 @@ const command: fc.Arbitrary<CommandToWrite> = fc.oneof(
   framesOf,
 );
 
-// Proves: commands are read as they were written, in no more bytes than was measured, and pages lie where their frames say (M8).
+// Proves: commands are read as they were written, in no more bytes than was measured, and pages lie where their frames say (M7).
 test('commands come back', () => {
   fc.assert(
     fc.property(fc.array(command, { maxLength: 6 }), (commands) => {

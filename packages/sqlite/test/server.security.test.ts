@@ -1,7 +1,7 @@
 // Who is served, and who is not.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
@@ -210,6 +210,22 @@ test('the file of tokens', async () => {
     assert.throws(() => listTokens(path), { code: 'USAGE', message: `${path} is no file of tokens` }, content);
   }
   await assert.rejects(serve({ tokenPath: path }), { code: 'USAGE' });
+});
+
+// Proves: what root makes in the directory of a service's user is that user's, who else could not read it; a file of a third one is not trusted (S3).
+test('the file of tokens of another user', async () => {
+  await using sandbox = makeSandbox();
+  const [service, stranger] = [1234, 1235];
+  mkdirSync(sandbox.join('service'));
+  const path = sandbox.join('service', 'tokens');
+  chownSync(sandbox.join('service'), service, service);
+  createToken(path, 'a', ['read']);
+  const { uid, gid, mode } = statSync(path);
+  assert.deepEqual([uid, gid, mode & 0o777], [service, service, 0o600]);
+  createToken(path, 'b', ['read']);
+  assert.equal(listTokens(path).length, 2);
+  chownSync(path, stranger, stranger);
+  assert.throws(() => listTokens(path), { code: 'USAGE', message: /belongs to user 1235/ });
 });
 
 // Proves: a socket in the file system is its owner's, one that a killed server left is replaced, and a live one never.

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { configHelp } from '../help.ts';
 import { addConfigOptions, type ConfigReader, readConfig } from './apply.ts';
-import { type EffectiveConfig, effectiveConfig } from './show.ts';
+import { type Section, sectionNames } from './document.ts';
+import { type EffectiveConfig, effectiveOptions } from './show.ts';
 
 /** What `baton config` asks for. */
 export type ConfigRequest = {
@@ -10,10 +11,10 @@ export type ConfigRequest = {
   readonly form: 'human' | 'json';
 };
 
-/** Makes a command into `baton config`; `grammar` is the command whose options it shows. */
+/** Makes a command into `baton config`; `grammars` are the commands whose options it shows. */
 export function makeConfig(
   command: Command,
-  grammar: Command,
+  grammars: Readonly<Record<Section, Command>>,
   read: ConfigReader,
   accept: (request: ConfigRequest) => void,
 ): void {
@@ -22,7 +23,11 @@ export function makeConfig(
     .option('--json', 'as one JSON object')
     .addHelpText('after', `\n${configHelp}`)
     .action(({ json }: { readonly json?: true }) => {
-      const config = effectiveConfig(grammar, readConfig(command, grammar, read));
+      const sections = sectionNames.map((section) => {
+        const { paths, settings } = readConfig(command, grammars[section], read, section);
+        return { paths, options: effectiveOptions(section, grammars[section], settings) };
+      });
+      const config = { files: sections[0]?.paths ?? [], options: sections.flatMap(({ options }) => options) };
       accept({ kind: 'config', config, form: json ? 'json' : 'human' });
     });
 }

@@ -21,7 +21,7 @@ export type Entry = {
 export type Written = { readonly text: string; readonly place: string };
 
 /** What a file has options for: each is a map of its own. */
-const sectionNames = ['copy', 'sqlite'] as const;
+export const sectionNames = ['copy', 'sqlite'] as const;
 export type Section = (typeof sectionNames)[number];
 
 /** Reads the options of one section. Throws USAGE with file and line. */

@@ -21,9 +21,6 @@ export type Setting = {
 /** Settings by the name under which the command line keeps the option's value. */
 export type Settings = ReadonlyMap<string, Setting>;
 
-/** Where a person finds what a section may hold. */
-const keyLists: Readonly<Record<Section, string>> = { copy: 'baton config', sqlite: 'baton sqlite serve --help' };
-
 /** Options that say what one command is about, not how such commands are run; and those that give up protection. */
 const ofOneCommand: Readonly<Record<Section, readonly string[]>> = {
   copy: ['as', 'stdin', 'exec', 'update', 'incremental'],
@@ -31,8 +28,8 @@ const ofOneCommand: Readonly<Record<Section, readonly string[]>> = {
 };
 
 /** The options of a command that a configuration file can set, by key. */
-export function configurable(grammar: Command): ReadonlyMap<string, Option> {
-  return new Map([...named(grammar)].filter(([name]) => !ofOneCommand.copy.includes(name)));
+export function configurable(grammar: Command, section: Section): ReadonlyMap<string, Option> {
+  return new Map([...named(grammar)].filter(([name]) => !ofOneCommand[section].includes(name)));
 }
 
 function named(grammar: Command): ReadonlyMap<string, Option> {
@@ -71,7 +68,7 @@ function settingOf({ key, value, place }: Entry, options: ReadonlyMap<string, Op
       key,
       [...options.keys()].filter((name) => !ofOneCommand[section].includes(name)),
     );
-    const known = near === undefined ? `${keyLists[section]} lists the keys` : `did you mean ${near}?`;
+    const known = near === undefined ? 'baton config lists the keys' : `did you mean ${near}?`;
     throw wrong(place, `unknown key '${key}'`, transferpyKeyHint(key) ?? known);
   }
   if (ofOneCommand[section].includes(key)) {

@@ -113,7 +113,9 @@ function etaText({ phase, etaSeconds }: TargetProgress): string {
     : `ETA ${formatDuration(etaSeconds * 1000)}`;
 }
 
+/** What is one file, or has none, is told by its bytes alone. */
 function filesText({ doneFiles, totalFiles }: TargetProgress): string {
+  if (totalFiles === 0) return '';
   return `${doneFiles.toLocaleString('en-US')} of ${totalFiles.toLocaleString('en-US')} ${totalFiles === 1 ? 'file' : 'files'}`;
 }
 

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { addConfigOptions, applyConfig, type ConfigReader, noConfig } from '../config/apply.ts';
+import { addConfigOptions, addNegations, applyConfig, type ConfigReader, noConfig } from '../config/apply.ts';
 import * as values from '../option-values.ts';
 import type { SqliteContext } from './context.ts';
 import { addDatabaseCommands } from './database-command.ts';
@@ -54,7 +54,7 @@ function makeProgram(accept: Accept, print: (text: string) => void, read: Config
     .enablePositionalOptions()
     .helpCommand(false);
   const serve = addServeCommand(program, accept);
-  addConfigOptions(serve);
+  addNegations(addConfigOptions(serve));
   addShellCommand(program, accept);
   addDatabaseCommands(program, accept);
   addTokenCommand(program, accept);

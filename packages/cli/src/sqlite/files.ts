@@ -22,7 +22,7 @@ export function runBackup(url: string, file: string, flags: DatabaseFlags): Run 
   return async (context) => {
     const location = locate(url);
     const { signal } = context.watchInterruption();
-    using progress = new TransferProgress(location.database, flags.json ?? false, context);
+    using progress = new TransferProgress(location.database, { isJson: flags.json ?? false }, context);
     const access = readAccess(flags, context.environment);
     const fetched = await fetchFile(location, file, access, { onProgress: progress.note, signal });
     await progress.done(`backup of ${formatLocation(location)} in ${printableText(file)}`, fetched);
@@ -71,7 +71,7 @@ async function send(path: string, location: Location, flags: DatabaseFlags, cont
   }
   const question = `the database ${location.database} of ${where} is replaced; its file is kept on the server`;
   if (replaces && !(await agrees(question, flags, context))) return exitCodes.interrupted;
-  using progress = new TransferProgress(location.database, flags.json ?? false, context);
+  using progress = new TransferProgress(location.database, { isJson: flags.json ?? false }, context);
   const position = await sendFile(location, path, access, { replaces, onProgress: progress.note, signal });
   await progress.done(`${where} is what ${printableText(path)} was`, { bytes, position });
   return exitCodes.ok;

@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { notifyServiceManager } from '@batondb/core/process/service-manager';
 import { formatCount } from '@batondb/core/text/format';
 import {
   announce,
@@ -17,9 +16,11 @@ import { exitCodes } from '../exit-codes.ts';
 import { jsonLine } from '../render/json.ts';
 import type { SqliteContext } from './context.ts';
 import { etcdLogOf } from './etcd-options.ts';
+import { showJoining } from './joining.ts';
 import { readAccess, tokensPath } from './places.ts';
 import type { ServeFlags } from './serve-command.ts';
 import { makeServiceLog, type ServiceLog } from './service-log.ts';
+import { managerOf, reloading } from './service-manager.ts';
 import { watchService } from './service-signals.ts';
 
 /** Serves a directory until a signal stops it, and returns the exit code. */
@@ -31,14 +32,25 @@ export async function runServe(directory: string, flags: ServeFlags, context: Sq
   const node = started.use(await openNode(nodeOptions(directory, flags, environment)));
   const registry = new Registry();
   node.registerMetrics(registry);
-  const server = started.use(await startServer(node.clients(), serverOptions(directory, flags, log, registry)));
+  const databases = node.clients();
+  const server = started.use(await startServer(databases, serverOptions(directory, flags, log, registry)));
   started.use(announce(directory, server.url));
-  signals.ready(() => reload(server, log));
-  const notify = (assignment: string): void => tellManager(environment['NOTIFY_SOCKET'], assignment, log);
-  notify('READY=1');
-  await stdout.writeLines([readyLine(node, server, flags, await databaseNames(node))]);
-  const name = await signals.stopped;
-  notify('STOPPING=1');
+  const tell = managerOf(environment, log);
+  const stop = new AbortController();
+  const stopped = signals.stopped.finally(() => stop.abort());
+  signals.begin(() => reload(server, log));
+  const isJson = flags.json ?? false;
+  if (await isUnlessAborted(showJoining({ node, databases, isJson, context, log, tell }, stop.signal), stop.signal)) {
+    signals.begin(() => {
+      tell(...reloading());
+      reload(server, log);
+      tell('READY=1');
+    });
+    tell('READY=1', 'STATUS=serving');
+    await stdout.writeLines([readyLine(node, server, flags, await databaseNames(node))]);
+  }
+  const name = await stopped;
+  tell('STOPPING=1', 'STATUS=letting transactions come to their end');
   log.info({ signal: name }, `${name}: letting transactions come to their end`);
   await started.disposeAsync();
   log.info({}, 'stopped: the databases are ordinary files again');
@@ -98,6 +110,17 @@ function serverOptions(directory: string, flags: ServeFlags, log: ServiceLog, re
   };
 }
 
+/** False: it ended because the signal said so. */
+async function isUnlessAborted(work: Promise<void>, signal: AbortSignal): Promise<boolean> {
+  try {
+    await work;
+    return true;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return false;
+  }
+}
+
 async function databaseNames(node: SqliteNode): Promise<readonly string[]> {
   return (await node.status()).databases.map(({ name }) => name);
 }
@@ -124,15 +147,5 @@ function reload(server: RunningServer, log: ServiceLog): void {
     log.info({}, 'SIGHUP: the certificate was read again');
   } catch (error) {
     log.error({ err: error }, 'SIGHUP: the certificate was not taken, the earlier one goes on');
-  }
-}
-
-/** A manager that does not listen is no reason to stop. */
-function tellManager(socketPath: string | undefined, assignment: string, log: ServiceLog): void {
-  if (socketPath === undefined || socketPath === '') return;
-  try {
-    notifyServiceManager(socketPath, [assignment]);
-  } catch (error) {
-    log.warn({ err: error }, `the service manager was not told ${assignment}`);
   }
 }

@@ -16,21 +16,38 @@ const logMs = 10_000;
 /** What a transfer came to, for its last line. */
 export type Transferred = { readonly bytes: number; readonly position: string };
 
+/** How it is told. */
+export type ProgressForm = {
+  readonly isJson: boolean;
+  /** The type of its events. Default: `progress`. A node that joins says something at once. */
+  readonly event?: 'progress' | 'joining';
+  /** Takes lines where nothing can be rewritten. Default: standard error. */
+  readonly write?: (line: string) => void;
+};
+
 /** The progress of one transfer. */
 export class TransferProgress implements Disposable {
   readonly #name: string;
   readonly #isJson: boolean;
+  readonly #event: string;
+  readonly #write: ((line: string) => void) | undefined;
   readonly #stdout: Output;
   readonly #stderr: Output;
   readonly #screen: Screen | undefined;
   readonly #startMs = performance.now();
-  #toldMs = this.#startMs;
+  #toldMs: number;
+  /** When the last byte had gone over: then it is compared. */
+  #wholeMs: number | undefined;
   #writing: Promise<void> = Promise.resolve();
 
   /** `name`: what is on its way, for people. */
-  constructor(name: string, isJson: boolean, { stdout, stderr, environment }: SqliteContext) {
+  constructor(name: string, form: ProgressForm, { stdout, stderr, environment }: SqliteContext) {
+    const { isJson, event = 'progress', write } = form;
     this.#name = name;
     this.#isJson = isJson;
+    this.#event = event;
+    this.#write = write;
+    this.#toldMs = event === 'joining' ? Number.NEGATIVE_INFINITY : this.#startMs;
     this.#stdout = stdout;
     this.#stderr = stderr;
     const canRewrite = !isJson && stderr.isTerminal && environment['TERM'] !== 'dumb';
@@ -44,19 +61,23 @@ export class TransferProgress implements Disposable {
     const isDue = nowMs - this.#toldMs >= (this.#screen === undefined && !this.#isJson ? logMs : redrawMs);
     if (!isDue) return;
     this.#toldMs = nowMs;
-    const rate = (doneBytes / Math.max(1, nowMs - this.#startMs)) * 1000;
+    const isWhole = totalBytes > 0 && doneBytes >= totalBytes;
+    if (isWhole) this.#wholeMs ??= nowMs;
+    const rate = (doneBytes / Math.max(1, (this.#wholeMs ?? nowMs) - this.#startMs)) * 1000;
     const etaSeconds = rate > 0 ? (totalBytes - doneBytes) / rate : undefined;
-    const files = { doneFiles: 0, totalFiles: 1 };
+    const files = { doneFiles: 0, totalFiles: 0 };
     const bytes = { doneBytes, totalBytes, rateBytesPerSecond: rate, etaSeconds };
-    const progress = { target: this.#name, phase: 'receiving', ...files, ...bytes } as const;
+    const phase = isWhole ? 'verifying' : 'receiving';
+    const progress = { target: this.#name, phase, ...files, ...bytes } as const;
     // What cannot be written as fast as it comes is left out rather than kept.
     this.#writing = this.#writing.then(async () => {
-      if (this.#isJson) await this.#stdout.writeLines([jsonLine({ type: 'progress', ...bytes }, Date.now())]);
-      else if (this.#screen === undefined) await this.#stderr.writeLines([plainProgressLine(progress)]);
-      else
+      if (this.#isJson) await this.#stdout.writeLines([jsonLine({ type: this.#event, ...bytes }, Date.now())]);
+      else if (this.#screen !== undefined)
         await this.#stderr.write(
           this.#screen.draw([], progressBlock([progress], this.#stderr.size.columns - 1, 1, { hasColor: false })),
         );
+      else if (this.#write !== undefined) this.#write(plainProgressLine(progress));
+      else await this.#stderr.writeLines([plainProgressLine(progress)]);
     });
   };
 

@@ -95,12 +95,12 @@ export class EtcdBudget {
     if (usedBytes >= budgetBytes) {
       return noSpace(
         `${address} has ${formatBytes(usedBytes)} in use, of a budget of ${formatBytes(budgetBytes)}`,
-        'see that it is compacted (etcd: --auto-compaction-retention), or raise budgetBytes',
+        'see that it is compacted (etcd: --auto-compaction-retention), or raise the budget (--etcd-budget, budgetBytes)',
       );
     }
     return noSpace(
       `the file of ${address} has ${formatBytes(fileBytes)}, and its quota is ${formatBytes(quotaBytes)}`,
-      'defragment it (etcdctl defrag), or raise its quota and quotaBytes',
+      'defragment it (etcdctl defrag), or raise its quota, and say so (--etcd-quota, quotaBytes)',
     );
   }
 

@@ -65,7 +65,7 @@ export function planEtcdLog({ kind, url, ...options }: EtcdLogOptions): EtcdLogP
   if (plan.leaseSeconds < limits.leaseSecondsMin)
     throw new BatonError(
       'USAGE',
-      `leaseSeconds is ${plan.leaseSeconds}, and at least ${limits.leaseSecondsMin} are needed`,
+      `the lease (--etcd-lease, leaseSeconds) is ${plan.leaseSeconds} s, and at least ${limits.leaseSecondsMin} s are needed`,
     );
   const tls = {
     ...(ca === undefined ? {} : { ca }),

@@ -41,7 +41,7 @@ export class Writer {
 
   /** The next `bytes` bytes, to be filled by the caller. */
   room(bytes: number): Uint8Array {
-    assert(this.#at + bytes <= this.#buffer.length, 'M8: what was measured is what is written');
+    assert(this.#at + bytes <= this.#buffer.length, 'M7: what was measured is what is written');
     this.#at += bytes;
     return this.#buffer.subarray(this.#at - bytes, this.#at);
   }

@@ -224,6 +224,6 @@ export function isPageSize(bytes: number): boolean {
 export function framesPerEntry(frames: FramesToWrite, entryBytesMax: number): number {
   const others = commandBytes({ ...frames, pages: [] }) + entryReserveBytes;
   const count = Math.floor((entryBytesMax - others) / (frames.pageBytes + 4));
-  assert(count > 0, 'M8: an entry holds at least one page');
+  assert(count > 0, 'M7: an entry holds at least one page');
   return count;
 }

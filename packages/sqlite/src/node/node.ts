@@ -208,7 +208,9 @@ export class SqliteNode implements AsyncDisposable {
   /** Makes a backup now, where `backupTo` says. Throws USAGE where it says nothing; NO_SPACE, NO_PERMISSION, HISTORY_LOST, DIGEST_MISMATCH. */
   async backup(): Promise<FoundBackup> {
     if (this.#backups === undefined) {
-      throw new BatonError('USAGE', 'nothing says where backups go', { hint: 'start the node with backupTo' });
+      throw new BatonError('USAGE', 'nothing says where backups go', {
+        hint: 'start the node with backupTo (--backup-to)',
+      });
     }
     return await this.#backups.run();
   }
@@ -236,6 +238,11 @@ export class SqliteNode implements AsyncDisposable {
     const backups = this.#backups === undefined ? {} : { backups: this.#backups.status };
     const restored = this.#restored === undefined ? {} : { restored: this.#restored };
     return { ...status, ...backups, ...restored, ...this.#replication.status() };
+  }
+
+  /** How it stands to the node that it follows, at any moment; `status` tells it, too. Undefined: it follows nobody. */
+  get leader(): ReplicationStatus['leader'] {
+    return this.#replication.status().leader;
   }
 
   /** Registers levels of this node as `baton_sqlite_…`, to be served with a server's own: the same registry is one of its options. */

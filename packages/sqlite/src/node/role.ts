@@ -39,12 +39,12 @@ export function checkRole(record: StateRecord, role: NodeRole, directory: string
   const isShared = follows.startsWith('etcd');
   if (role.kind === 'lead' && isShared) {
     throw new BatonError('REFUSED', `${directory} belongs to the log at ${follows}, and was opened without it`, {
-      hint: 'name that log again, or promote the directory if the etcd is gone for good',
+      hint: `serve it with --log ${follows}; or with --promote, if that etcd is gone for good`,
     });
   }
   if (role.kind === 'lead' || (role.kind === 'share' && !isShared)) {
     throw new BatonError('REFUSED', `${directory} holds a follower of ${follows}, and was opened to be written`, {
-      hint: 'follow again, or promote it if its leader is gone for good',
+      hint: `serve it with --follow ${follows}; or promote it (--promote), if its leader is gone for good`,
     });
   }
   if (role.kind !== 'follow' || !isShared) return;

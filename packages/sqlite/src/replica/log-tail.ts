@@ -174,7 +174,7 @@ export class LogTail implements Disposable {
 
 function lost(index: LogIndex): BatonError {
   return new BatonError('HISTORY_LOST', `the log does not hold entry ${index} any more`, {
-    hint: 'begin with a snapshot; a larger retainBytes keeps more of the log',
+    hint: 'begin with a snapshot; a larger --retain (retainBytes) keeps more of the log',
   });
 }
 

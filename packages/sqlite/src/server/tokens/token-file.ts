@@ -1,5 +1,6 @@
 import {
   closeSync,
+  fchownSync,
   fstatSync,
   fsyncSync,
   openSync,
@@ -64,6 +65,7 @@ export function updateTokens(path: string, change: (tokens: readonly TokenRecord
   try {
     const text = JSON.stringify({ version: 1, tokens: change(readTokens(path) ?? []) }, null, 2);
     writeSync(file, `${text}\n`);
+    giveToOwner(file, dirname(path));
     fsyncSync(file);
     renameSync(newPath, path);
   } catch (error) {
@@ -86,6 +88,12 @@ function openExclusively(path: string): number {
   }
 }
 
+/** What root writes in the directory of another user is for that one's server, which has to read it. */
+function giveToOwner(file: number, directory: string): void {
+  const { uid, gid } = statSync(directory);
+  if (process.geteuid?.() === 0) fchownSync(file, uid, gid);
+}
+
 function checkTrust(path: string, { mode, uid, size }: Stats): void {
   if ((mode & 0o077) !== 0) {
     throw new BatonError('USAGE', `${path} has mode ${(mode & 0o777).toString(8)}, and others can use it`, {
@@ -93,8 +101,8 @@ function checkTrust(path: string, { mode, uid, size }: Stats): void {
     });
   }
   const own = process.geteuid?.() ?? uid;
-  if (uid !== own && uid !== 0)
-    throw new BatonError('USAGE', `${path} belongs to user ${uid}, and this is user ${own}`);
+  const isTrusted = uid === own || uid === 0 || uid === statSync(dirname(path)).uid;
+  if (!isTrusted) throw new BatonError('USAGE', `${path} belongs to user ${uid}, and this is user ${own}`);
   if (size > fileBytesMax) throw new BatonError('LIMIT', `${path} has ${size} bytes; the limit is ${fileBytesMax}`);
 }
 
