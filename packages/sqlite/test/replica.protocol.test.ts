@@ -1,11 +1,13 @@
 // What a leader and a follower say to one another, without either.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { BatonError } from '@batondb/core/errors';
 import fc from 'fast-check';
 import { Assembler } from '../src/replica/assembler.ts';
+import { askPeer, connectPeer } from '../src/replica/connect.ts';
 import { Lag } from '../src/replica/lag.ts';
 import { Link } from '../src/replica/link.ts';
 import {
@@ -183,4 +185,30 @@ test('silence and the last word', async () => {
   using hearing = new Link(far);
   ending.end(new BatonError('ACCESS_DENIED', 'the token was revoked'));
   await assert.rejects(hearing.receive(), { code: 'ACCESS_DENIED', message: 'the token was revoked' });
+});
+
+// Proves: a node that asks for another one and finds something else says what; where that may pass by itself it may be tried again.
+test('what is no leader', async () => {
+  let status = 200;
+  const server = createHttpServer((_request, response) => response.writeHead(status).end('<html>')).listen(
+    0,
+    '127.0.0.1',
+  );
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const follow = { url: `http://127.0.0.1:${port}` };
+  const { signal } = new AbortController();
+  for (const [answer, code, retryable] of [
+    [200, 'PROTOCOL', false],
+    [404, 'PROTOCOL', false],
+    [502, 'UNREACHABLE', true],
+  ] as const) {
+    status = answer;
+    await assert.rejects(connectPeer(follow, 'log', signal), { code, retryable, message: /127\.0\.0\.1/ });
+    if (answer !== 200) await assert.rejects(askPeer(follow, '/txn/key', signal), { code, retryable });
+  }
+  server.close();
+  await once(server, 'close');
+  await assert.rejects(connectPeer(follow, 'log', signal), { code: 'UNREACHABLE', retryable: true });
+  await assert.rejects(connectPeer(follow, 'log', AbortSignal.abort(new Error('gone'))), { message: 'gone' });
 });

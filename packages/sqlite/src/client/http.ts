@@ -1,5 +1,6 @@
-import { type IncomingMessage, request as plainRequest } from 'node:http';
+import { type ClientRequest, type IncomingMessage, request as plainRequest } from 'node:http';
 import { type RequestOptions, request as secureRequest } from 'node:https';
+import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { BatonError } from '@batondb/core/errors';
 import { parseMessage } from '../hrana/json.ts';
@@ -16,37 +17,78 @@ export type ServerRequest = {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as it is read. */
   readonly body?: AsyncIterable<Uint8Array>;
+  /** A server that says nothing for so long is given up. Default: it is waited for. */
+  readonly silenceMs?: number;
 };
 
 /**
  * Sends a request and resolves with the answer once its head has come; its body is the caller's to read. Throws UNREACHABLE, NOT_TRUSTED, or what
- * the server refused it with.
+ * the server refused it with; aborted, the signal's reason.
  */
 export async function ask(
   location: Location,
-  { method, path, headers = {}, body }: ServerRequest,
-  { token, ca }: ServerAccess,
+  request: ServerRequest,
+  access: ServerAccess,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
+  const { outgoing, failed } = begin(location, request, access, signal);
+  const answered = Promise.withResolvers<IncomingMessage>();
+  outgoing.once('response', answered.resolve);
+  if (request.body === undefined) outgoing.end();
+  // What breaks it is told by the request's own error, or by an answer that came before its end.
+  else pipeline(request.body, outgoing).catch((error: unknown) => answered.reject(error as Error));
+  const response = await Promise.race([answered.promise, failed]);
+  const { statusCode = 0 } = response;
+  if (statusCode >= 200 && statusCode < 300) return response;
+  throw await readRefusal(response, location);
+}
+
+/** Asks a server for a connection of another protocol, and resolves to that. Throws as `ask` does. */
+export async function askForUpgrade(
+  location: Location,
+  { protocol, ...request }: ServerRequest & { readonly protocol: string },
+  access: ServerAccess,
+  signal: AbortSignal,
+): Promise<Duplex> {
+  const headers = { ...request.headers, connection: 'Upgrade', upgrade: protocol };
+  const { outgoing, failed } = begin(location, { ...request, headers }, access, signal);
+  const answered = Promise.withResolvers<Duplex>();
+  outgoing.once('upgrade', (_response, socket, head) => {
+    socket.setTimeout(0);
+    socket.setNoDelay(true);
+    if (head.length > 0) socket.unshift(head);
+    answered.resolve(socket);
+  });
+  outgoing.once('response', (response) => {
+    readRefusal(response, location).then(answered.reject, answered.reject);
+  });
+  outgoing.end();
+  return await Promise.race([answered.promise, failed]);
+}
+
+/** A request whose head is not sent yet, and what it fails with. */
+function begin(
+  location: Location,
+  { method, path, headers = {}, silenceMs }: ServerRequest,
+  { token, ca }: ServerAccess,
+  signal: AbortSignal,
+): { readonly outgoing: ClientRequest; readonly failed: Promise<never> } {
   const { endpoint } = location;
   const options: RequestOptions = {
     ...(endpoint.kind === 'unix' ? { socketPath: endpoint.path } : { host: endpoint.host, port: endpoint.port }),
-    ...{ method, path, signal },
+    ...{ method, path, signal, agent: false },
+    ...(silenceMs === undefined ? {} : { timeout: silenceMs }),
     ...(ca === undefined ? {} : { ca }),
     headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
   };
   const isSecure = endpoint.kind === 'tcp' && endpoint.isSecure;
   const outgoing = isSecure ? secureRequest(options) : plainRequest(options);
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  outgoing.once('response', resolve);
+  outgoing.once('timeout', () => outgoing.destroy(new Error(`no answer in ${silenceMs} ms`)));
+  const { promise: failed, reject } = Promise.withResolvers<never>();
   outgoing.on('error', (error) => reject(signal.aborted ? signal.reason : toConnectError(error, location)));
-  if (body === undefined) outgoing.end();
-  // What breaks it is told by the request's own error, or by an answer that came before its end.
-  else pipeline(body, outgoing).catch((error: unknown) => reject(error as Error));
-  const response = await promise;
-  const { statusCode = 0 } = response;
-  if (statusCode >= 200 && statusCode < 300) return response;
-  throw await readRefusal(response, location);
+  // Nobody waits for it any more once there is an answer.
+  failed.catch(() => undefined);
+  return { outgoing, failed };
 }
 
 /** What a server says of itself and its databases at /status. */

@@ -28,7 +28,10 @@ export async function readRefusal(response: IncomingMessage, location: Location)
   try {
     return toError(decodeError(parseMessage(Buffer.concat(chunks).toString()), undefined));
   } catch {
-    const what = `${formatLocation(location)} answered with HTTP ${response.statusCode ?? 0}`;
+    const { statusCode = 0 } = response;
+    const what = `${formatLocation(location)} answered with HTTP ${statusCode}`;
+    // So says what stands before a server that is not there.
+    if (statusCode >= 500) return new BatonError('UNREACHABLE', what, { retryable: true });
     return new BatonError('PROTOCOL', what, { hint: 'look whether this is the address of a baton sqlite server' });
   }
 }
@@ -44,7 +47,7 @@ export function toConnectError(error: Error, location: Location): BatonError {
   if (certificateCodes.test(code)) {
     return new BatonError('NOT_TRUSTED', `the certificate of ${where} is not to be trusted: ${error.message}`, {
       cause: error,
-      hint: 'give the file of the authority that signed it with --ca',
+      hint: 'give the certificate of the authority that signed it: --ca, or --follow-ca of a replica',
     });
   }
   const isRefused = code === 'ECONNREFUSED' || code === 'ENOENT';

@@ -47,7 +47,11 @@ export class ReplicaDatabases implements Databases {
   async receipt(transactionKey: string, signal: AbortSignal): Promise<Receipt> {
     const known = await this.#place.local.receipt(transactionKey, signal);
     if (known.state === 'committed') return known;
-    return (await askPeer(this.#place.leader, `/txn/${encodeURIComponent(transactionKey)}`, signal)) as Receipt;
+    return (await askPeer(
+      this.#place.leader,
+      `/txn/${encodeURIComponent(transactionKey)}`,
+      signal,
+    )) as unknown as Receipt;
   }
 
   readiness(): Readiness {
