@@ -126,7 +126,7 @@ function openSessions(host: WriterHost): number[] {
 }
 
 // Proves: whatever statements clients send, and whatever happens to the node in between, answers and errors are those of SQLite on an ordinary
-// file, and so are the tables in the end. While one of them has a transaction open, what follows is its: the others would wait.
+// file, and so are the tables in the end. While one of them has a transaction open, what follows is its: the others would wait (O1, O2, O3, V1).
 test('the same answers as an ordinary file', { timeout: 300_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(event, { minLength: 10, maxLength: 60 }), fc.nat(), async (events, number) => {
