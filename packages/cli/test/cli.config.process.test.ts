@@ -108,9 +108,9 @@ test('baton config shows what holds and from where, for people and for programs'
   machine.write(machine.userFile, 'copy:', '  port: 6000');
   const human = await machine.run('config');
   assert.equal(human.code, 0, human.stderr);
-  assert.match(human.stdout, /^bwlimit +200MB +\/etc\/baton\/config\.yaml:2$/m);
-  assert.match(human.stdout, new RegExp(`^port +6000 +${machine.userFile}:2$`, 'm'));
-  assert.match(human.stdout, /^compress +auto +default$/m);
+  assert.match(human.stdout, /^  bwlimit +200MB +\/etc\/baton\/config\.yaml:2$/m);
+  assert.match(human.stdout, new RegExp(`^  port +6000 +${machine.userFile}:2$`, 'm'));
+  assert.match(human.stdout, /^  compress +auto +default$/m);
   type Shown = { readonly files: readonly string[]; readonly options: readonly { name: string; from: string }[] };
   const json = JSON.parse((await machine.run('config', '--json', '--config', machine.systemFile)).stdout) as Shown;
   assert.deepEqual(json.files, [machine.systemFile]);
