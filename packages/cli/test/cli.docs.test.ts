@@ -34,12 +34,12 @@ function codeOf(line: string, isBlock: boolean): string[] {
 }
 
 /**
- * The command in a piece of code, without the comment, pipe or redirection that follows. What has an ellipsis is no whole command, and what
+ * The command in a piece of code, without the comment, pipe, redirection or `&` that follows. What has an ellipsis is no whole command, and what
  * has no operand only names one.
  */
 function commandIn(code: string): string[] {
   // What is quoted may hold a pipe of its own.
-  const [text = ''] = /^(?:'[^']*'|[^'])*?(?= +[#|<>] | +#|$)/.exec(code.replace(/^# /, '')) ?? [];
+  const [text = ''] = /^(?:'[^']*'|[^'])*?(?= +[#|<>] | +#| +&(?: |$)|$)/.exec(code.replace(/^# /, '')) ?? [];
   const isWhole =
     /^(\.\/)?baton ((?:copy|verify) .*(^| )[^-\s]|sqlite .*(?:--|[/.:])|config|help|--)/.test(text) &&
     !/…|SOURCE|\[DIR\]/.test(text);

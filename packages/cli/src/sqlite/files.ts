@@ -33,7 +33,7 @@ export function runBackup(url: string, file: string, flags: DatabaseFlags): Run 
 export function runRestore(source: string, target: string, flags: DatabaseFlags): Run {
   return async (context) => {
     if (isDirectory(source)) return await restoreDirectory(source, target, flags, context);
-    return await send(source, locate(target), flags, context);
+    return await send({ path: source, name: source }, locate(target), flags, context);
   };
 }
 
@@ -41,7 +41,7 @@ export function runLoad(file: string, url: string, flags: DatabaseFlags): Run {
   return async (context) => {
     const location = locate(url);
     await using source = await openSource(file, context.watchInterruption().signal);
-    return await send(source.path, location, flags, context);
+    return await send({ path: source.path, name: file }, location, flags, context);
   };
 }
 
@@ -57,8 +57,13 @@ export function runDiscardOld(directory: string, flags: DatabaseFlags): Run {
   };
 }
 
-/** Sends a file, after it was asked whether it may take the place of what is there. */
-async function send(path: string, location: Location, flags: DatabaseFlags, context: SqliteContext): Promise<number> {
+/** Sends a file, after it was asked whether it may take the place of what is there. `name`: what a person calls it. */
+async function send(
+  { path, name }: { readonly path: string; readonly name: string },
+  location: Location,
+  flags: DatabaseFlags,
+  context: SqliteContext,
+): Promise<number> {
   const { stdout, environment, watchInterruption } = context;
   const where = formatLocation(location);
   const access = readAccess(flags, environment);
@@ -73,7 +78,7 @@ async function send(path: string, location: Location, flags: DatabaseFlags, cont
   if (replaces && !(await agrees(question, flags, context))) return exitCodes.interrupted;
   using progress = new TransferProgress(location.database, { isJson: flags.json ?? false }, context);
   const position = await sendFile(location, path, access, { replaces, onProgress: progress.note, signal });
-  await progress.done(`${where} is what ${printableText(path)} was`, { bytes, position });
+  await progress.done(`${where} is what ${printableText(name)} was`, { bytes, position });
   return exitCodes.ok;
 }
 

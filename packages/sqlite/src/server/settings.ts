@@ -32,7 +32,7 @@ export type ServerSettings = {
 /** Long enough for people and slow functions, short enough that an abandoned transaction is noticed as a pause and not as a fault. */
 export const defaultSettings: ServerSettings = {
   streamIdleMsMax: 60_000,
-  transactionMsMax: 60_000,
+  transactionMsMax: 30_000,
   callMsMax: 600_000,
   streamsMax: 1024,
   connectionsMax: 4096,
