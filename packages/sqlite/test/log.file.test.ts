@@ -39,7 +39,7 @@ describeLog('file', () => {
   };
 });
 
-// Proves: what was accepted is there after a power cut, over many segments, and an older fence is refused (L1, L8).
+// Proves: what was accepted is there after a power cut, over many segments, and an older fence is refused (L1, L5, L8).
 test('append, power cut, read', async () => {
   const layer = new FaultyLayer(new Random(seedOfRun()));
   const log = open(layer);

@@ -74,7 +74,7 @@ test('in the place of another one', options, async () => {
   assert.deepEqual((await again.query('SELECT text FROM t')).rows, [['new']]);
 });
 
-// Proves: what is no database, is damaged, or in the middle of something is refused, and leaves nothing.
+// Proves: what is no database, is damaged, or in the middle of something is refused, and leaves nothing (B7).
 test('what is refused', options, async () => {
   await using sandbox = makeSandbox();
   await using node = await openNode({ directory: sandbox.join('node') });

@@ -276,7 +276,7 @@ function openModel(source: ArraySource): Connection {
 }
 
 // Proves: whatever statements clients send, and whatever happens to the node in between, restores of older states too, answers and errors are those of SQLite
-// on an ordinary file, and so are the tables in the end; a follower that comes and goes has the same whenever it is where its leader is.
+// on an ordinary file, and so are the tables in the end; a follower that comes and goes has the same whenever it is where its leader is (O1, O2, O3, V1).
 test('the same answers as an ordinary file', { timeout: 900_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(

@@ -30,7 +30,7 @@ test('values', { timeout }, async () => {
   await assert.rejects(node.query('SELECT :a', { b: 1 }), { code: 'USAGE' });
 });
 
-// Proves: money is neither made nor lost for any reader at any moment, in threads of the node and in this one (I2, I3).
+// Proves: money is neither made nor lost for any reader at any moment, in threads of the node and in this one (I0 to I3, C1).
 test('a bank under readers', { timeout }, async () => {
   await using sandbox = makeSandbox();
   const random = new Random(seedOfRun());
@@ -185,7 +185,7 @@ test('receipts', { timeout }, async () => {
   assert.deepEqual((await again.query('SELECT count(*) FROM t')).rows, [[1]]);
 });
 
-// Proves: databases have their names after a clean stop and only then; two nodes never share a directory; a dropped one's file is kept (D1 to D3).
+// Proves: databases have their names after a clean stop and only then; two nodes never share a directory; a dropped one's file is kept (D1, D2, D3, M2).
 test('databases and files', { timeout }, async () => {
   await using sandbox = makeSandbox();
   const directory = sandbox.join('node');

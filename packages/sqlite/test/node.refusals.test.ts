@@ -180,7 +180,7 @@ test('an open transaction over a refused one', async () => {
 });
 
 // Proves: a large transaction of which the log took some parts and refused the rest is nowhere, and what follows is not confused by its
-// parts, also for who reads the log anew (M3).
+// parts, also for who reads the log anew (M1, M3, C4).
 test('parts of a refused transaction', async () => {
   const { host, log } = await makeBed();
   const entries = log.list.length;

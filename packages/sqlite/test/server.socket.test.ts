@@ -36,7 +36,7 @@ test('subprotocols', async () => {
   assert.deepEqual(await refusalOf(served.url('/v2', 'ws'), ['hrana2']), [404, 'NO_SUCH_PATH']);
 });
 
-// Proves: requests may be sent before the answers to those that they depend on, streams are apart from each other, texts are shared.
+// Proves: requests may be sent before the answers to those that they depend on, streams are apart from each other, texts are shared (H3).
 test('streams and stored texts', async () => {
   await using served = await serve();
   using client = await greet(served, ['hrana2']);
@@ -242,7 +242,7 @@ test('floods', async () => {
     assert.deepEqual(valuesOf(await client.answer(number)), [[String(index)]]);
 });
 
-// Proves: a client that does not read gets no more answers begun than fit: its wishes wait with it.
+// Proves: a client that does not read gets no more answers begun than fit: its wishes wait with it (H8).
 test('a client that does not read', async () => {
   await using served = await serve();
   using client = await greet(served);

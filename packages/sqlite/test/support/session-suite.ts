@@ -79,7 +79,7 @@ async function collect(events: AsyncIterable<readonly BatchEvent[]>): Promise<Ba
 }
 
 function describeCalls(withBed: WithBed): void {
-  // Proves: each step has an outcome, conditions see the steps before, a failed step ends nothing; a transaction that an error leaves open is open.
+  // Proves: each step has an outcome, conditions (H5) see the steps before, a failed step ends nothing; a transaction that an error leaves open is open.
   test('batches', { timeout }, () =>
     withBed(async ({ open }) => {
       const session = await open();
@@ -158,7 +158,7 @@ function describeCalls(withBed: WithBed): void {
     }),
   );
 
-  // Proves: a signal ends what runs, in either kind of thread, and who waits for another's transaction; so does closing; others go on.
+  // Proves: a signal ends what runs, in either kind of thread, and who waits for another's transaction; so does closing; others go on (K2, K3).
   test('interruption', { timeout }, () =>
     withBed(async ({ open, node }) => {
       const writer = await open();
@@ -263,7 +263,7 @@ function describeResults(withBed: WithBed): void {
     }),
   );
 
-  // Proves: a cursor gives every row in its order, knows conditions, and undoes a statement that it is left in.
+  // Proves: a cursor gives every row in its order, knows conditions, and undoes a statement that it is left in (K2).
   test('cursors', { timeout }, () =>
     withBed(
       async ({ open }) => {
