@@ -160,7 +160,7 @@ test('a budget', { timeout }, async () => {
 test('an etcd that is full', { timeout }, async () => {
   await using small = await startEtcd(sandbox, { name: 'full', more: ['--quota-backend-bytes=16777216'] });
   await using log = await open(planOf('full', { etcdMaintenance: true }, small.endpoints));
-  const append = await leaderOf(log);
+  let append = await leaderOf(log);
   const payload = Buffer.alloc(mebibyte, 'x');
   await assert.rejects(
     async () => {
@@ -174,10 +174,10 @@ test('an etcd that is full', { timeout }, async () => {
   await until('there is space again', async () => {
     await log.trim(head);
     await log.maintain();
-    return await append(payload).then(
-      (outcome) => outcome === 'accepted',
-      () => false,
-    );
+    const outcome = await append(payload).catch(() => undefined);
+    // An etcd that stands still for its own care lets leases end: a node leads again then.
+    if (outcome === 'refused') append = await leaderOf(log);
+    return outcome === 'accepted';
   });
   assert.equal(log.head, head + 1);
   assert.equal(await small.ctl('alarm', 'list'), '');
