@@ -13,7 +13,12 @@ export type WorkerReply =
   | { readonly number: number; readonly error: ErrorRecord };
 
 type Waiting = { readonly resolve: (result: never) => void; readonly reject: (error: Error) => void };
-type Slot = { readonly worker: Worker; readonly waiting: Map<number, Waiting>; readonly started: Promise<void> };
+type Slot = {
+  readonly worker: Worker;
+  readonly waiting: Map<number, Waiting>;
+  readonly started: Promise<void>;
+  isReady: boolean;
+};
 
 /** Jobs that every worker has to do. */
 type TreeJob = JobOf<'open' | 'relocate' | 'close'>;
@@ -40,9 +45,10 @@ export class WorkerPool implements AsyncDisposable {
 
   /** Has the least busy worker do a job. `transfer` names buffers that move to the worker instead of being copied. */
   run<K extends Job['kind']>(job: JobOf<K>, transfer: readonly ArrayBuffer[] = []): Promise<JobResult<K>> {
-    const idlest = this.#slots.reduce((one, other) => (other.waiting.size < one.waiting.size ? other : one));
-    const isFull = idlest.waiting.size >= waitingMax && this.#slots.length < this.size;
-    return this.#post(isFull && this.#failure === undefined ? this.#add() : idlest, job, transfer);
+    const idlest = this.#slots.reduce((one, other) => (isIdler(other, one) ? other : one));
+    const isStarting = this.#slots.some(({ isReady }) => !isReady);
+    if (idlest.waiting.size >= waitingMax && !isStarting && this.#slots.length < this.size) this.#add();
+    return this.#post(idlest, job, transfer);
   }
 
   /** Has every worker do a job, also those that are started later: for what all of them must know. */
@@ -58,11 +64,11 @@ export class WorkerPool implements AsyncDisposable {
     await Promise.all(this.#slots.map(({ worker, started }) => started.then(() => worker.terminate())));
   }
 
-  #add(): Slot {
+  #add(): void {
+    if (this.#failure !== undefined) return;
     const slot = this.#start();
     this.#slots.push(slot);
     for (const job of this.#told) this.#post(slot, job, []).catch((error: Error) => this.#fail(slot, error));
-    return slot;
   }
 
   #post<K extends Job['kind']>(slot: Slot, job: JobOf<K>, transfer: readonly ArrayBuffer[]): Promise<JobResult<K>> {
@@ -79,9 +85,10 @@ export class WorkerPool implements AsyncDisposable {
     const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./unit-worker.${ending}`, import.meta.url));
     const { promise: started, resolve: resolveStarted } = Promise.withResolvers<void>();
-    const slot: Slot = { worker, waiting: new Map(), started };
+    const slot: Slot = { worker, waiting: new Map(), started, isReady: false };
     worker.on('message', (reply: WorkerReply) => {
       if (reply === 'ready') {
+        slot.isReady = true;
         resolveStarted();
         return;
       }
@@ -103,4 +110,9 @@ export class WorkerPool implements AsyncDisposable {
     for (const { reject } of slot.waiting.values()) reject(this.#failure);
     slot.waiting.clear();
   }
+}
+
+/** A job is not given to a thread that is still being started: those after it would overtake it. */
+function isIdler(one: Slot, other: Slot): boolean {
+  return one.isReady === other.isReady ? one.waiting.size < other.waiting.size : one.isReady;
 }
