@@ -1,0 +1,84 @@
+import type { Position, StreamEvent } from './stream.ts';
+import type { Row, Table } from './table.ts';
+
+// The contract of what is read from. PostgreSQL is the first; MySQL, MariaDB and Baton's own SQLite are to fit, too.
+
+/** How a sink's position stands to the history that the source has now. */
+export type Resumption =
+  /** The stream goes on after it. `position` is where: the same, or in the words of a new timeline. */
+  | { readonly kind: 'continues'; readonly position: Position }
+  /** The sink has what the source never had, or has no more: everything after `position` is not to be trusted (a failover lost it). */
+  | { readonly kind: 'diverged'; readonly position: Position; readonly reason: string }
+  /** The source no longer has what comes after it. A stream can begin at `position`, if everything is read anew beside it. */
+  | { readonly kind: 'lost'; readonly position: Position; readonly reason: string };
+
+export interface Source {
+  /** For people: without a password. */
+  readonly address: string;
+  /** Connects to the node that can be read from. Throws retryable errors while there is none, and others for what time does not heal. */
+  open(signal: AbortSignal): Promise<SourceSession>;
+}
+
+/** A connection to a source. After an error of any call it is of no use any more: a new one is opened. */
+export interface SourceSession extends AsyncDisposable {
+  /** The node that was found, for people. */
+  readonly node: string;
+  /** Where a stream begins that has no position yet: everything after it is sure to be there. */
+  start(): Promise<Position>;
+  resumption(stored: Position): Promise<Resumption>;
+  /** What is published to us, as it is now. */
+  tables(): Promise<readonly Table[]>;
+  /** A state of these tables, all at one position. Only one at a time. */
+  snapshot(tables: readonly Table[], signal: AbortSignal): Promise<RowSnapshot>;
+  /**
+   * Everything after a position. To be read once a session. It may not be read for as long as one likes: the source is told meanwhile that we live.
+   * Throws HISTORY_LOST.
+   */
+  stream(after: Position, signal: AbortSignal): AsyncIterable<readonly StreamEvent[]>;
+  /** The sink holds everything up to here durably: the source may forget it. Told with the next status, costs nothing. */
+  acknowledge(position: Position): void;
+  /** True when `position` is before `other` in this source's history. */
+  isBefore(position: Position, other: Position): boolean;
+  /** Reads a table anew while the stream runs: its rows appear in the stream, exact where they appear (Resync). */
+  resync(request: ResyncRequest): void;
+  /** What an operator wants to know. Cheap; asked every few seconds. */
+  status(): Promise<SourceStatus>;
+}
+
+/** Rows that are to be read anew: all of a table, or those of some keys, of which those that are not there become deletes. */
+export type ResyncRequest = {
+  readonly table: Table;
+  /** Keys, in the key's order. Undefined: all rows. */
+  readonly keys?: AsyncIterable<readonly Row[]>;
+};
+
+/** Tables at one position, to be read in parts, several at a time, each once. */
+export interface RowSnapshot extends AsyncDisposable {
+  /** Transactions before it are in the rows, those after it are not. */
+  readonly position: Position;
+  readonly tables: readonly TableSnapshot[];
+}
+
+export interface TableSnapshot {
+  readonly table: Table;
+  /** Guesses of the source, for progress. */
+  readonly estimatedRows: number;
+  readonly estimatedBytes: number;
+  readonly parts: readonly RowPart[];
+}
+
+export interface RowPart {
+  /** Batches of rows, in no order. May be begun again after a failure as long as the snapshot lives. */
+  read(signal: AbortSignal): AsyncIterable<readonly Row[]>;
+}
+
+export type SourceStatus = {
+  readonly node: string;
+  /** The newest position of the source. */
+  readonly newest: Position;
+  /** Log that the source keeps for us, and how much more it may become before we are cut off. Undefined: no bound. */
+  readonly retainedBytes: number;
+  readonly remainingBytes: number | undefined;
+  /** Log between what is acknowledged and the newest. */
+  readonly lagBytes: number;
+};
