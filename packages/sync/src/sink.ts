@@ -7,6 +7,8 @@ import type { Row, Table, TableName } from './table.ts';
 export type TableRecord = TableName & {
   /** `Table.id`. */
   readonly id: string;
+  /** What the source calls it, where that is something else. */
+  readonly original?: TableName;
   readonly columns: readonly { readonly name: string; readonly type: string }[];
   /** Names of the key's columns, in its order. */
   readonly key: readonly string[];
@@ -42,9 +44,9 @@ export interface OwnedSink extends AsyncDisposable {
   readonly lost: AbortSignal;
   /**
    * A new beginning at a position: it is recorded, the sink is open, and no table counts as dumped. Rows that are there stay until a dump of their table has
-   * ended; tables that are not in `tables` are dropped.
+   * ended; tables that are not in `tables` are dropped. With `isDumped` their rows are said to be right as they are: every table counts as dumped at the position.
    */
-  begin(position: Position, tables: readonly Table[]): Promise<void>;
+  begin(position: Position, tables: readonly Table[], isDumped: boolean): Promise<void>;
   /** Begins the dump of a table; it replaces whatever rows the table has, of which only those that differ are written. */
   load(table: Table): Promise<TableLoad>;
   /**

@@ -1,5 +1,5 @@
 import type { Position, StreamEvent } from './stream.ts';
-import type { Row, Table } from './table.ts';
+import type { Row, Table, TableName } from './table.ts';
 
 // The contract of what is read from. PostgreSQL is the first; MySQL, MariaDB and Baton's own SQLite are to fit, too.
 
@@ -32,9 +32,14 @@ export interface SourceSession extends AsyncDisposable {
   snapshot(tables: readonly Table[], signal: AbortSignal): Promise<RowSnapshot>;
   /**
    * Everything after a position. To be read once a session. It may not be read for as long as one likes: the source is told meanwhile that we live.
+   * `known` are shapes that the sink has, by `Table.id`: a table that is another now, or not there any more, is told of where the stream first shows it.
    * Throws HISTORY_LOST.
    */
-  stream(after: Position, signal: AbortSignal): AsyncIterable<readonly StreamEvent[]>;
+  stream(
+    after: Position,
+    known: ReadonlyMap<string, KnownShape>,
+    signal: AbortSignal,
+  ): AsyncIterable<readonly StreamEvent[]>;
   /** The sink holds everything up to here durably: the source may forget it. Told with the next status, costs nothing. */
   acknowledge(position: Position): void;
   /** True when `position` is before `other` in this source's history. */
@@ -44,6 +49,9 @@ export interface SourceSession extends AsyncDisposable {
   /** What an operator wants to know. Cheap; asked every few seconds. */
   status(): Promise<SourceStatus>;
 }
+
+/** A table as a sink has it, in the source's own names. */
+export type KnownShape = TableName & { readonly columns: readonly { readonly name: string; readonly type: string }[] };
 
 /** Rows that are to be read anew: all of a table, or those of some keys, of which those that are not there become deletes. */
 export type ResyncRequest = {

@@ -29,6 +29,8 @@ export type Begin = {
   readonly kind: 'begin';
   /** The source's own number of the transaction, for people. */
   readonly transaction: string;
+  /** Where it commits. Before the position of a snapshot exactly when the snapshot has it. */
+  readonly commitsAt: Position;
   /** Milliseconds since 1970; undefined where the source does not tell. */
   readonly committedAtMs: number | undefined;
 };

@@ -55,6 +55,8 @@ export type TableName = { readonly schema: string; readonly name: string };
 export type Table = TableName & {
   /** Stays when the table is renamed, and is another one when it is dropped and made anew. */
   readonly id: string;
+  /** What the source calls it, where a mapping has given it another name. */
+  readonly original?: TableName;
   readonly columns: readonly Column[];
   /** Places in `columns` that tell rows apart, in the key's own order. Empty: nothing does. */
   readonly key: readonly number[];
