@@ -42,6 +42,8 @@ export interface SourceSession extends AsyncDisposable {
   ): AsyncIterable<readonly StreamEvent[]>;
   /** The sink holds everything up to here durably: the source may forget it. Told with the next status, costs nothing. */
   acknowledge(position: Position): void;
+  /** The position that a person means, such as `0/16B3748`. Throws USAGE. */
+  parsePosition(text: string): Position;
   /** True when `position` is before `other` in this source's history. */
   isBefore(position: Position, other: Position): boolean;
   /** Reads a table anew while the stream runs: its rows appear in the stream, exact where they appear (Resync). */

@@ -20,8 +20,16 @@ export type Truncate = { readonly kind: 'truncate'; readonly tables: readonly Ta
 export type Reshape = { readonly kind: 'reshape'; readonly table: Table };
 /** A table is no more, and neither are its rows. */
 export type Drop = { readonly kind: 'drop'; readonly table: Table };
-/** Between the two, rows of a table come anew as inserts, beside its changes. A sink remembers where it is, so that a restart begins them again. */
-export type Resync = { readonly kind: 'resync'; readonly table: Table; readonly state: 'begin' | 'end' };
+/**
+ * Between the two, rows of a table come anew as inserts, beside its changes: all of them, or those of some keys. A sink remembers where it is, so that a restart
+ * begins them again.
+ */
+export type Resync = {
+  readonly kind: 'resync';
+  readonly table: Table;
+  readonly state: 'begin' | 'end';
+  readonly scope: 'table' | 'keys';
+};
 
 export type Change = Insert | Update | Delete | Truncate | Reshape | Drop | Resync;
 
