@@ -1,0 +1,55 @@
+import type { Change, StreamEvent } from '../stream.ts';
+import type { Row } from '../table.ts';
+import { type MappedTable, type Mapping, projectRow } from './mapping.ts';
+
+/** What of these events goes to a sink, in its names. */
+export function mapEvents(events: readonly StreamEvent[], mapping: Mapping): readonly StreamEvent[] {
+  let mapped: StreamEvent[] | undefined;
+  for (const [index, event] of events.entries()) {
+    const other = mapEvent(event, mapping);
+    if (other === event) {
+      mapped?.push(event);
+      continue;
+    }
+    mapped ??= events.slice(0, index);
+    if (other !== undefined) mapped.push(other);
+  }
+  return mapped ?? events;
+}
+
+function mapEvent(event: StreamEvent, mapping: Mapping): StreamEvent | undefined {
+  switch (event.kind) {
+    case 'begin':
+    case 'commit':
+    case 'reached':
+      return event;
+    case 'truncate': {
+      const tables = event.tables.flatMap((table) => mapping.map(table)?.table ?? []);
+      return tables.length === 0 ? undefined : { ...event, tables };
+    }
+    default: {
+      const target = mapping.map(event.table);
+      if (target === undefined) return undefined;
+      return target.table === event.table ? event : mapChange(event, target);
+    }
+  }
+}
+
+function mapChange(event: Exclude<Change, { kind: 'truncate' }>, { table, places }: MappedTable): Change {
+  const project = (row: Row): Row => (places === undefined ? row : projectRow(row, places));
+  switch (event.kind) {
+    case 'insert':
+      return { ...event, table, row: project(event.row) };
+    case 'update':
+      return {
+        ...event,
+        table,
+        row: project(event.row),
+        ...(event.old === undefined ? {} : { old: project(event.old) }),
+      };
+    case 'delete':
+      return { ...event, table, old: project(event.old) };
+    default:
+      return { ...event, table };
+  }
+}
