@@ -61,8 +61,8 @@ export interface OwnedSink extends AsyncDisposable {
    * Undefined: what the sink remembers does not reach back so far.
    */
   touchedAfter?(isKnown: (position: Position) => boolean): Promise<AsyncIterable<TouchedRows> | undefined>;
-  /** Sets the position back after a failover that lost transactions; what was written since is to be repaired, and the sink is open. */
-  rewind?(position: Position): Promise<void>;
+  /** Sets the position back after a failover that lost transactions. The sink is open, and these tables count as being read anew. */
+  rewind?(position: Position, tables: readonly TableName[]): Promise<void>;
 }
 
 export type TouchedRows = { readonly table: TableRecord; readonly keys: readonly Row[] };

@@ -2,22 +2,8 @@ import type { Change, StreamEvent } from '../stream.ts';
 import type { Row } from '../table.ts';
 import { type MappedTable, type Mapping, projectRow } from './mapping.ts';
 
-/** What of these events goes to a sink, in its names. */
-export function mapEvents(events: readonly StreamEvent[], mapping: Mapping): readonly StreamEvent[] {
-  let mapped: StreamEvent[] | undefined;
-  for (const [index, event] of events.entries()) {
-    const other = mapEvent(event, mapping);
-    if (other === event) {
-      mapped?.push(event);
-      continue;
-    }
-    mapped ??= events.slice(0, index);
-    if (other !== undefined) mapped.push(other);
-  }
-  return mapped ?? events;
-}
-
-function mapEvent(event: StreamEvent, mapping: Mapping): StreamEvent | undefined {
+/** The event as it concerns a sink, in the names that it has there; undefined: not at all. */
+export function mapEvent(event: StreamEvent, mapping: Mapping): StreamEvent | undefined {
   switch (event.kind) {
     case 'begin':
     case 'commit':

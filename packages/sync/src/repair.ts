@@ -1,0 +1,45 @@
+import type { RunParts } from './run.ts';
+import type { ResyncRequest } from './source.ts';
+import type { Position } from './stream.ts';
+import type { Row, Table } from './table.ts';
+
+// After a failover that lost transactions which the sink has: every row that was written since is read anew, key by key.
+
+export type Repair = { readonly requests: readonly ResyncRequest[] };
+
+/** More keys than this are not kept in memory: reading everything anew is the cheaper repair then. */
+const keysMax = 1_000_000;
+
+/**
+ * Sets the sink back to `position` and says what is to be read anew. Undefined: the sink does not remember so far back, or cannot tell what was written since, and
+ * nothing was done.
+ */
+export async function prepareRepair(
+  { sink, session, mapping }: RunParts,
+  position: Position,
+  tables: ReadonlyMap<string, Table>,
+): Promise<Repair | undefined> {
+  const touched = await sink.touchedAfter?.((known) => !session.isBefore(position, known));
+  if (touched === undefined || sink.rewind === undefined) return undefined;
+  const keysById = new Map<string, Row[]>();
+  let count = 0;
+  for await (const { table, keys } of touched) {
+    // A table without keys, or one that is not there any more: only a dump can tell what it has to be.
+    if (table.key.length === 0 || !tables.has(table.id)) return undefined;
+    count += keys.length;
+    if (count > keysMax) return undefined;
+    const all = keysById.get(table.id) ?? [];
+    keysById.set(table.id, all);
+    for (const key of keys) all.push(key);
+  }
+  const originals = [...keysById.keys()].map((id) => tables.get(id)!);
+  await sink.rewind(
+    position,
+    originals.map((table) => mapping.map(table)?.table ?? table),
+  );
+  return { requests: originals.map((table) => ({ table, keys: once(keysById.get(table.id)!) })) };
+}
+
+async function* once(keys: readonly Row[]): AsyncIterable<readonly Row[]> {
+  yield keys;
+}

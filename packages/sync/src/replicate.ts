@@ -1,0 +1,107 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { BatonError } from '@batondb/core/errors';
+import { Gate } from './gate.ts';
+import { Mapping, type MappingOptions } from './mapping/mapping.ts';
+import { Run, type RunOptions } from './run.ts';
+import type { Sink } from './sink.ts';
+import type { Source, SourceSession, SourceStatus } from './source.ts';
+import type { SyncEvent, SyncStatus } from './status.ts';
+import { Tally } from './tally.ts';
+
+export type ReplicationOptions = RunOptions & {
+  readonly source: Source;
+  readonly sink: Sink;
+  readonly mapping: MappingOptions;
+  readonly onEvent: (event: SyncEvent) => void;
+};
+
+const retryMsMin = 250;
+/** A source that is being repaired is asked twice a minute. */
+const retryMsMax = 30_000;
+
+/**
+ * Keeps a sink supplied from a source: own the sink, dump what it lacks, then the stream. What time may heal is tried again for as long as it takes, each time from what
+ * the sink says that it has (Y3).
+ */
+export class Replication {
+  readonly #options: ReplicationOptions;
+  readonly #tally: Tally;
+  readonly #gate = new Gate();
+  readonly #mapping: Mapping;
+  #session: SourceSession | undefined;
+  #run: Run | undefined;
+
+  constructor(options: ReplicationOptions) {
+    this.#options = options;
+    this.#tally = new Tally(options.onEvent);
+    this.#mapping = new Mapping(options.mapping);
+  }
+
+  /** Ends when the options say so, or quietly with the signal. Throws what time does not heal. To be called once. */
+  async run(signal: AbortSignal): Promise<void> {
+    let waitMs = retryMsMin;
+    for (;;) {
+      const before = this.#tally.durables;
+      try {
+        await this.#once(signal);
+        this.#tally.enter('stopped');
+        return;
+      } catch (error) {
+        if (signal.aborted) break;
+        if (!(error instanceof BatonError) || !error.retryable) throw error;
+        if (this.#tally.durables > before) waitMs = retryMsMin;
+        this.#tally.retrying(error, waitMs);
+        await delay(waitMs, undefined, { signal }).catch(() => undefined);
+        if (signal.aborted) break;
+        waitMs = Math.min(waitMs * 2, retryMsMax);
+      }
+    }
+    this.#tally.enter('stopped');
+  }
+
+  /** Nothing more is given to the sink until `resume`. The source keeps what comes meanwhile. */
+  pause(): void {
+    this.#gate.close();
+  }
+
+  resume(): void {
+    this.#gate.open();
+  }
+
+  /** Reads a table anew beside the stream. Throws NOT_FOUND; UNAVAILABLE while there is no stream. */
+  resync(table: string): void {
+    if (this.#run === undefined) {
+      throw new BatonError('UNAVAILABLE', 'nothing is being streamed now, so no table can be read anew beside it', {
+        retryable: true,
+      });
+    }
+    this.#run.resync(table);
+  }
+
+  async status(): Promise<SyncStatus> {
+    const { source, sink } = this.#options;
+    const sourceStatus: SourceStatus | undefined = await this.#session?.status().catch(() => undefined);
+    return this.#tally.status({ source: source.address, sink: sink.address, sourceStatus }, this.#gate.isClosed);
+  }
+
+  async #once(signal: AbortSignal): Promise<void> {
+    const tally = this.#tally;
+    tally.enter('connecting');
+    await using sink = await this.#options.sink.own(signal, (owner) => tally.waiting(owner));
+    tally.enter('connecting');
+    const either = AbortSignal.any([signal, sink.lost]);
+    try {
+      await using session = await this.#options.source.open(either);
+      tally.tell({ type: 'connected', node: session.node, position: sink.state.position });
+      this.#session = session;
+      this.#run = new Run({ session, sink, tally, mapping: this.#mapping, gate: this.#gate }, this.#options);
+      await this.#run.toEnd(either);
+    } catch (error) {
+      if (sink.lost.aborted && !signal.aborted) throw sink.lost.reason;
+      throw error;
+    } finally {
+      this.#session = undefined;
+      this.#run = undefined;
+    }
+  }
+}

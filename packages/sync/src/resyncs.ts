@@ -1,0 +1,98 @@
+import { KeySet } from './key-set.ts';
+import type { OwnedSink } from './sink.ts';
+import type { SourceSession } from './source.ts';
+import type { StreamEvent } from './stream.ts';
+import { keyOf, type Row, type Table } from './table.ts';
+
+/**
+ * Tables that are being read anew. After a whole table was read, the sink may have rows that the source has not: their keys are asked for one by one, since a row that
+ * has just been made is in neither of the two lists. Until then the table counts as being read, for the sink, too.
+ */
+export class Resyncs implements Disposable {
+  readonly #session: Pick<SourceSession, 'resync'>;
+  readonly #sink: OwnedSink;
+  /** The source's own tables, by id: those of events may be mapped. */
+  readonly #original: (id: string) => Table | undefined;
+  readonly #seen = new Map<string, KeySet>();
+  /** Tables whose surplus keys are being asked for. */
+  readonly #sweeping = new Set<string>();
+  /** Repairs that are not over yet. */
+  #repairs: number;
+  #failure: unknown;
+
+  constructor(session: SourceSession, sink: OwnedSink, original: (id: string) => Table | undefined, repairs: number) {
+    this.#session = session;
+    this.#sink = sink;
+    this.#original = original;
+    this.#repairs = repairs;
+  }
+
+  /** Rows that are to be repaired are not yet what they have to be. */
+  get isRepairing(): boolean {
+    return this.#repairs > 0;
+  }
+
+  /** The event as it concerns the sink; undefined: not at all. Throws what a sweep has failed with. */
+  take(event: StreamEvent): StreamEvent | undefined {
+    if (this.#failure !== undefined) throw this.#failure;
+    switch (event.kind) {
+      case 'resync':
+        return event.scope === 'table' ? this.#whole(event) : this.#keys(event);
+      case 'insert':
+      case 'update':
+        this.#seen.get(event.table.id)?.add(keyOf(event.table, event.row));
+        return event;
+      default:
+        return event;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const seen of this.#seen.values()) seen[Symbol.dispose]();
+  }
+
+  #whole(event: Extract<StreamEvent, { kind: 'resync' }>): StreamEvent | undefined {
+    const { table, state } = event;
+    if (this.#sink.keys === undefined || table.key.length === 0) return event;
+    if (state === 'begin') {
+      this.#forget(table);
+      this.#seen.set(table.id, new KeySet());
+      return event;
+    }
+    const seen = this.#seen.get(table.id);
+    const original = this.#original(table.id);
+    if (seen === undefined || original === undefined) return event;
+    this.#sweeping.add(table.id);
+    this.#session.resync({ table: original, keys: this.#surplus(table, seen) });
+    return undefined;
+  }
+
+  #keys(event: Extract<StreamEvent, { kind: 'resync' }>): StreamEvent | undefined {
+    const { table, state } = event;
+    if (this.#sweeping.has(table.id)) {
+      if (state === 'begin') return undefined;
+      this.#sweeping.delete(table.id);
+      this.#forget(table);
+      return { ...event, scope: 'table' };
+    }
+    if (state === 'end' && this.#repairs > 0) this.#repairs--;
+    return event;
+  }
+
+  async *#surplus(table: Table, seen: KeySet): AsyncIterable<readonly Row[]> {
+    try {
+      for await (const keys of this.#sink.keys!(table)) {
+        const surplus = keys.filter((key) => !seen.has(key));
+        if (surplus.length > 0) yield surplus;
+      }
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
+  }
+
+  #forget({ id }: Table): void {
+    this.#seen.get(id)?.[Symbol.dispose]();
+    this.#seen.delete(id);
+  }
+}

@@ -1,0 +1,207 @@
+import { BatonError } from '@batondb/core/errors';
+import { CatchUp } from './catch-up.ts';
+import { dumpTables } from './dump.ts';
+import type { Gate } from './gate.ts';
+import { mapEvent } from './mapping/map-event.ts';
+import { expectDistinct, type Mapping } from './mapping/mapping.ts';
+import { prepareRepair, type Repair } from './repair.ts';
+import { Resyncs } from './resyncs.ts';
+import type { OwnedSink, TableRecord } from './sink.ts';
+import type { KnownShape, SourceSession } from './source.ts';
+import type { Position, StreamEvent } from './stream.ts';
+import { nameOf, type Table } from './table.ts';
+import type { Tally } from './tally.ts';
+
+// One try: from an owned sink and an open source until the end, or until something fails.
+
+export type RunParts = {
+  readonly session: SourceSession;
+  readonly sink: OwnedSink;
+  readonly mapping: Mapping;
+  readonly tally: Tally;
+  readonly gate: Gate;
+};
+
+export type RunOptions = {
+  /** `dump`: a state and no more. `sync`: what the sink has is taken to be the state where the stream begins. */
+  readonly phases: 'both' | 'dump' | 'sync';
+  /** Ends at the first commit there or after it. */
+  readonly until: string | undefined;
+  /** Parts that are read at a time. */
+  readonly jobs: number;
+};
+
+/** Where the stream begins, and what is to be done before and beside it. */
+type Beginning = {
+  readonly after: Position;
+  /** By `Table.id`. */
+  readonly dumpedAt: Map<string, Position>;
+  readonly toDump: readonly Table[];
+  readonly repair: Repair | undefined;
+};
+
+export class Run {
+  readonly #parts: RunParts;
+  readonly #options: RunOptions;
+  /** The source's own tables, by id. */
+  readonly #tables = new Map<string, Table>();
+
+  constructor(parts: RunParts, options: RunOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  /** Ends when the options say so, or with the signal. Throws what stands with the source and the sink. */
+  async toEnd(signal: AbortSignal): Promise<void> {
+    const tables = await this.#selected();
+    if (this.#options.phases === 'dump') return await this.#dumpOnly(tables, signal);
+    const beginning = await this.#begin(tables);
+    if (beginning.toDump.length > 0) await this.#dump(beginning, signal);
+    await this.#stream(beginning, signal);
+  }
+
+  /** Reads a table anew beside the stream. Throws NOT_FOUND. */
+  resync(name: string): void {
+    const { session, mapping } = this.#parts;
+    const table = [...this.#tables.values()].find(
+      (candidate) => nameOf(candidate) === name && mapping.includes(candidate),
+    );
+    if (table === undefined) {
+      const known = [...this.#tables.values()].map(nameOf).join(', ');
+      throw new BatonError('NOT_FOUND', `no table ${name} is synced: there are ${known}`);
+    }
+    session.resync({ table });
+  }
+
+  /** The tables that are published and wanted. Throws USAGE for those that cannot be told apart. */
+  async #selected(): Promise<readonly Table[]> {
+    const { session, mapping } = this.#parts;
+    const tables = (await session.tables()).filter((table) => mapping.map(table) !== undefined);
+    if (tables.length === 0) {
+      throw new BatonError('NOT_FOUND', `${session.node} publishes no table that is wanted`, {
+        hint: 'look what the publication has (baton sync check), and at --include and --exclude',
+      });
+    }
+    expectDistinct(tables.map((table) => mapping.map(table)!.table));
+    for (const table of tables) this.#tables.set(table.id, table);
+    return tables;
+  }
+
+  async #begin(tables: readonly Table[]): Promise<Beginning> {
+    const { session, sink, tally } = this.#parts;
+    const stored = sink.state.position;
+    if (stored === undefined) return await this.#beginAt(await session.start(), tables);
+    const resumption = await session.resumption(stored);
+    if (resumption.kind === 'continues') return this.#resume(resumption.position, tables, undefined);
+    if (resumption.kind === 'diverged') {
+      tally.diverged(resumption.reason, resumption.position);
+      const repair = await prepareRepair(this.#parts, resumption.position, this.#tables);
+      if (repair !== undefined) return this.#resume(resumption.position, tables, repair);
+    }
+    tally.tell({ type: 'reconciling', reason: resumption.reason });
+    return await this.#beginAt(resumption.position, tables);
+  }
+
+  async #beginAt(after: Position, tables: readonly Table[]): Promise<Beginning> {
+    const { sink, mapping } = this.#parts;
+    const isDumped = this.#options.phases === 'sync';
+    await sink.begin(
+      after,
+      tables.map((table) => mapping.map(table)!.table),
+      isDumped,
+    );
+    return { after, dumpedAt: new Map(), toDump: isDumped ? [] : tables, repair: undefined };
+  }
+
+  #resume(after: Position, tables: readonly Table[], repair: Repair | undefined): Beginning {
+    const { state } = this.#parts.sink;
+    const dumpedAt = new Map<string, Position>();
+    for (const record of state.tables.values()) {
+      if (record.dumpedAt !== undefined) dumpedAt.set(record.id, record.dumpedAt);
+    }
+    return { after, dumpedAt, toDump: tables.filter(({ id }) => !dumpedAt.has(id)), repair };
+  }
+
+  async #dump({ toDump, dumpedAt }: Beginning, signal: AbortSignal): Promise<Position> {
+    const { session, sink, mapping, tally } = this.#parts;
+    await using snapshot = await session.snapshot(toDump, signal);
+    tally.dumping(snapshot.tables, snapshot.position);
+    await dumpTables(snapshot, sink, { mapping, tally, jobs: this.#options.jobs }, signal);
+    for (const { id } of toDump) dumpedAt.set(id, snapshot.position);
+    return snapshot.position;
+  }
+
+  /** All tables at one position, and the sink says that it is there. It begins anew each time: what an earlier try has dumped was at another one. */
+  async #dumpOnly(tables: readonly Table[], signal: AbortSignal): Promise<void> {
+    const { session, sink, mapping, tally } = this.#parts;
+    await using snapshot = await session.snapshot(tables, signal);
+    const { position } = snapshot;
+    await sink.begin(
+      position,
+      tables.map((table) => mapping.map(table)!.table),
+      false,
+    );
+    tally.dumping(snapshot.tables, position);
+    await dumpTables(snapshot, sink, { mapping, tally, jobs: this.#options.jobs }, signal);
+    const close = async function* (): AsyncIterable<readonly StreamEvent[]> {
+      yield [{ kind: 'reached', position }];
+    };
+    for await (const durable of sink.apply(close())) tally.durable(durable);
+    tally.tell({ type: 'consistent', position });
+  }
+
+  async #stream({ after, dumpedAt, repair }: Beginning, signal: AbortSignal): Promise<void> {
+    const { session, sink, tally } = this.#parts;
+    const catchUp = new CatchUp(session, after, dumpedAt);
+    using resyncs = new Resyncs(session, sink, (id) => this.#tables.get(id), repair?.requests.length ?? 0);
+    const batches = session.stream(after, this.#known(), signal);
+    for (const request of repair?.requests ?? []) session.resync(request);
+    for (const record of sink.state.tables.values()) {
+      const table = this.#tables.get(record.id);
+      if (record.isResyncing && table !== undefined && repair === undefined) session.resync({ table });
+    }
+    tally.streaming(after);
+    for await (const position of sink.apply(this.#shape(batches, { catchUp, resyncs }, signal))) {
+      session.acknowledge(position);
+      tally.durable(position);
+    }
+  }
+
+  /** What the stream tells, as it concerns the sink. */
+  async *#shape(
+    batches: AsyncIterable<readonly StreamEvent[]>,
+    { catchUp, resyncs }: { readonly catchUp: CatchUp; readonly resyncs: Resyncs },
+    signal: AbortSignal,
+  ): AsyncIterable<readonly StreamEvent[]> {
+    const { mapping, tally, gate, session } = this.#parts;
+    const until = this.#options.until === undefined ? undefined : session.parsePosition(this.#options.until);
+    for await (const batch of batches) {
+      await gate.pass(signal);
+      const events: StreamEvent[] = [];
+      for (const told of batch) {
+        if (told.kind === 'reshape') this.#tables.set(told.table.id, told.table);
+        const wanted = mapEvent(told, mapping);
+        const caught = wanted && catchUp.take(wanted);
+        const event = caught && resyncs.take(caught);
+        if (event === undefined) continue;
+        const isEnd = event.kind === 'commit' || event.kind === 'reached';
+        const shown = isEnd && (!catchUp.isDone || resyncs.isRepairing) ? { ...event, isOpen: true } : event;
+        tally.take(shown);
+        events.push(shown);
+        if (isEnd && until !== undefined && !session.isBefore(event.position, until)) {
+          yield events;
+          return;
+        }
+      }
+      if (events.length > 0) yield events;
+    }
+  }
+
+  #known(): ReadonlyMap<string, KnownShape> {
+    return new Map([...this.#parts.sink.state.tables.values()].map((record) => [record.id, shapeOf(record)]));
+  }
+}
+
+function shapeOf({ original, schema, name, columns }: TableRecord): KnownShape {
+  return { ...(original ?? { schema, name }), columns };
+}
