@@ -18,7 +18,6 @@ export class Resyncs implements Disposable {
   readonly #sweeping = new Set<string>();
   /** Repairs that are not over yet. */
   #repairs: number;
-  #failure: unknown;
 
   constructor(session: SourceSession, sink: OwnedSink, original: (id: string) => Table | undefined, repairs: number) {
     this.#session = session;
@@ -32,9 +31,8 @@ export class Resyncs implements Disposable {
     return this.#repairs > 0;
   }
 
-  /** The event as it concerns the sink; undefined: not at all. Throws what a sweep has failed with. */
+  /** The event as it concerns the sink; undefined: not at all. */
   take(event: StreamEvent): StreamEvent | undefined {
-    if (this.#failure !== undefined) throw this.#failure;
     switch (event.kind) {
       case 'resync':
         return event.scope === 'table' ? this.#whole(event) : this.#keys(event);
@@ -80,14 +78,9 @@ export class Resyncs implements Disposable {
   }
 
   async *#surplus(table: Table, seen: KeySet): AsyncIterable<readonly Row[]> {
-    try {
-      for await (const keys of this.#sink.keys!(table)) {
-        const surplus = keys.filter((key) => !seen.has(key));
-        if (surplus.length > 0) yield surplus;
-      }
-    } catch (error) {
-      this.#failure = error;
-      throw error;
+    for await (const keys of this.#sink.keys!(table)) {
+      const surplus = keys.filter((key) => !seen.has(key));
+      if (surplus.length > 0) yield surplus;
     }
   }
 
