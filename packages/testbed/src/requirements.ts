@@ -10,6 +10,8 @@ const debianPackages = {
   tc: 'iproute2',
   nft: 'nftables',
   nsenter: 'util-linux',
+  setpriv: 'util-linux',
+  ipcrm: 'util-linux',
   sshd: 'openssh-server',
   ssh: 'openssh-client',
   'ssh-keygen': 'openssh-client',
