@@ -63,7 +63,7 @@ class TableDump implements AsyncDisposable {
   constructor(snapshot: TableSnapshot, options: { sink: OwnedSink; mapping: Mapping; tally: Tally; position: string }) {
     this.#snapshot = snapshot;
     this.#options = options;
-    this.#name = nameOf(snapshot.table);
+    this.#name = nameOf(options.mapping.map(snapshot.table)!.table);
     this.#partsLeft = partsOf(snapshot).length;
   }
 

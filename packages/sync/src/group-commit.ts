@@ -102,9 +102,9 @@ class ReadAhead {
           });
         }
         if (this.#isStopped) return;
-        const { done, value } = await this.#iterator.next();
-        if (done === true) return;
-        this.#add(value);
+        const next = await this.#iterator.next();
+        if (next.done === true) return;
+        this.#add(next.value);
         this.#wakeUser?.();
       }
     } catch (error) {

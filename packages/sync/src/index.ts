@@ -1,4 +1,4 @@
-export { Replication, type ReplicationOptions } from './replicate.ts';
+export { Replicator, type ReplicatorOptions } from './replicate.ts';
 export type { LoadResult, OwnedSink, Sink, SinkState, SinkView, TableLoad, TableRecord } from './sink.ts';
 export type { RowPart, RowSnapshot, Source, SourceSession, SourceStatus, TableSnapshot } from './source.ts';
 export type { Change, Position, StreamEvent } from './stream.ts';

@@ -5,7 +5,7 @@ import type { Row, Table } from './table.ts';
 
 // After a failover that lost transactions which the sink has: every row that was written since is read anew, key by key.
 
-export type Repair = { readonly requests: readonly ResyncRequest[] };
+export type Repair = { readonly requests: readonly ResyncRequest[]; readonly keys: number };
 
 /** More keys than this are not kept in memory: reading everything anew is the cheaper repair then. */
 const keysMax = 1_000_000;
@@ -37,7 +37,7 @@ export async function prepareRepair(
     position,
     originals.map((table) => mapping.map(table)?.table ?? table),
   );
-  return { requests: originals.map((table) => ({ table, keys: once(keysById.get(table.id)!) })) };
+  return { requests: originals.map((table) => ({ table, keys: once(keysById.get(table.id)!) })), keys: count };
 }
 
 async function* once(keys: readonly Row[]): AsyncIterable<readonly Row[]> {

@@ -4,11 +4,13 @@ import { Gate } from './gate.ts';
 import { Mapping, type MappingOptions } from './mapping/mapping.ts';
 import { Run, type RunOptions } from './run.ts';
 import type { Sink } from './sink.ts';
-import type { Source, SourceSession, SourceStatus } from './source.ts';
-import type { SyncEvent, SyncStatus } from './status.ts';
+import type { Source, SourceSession } from './source.ts';
+import type { Replication, SyncEvent, SyncStatus } from './status.ts';
 import { Tally } from './tally.ts';
 
-export type ReplicationOptions = RunOptions & {
+export type ReplicatorOptions = RunOptions & {
+  /** What the operator calls it. */
+  readonly name: string;
   readonly source: Source;
   readonly sink: Sink;
   readonly mapping: MappingOptions;
@@ -16,6 +18,8 @@ export type ReplicationOptions = RunOptions & {
 };
 
 const retryMsMin = 250;
+/** How often the source is asked how it stands. */
+const statusMs = 5_000;
 /** A source that is being repaired is asked twice a minute. */
 const retryMsMax = 30_000;
 
@@ -23,15 +27,14 @@ const retryMsMax = 30_000;
  * Keeps a sink supplied from a source: own the sink, dump what it lacks, then the stream. What time may heal is tried again for as long as it takes, each time from what
  * the sink says that it has (Y3).
  */
-export class Replication {
-  readonly #options: ReplicationOptions;
+export class Replicator implements Replication {
+  readonly #options: ReplicatorOptions;
   readonly #tally: Tally;
   readonly #gate = new Gate();
   readonly #mapping: Mapping;
-  #session: SourceSession | undefined;
   #run: Run | undefined;
 
-  constructor(options: ReplicationOptions) {
+  constructor(options: ReplicatorOptions) {
     this.#options = options;
     this.#tally = new Tally(options.onEvent);
     this.#mapping = new Mapping(options.mapping);
@@ -44,11 +47,13 @@ export class Replication {
       const before = this.#tally.durables;
       try {
         await this.#once(signal);
-        this.#tally.enter('stopped');
-        return;
+        break;
       } catch (error) {
         if (signal.aborted) break;
-        if (!(error instanceof BatonError) || !error.retryable) throw error;
+        if (!(error instanceof BatonError) || !error.retryable) {
+          this.#tally.ended(error);
+          throw error;
+        }
         if (this.#tally.durables > before) waitMs = retryMsMin;
         this.#tally.retrying(error, waitMs);
         await delay(waitMs, undefined, { signal }).catch(() => undefined);
@@ -56,7 +61,7 @@ export class Replication {
         waitMs = Math.min(waitMs * 2, retryMsMax);
       }
     }
-    this.#tally.enter('stopped');
+    this.#tally.ended();
   }
 
   /** Nothing more is given to the sink until `resume`. The source keeps what comes meanwhile. */
@@ -78,30 +83,43 @@ export class Replication {
     this.#run.resync(table);
   }
 
-  async status(): Promise<SyncStatus> {
-    const { source, sink } = this.#options;
-    const sourceStatus: SourceStatus | undefined = await this.#session?.status().catch(() => undefined);
-    return this.#tally.status({ source: source.address, sink: sink.address, sourceStatus }, this.#gate.isClosed);
+  status(): SyncStatus {
+    const { name, source, sink } = this.#options;
+    return this.#tally.status({ name, source: source.address, sink: sink.address }, this.#gate.isClosed);
   }
 
   async #once(signal: AbortSignal): Promise<void> {
     const tally = this.#tally;
-    tally.enter('connecting');
-    await using sink = await this.#options.sink.own(signal, (owner) => tally.waiting(owner));
-    tally.enter('connecting');
+    tally.connecting();
+    await using sink = await this.#options.sink.own(
+      signal,
+      (owner) => tally.waiting(owner),
+      (table, error) => tally.recorded(table, error),
+    );
     const either = AbortSignal.any([signal, sink.lost]);
     try {
       await using session = await this.#options.source.open(either);
-      tally.tell({ type: 'connected', node: session.node, position: sink.state.position });
-      this.#session = session;
+      tally.connected(session.node, sink.state);
+      using _ = this.#watch(session);
       this.#run = new Run({ session, sink, tally, mapping: this.#mapping, gate: this.#gate }, this.#options);
       await this.#run.toEnd(either);
     } catch (error) {
       if (sink.lost.aborted && !signal.aborted) throw sink.lost.reason;
       throw error;
     } finally {
-      this.#session = undefined;
       this.#run = undefined;
     }
+  }
+
+  /** Asks the source now and then how it stands. A question that fails is asked again: what is wrong shows elsewhere. */
+  #watch(session: SourceSession): Disposable {
+    const look = (): void =>
+      void session.status().then(
+        (status) => this.#tally.saw(status),
+        () => undefined,
+      );
+    look();
+    const timer = setInterval(look, statusMs);
+    return { [Symbol.dispose]: () => clearInterval(timer) };
   }
 }

@@ -1,4 +1,5 @@
 import { KeySet } from './key-set.ts';
+import type { Repair } from './repair.ts';
 import type { OwnedSink } from './sink.ts';
 import type { SourceSession } from './source.ts';
 import type { StreamEvent } from './stream.ts';
@@ -18,12 +19,20 @@ export class Resyncs implements Disposable {
   readonly #sweeping = new Set<string>();
   /** Repairs that are not over yet. */
   #repairs: number;
+  readonly #onRepaired: () => void;
 
-  constructor(session: SourceSession, sink: OwnedSink, original: (id: string) => Table | undefined, repairs: number) {
+  constructor(
+    session: SourceSession,
+    sink: OwnedSink,
+    original: (id: string) => Table | undefined,
+    repair: Repair | undefined,
+    onRepaired: (keys: number) => void,
+  ) {
     this.#session = session;
     this.#sink = sink;
     this.#original = original;
-    this.#repairs = repairs;
+    this.#repairs = repair?.requests.length ?? 0;
+    this.#onRepaired = () => onRepaired(repair?.keys ?? 0);
   }
 
   /** Rows that are to be repaired are not yet what they have to be. */
@@ -73,7 +82,7 @@ export class Resyncs implements Disposable {
       this.#forget(table);
       return { ...event, scope: 'table' };
     }
-    if (state === 'end' && this.#repairs > 0) this.#repairs--;
+    if (state === 'end' && this.#repairs > 0 && --this.#repairs === 0) this.#onRepaired();
     return event;
   }
 

@@ -7,7 +7,7 @@ import { expectDistinct, type Mapping } from './mapping/mapping.ts';
 import { prepareRepair, type Repair } from './repair.ts';
 import { Resyncs } from './resyncs.ts';
 import type { OwnedSink, TableRecord } from './sink.ts';
-import type { KnownShape, SourceSession } from './source.ts';
+import type { KnownShape, RowSnapshot, SourceSession, TableSnapshot } from './source.ts';
 import type { Position, StreamEvent } from './stream.ts';
 import { nameOf, type Table } from './table.ts';
 import type { Tally } from './tally.ts';
@@ -98,7 +98,7 @@ export class Run {
       const repair = await prepareRepair(this.#parts, resumption.position, this.#tables);
       if (repair !== undefined) return this.#resume(resumption.position, tables, repair);
     }
-    tally.tell({ type: 'reconciling', reason: resumption.reason });
+    tally.historyLost(resumption.reason, resumption.position);
     return await this.#beginAt(resumption.position, tables);
   }
 
@@ -125,10 +125,14 @@ export class Run {
   async #dump({ toDump, dumpedAt }: Beginning, signal: AbortSignal): Promise<Position> {
     const { session, sink, mapping, tally } = this.#parts;
     await using snapshot = await session.snapshot(toDump, signal);
-    tally.dumping(snapshot.tables, snapshot.position);
+    tally.dumping(this.#named(snapshot), snapshot.position);
     await dumpTables(snapshot, sink, { mapping, tally, jobs: this.#options.jobs }, signal);
     for (const { id } of toDump) dumpedAt.set(id, snapshot.position);
     return snapshot.position;
+  }
+
+  #named({ tables }: RowSnapshot): readonly { readonly name: string; readonly snapshot: TableSnapshot }[] {
+    return tables.map((snapshot) => ({ name: nameOf(this.#parts.mapping.map(snapshot.table)!.table), snapshot }));
   }
 
   /** All tables at one position, and the sink says that it is there. It begins anew each time: what an earlier try has dumped was at another one. */
@@ -141,19 +145,24 @@ export class Run {
       tables.map((table) => mapping.map(table)!.table),
       false,
     );
-    tally.dumping(snapshot.tables, position);
+    tally.dumping(this.#named(snapshot), position);
     await dumpTables(snapshot, sink, { mapping, tally, jobs: this.#options.jobs }, signal);
     const close = async function* (): AsyncIterable<readonly StreamEvent[]> {
       yield [{ kind: 'reached', position }];
     };
     for await (const durable of sink.apply(close())) tally.durable(durable);
-    tally.tell({ type: 'consistent', position });
   }
 
   async #stream({ after, dumpedAt, repair }: Beginning, signal: AbortSignal): Promise<void> {
     const { session, sink, tally } = this.#parts;
     const catchUp = new CatchUp(session, after, dumpedAt);
-    using resyncs = new Resyncs(session, sink, (id) => this.#tables.get(id), repair?.requests.length ?? 0);
+    using resyncs = new Resyncs(
+      session,
+      sink,
+      (id) => this.#tables.get(id),
+      repair,
+      (keys) => tally.repaired(keys),
+    );
     const batches = session.stream(after, this.#known(), signal);
     for (const request of repair?.requests ?? []) session.resync(request);
     for (const record of sink.state.tables.values()) {

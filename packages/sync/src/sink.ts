@@ -1,3 +1,4 @@
+import type { ErrorRecord } from '@batondb/core/errors';
 import type { Position, StreamEvent } from './stream.ts';
 import type { Row, Table, TableName } from './table.ts';
 
@@ -34,7 +35,12 @@ export interface Sink {
   /**
    * Becomes the only writer. Waits while another process is it; `onWait` is told once, of whom. Throws USAGE for a place that holds something else.
    */
-  own(signal: AbortSignal, onWait: (owner: string) => void): Promise<OwnedSink>;
+  own(
+    signal: AbortSignal,
+    onWait: (owner: string) => void,
+    /** A row that the sink cannot hold was kept aside; where that was not asked for, it is an error instead. `table` is the sink's name of it. */
+    onRecorded: (table: string, error: ErrorRecord) => void,
+  ): Promise<OwnedSink>;
 }
 
 /** After an error of any call it is of no use any more: it is owned anew, and its state then says what happened. */

@@ -1,36 +1,50 @@
-import { type BatonError, toErrorRecord } from '@batondb/core/errors';
-import type { LoadResult } from './sink.ts';
-import type { TableSnapshot } from './source.ts';
-import type { SyncEvent, SyncPhase, SyncStatus, TableProgress } from './status.ts';
+import { type BatonError, type ErrorRecord, toErrorRecord } from '@batondb/core/errors';
+import { Rate } from './rate.ts';
+import type { LoadResult, SinkState } from './sink.ts';
+import type { SourceStatus, TableSnapshot } from './source.ts';
+import type { Divergence, SyncCounts, SyncEvent, SyncPhase, SyncStatus, TableProgress } from './status.ts';
 import type { Position, StreamEvent } from './stream.ts';
-import { nameOf } from './table.ts';
+import { nameOf, type Table } from './table.ts';
 
-type Counts = { -readonly [Name in keyof SyncStatus['counts']]: number };
-type InFlight = { readonly position: Position; readonly committedAtMs: number | undefined; readonly takenAtMs: number };
+type Commit = { readonly position: Position; readonly committedAtMs: number | undefined; readonly takenAtMs: number };
+type TableState = { -readonly [Name in Exclude<keyof TableProgress, 'table'>]: TableProgress[Name] };
 
 /** Keeps count of a sync, and tells what happens. */
 export class Tally {
   readonly #tell: (event: SyncEvent) => void;
-  readonly #counts: Counts = {
+  readonly #counts: { -readonly [Name in keyof SyncCounts]: number } = {
     transactions: 0,
     inserts: 0,
     updates: 0,
     deletes: 0,
     truncates: 0,
+    reshapes: 0,
     dumpedRows: 0,
+    resyncedRows: 0,
     retries: 0,
-    divergences: 0,
+    recordedRows: 0,
+    repairedKeys: 0,
   };
-  readonly #tables = new Map<string, { rows: number; estimatedRows: number; isDone: boolean }>();
+  readonly #startedAtMs = Date.now();
+  readonly #tables = new Map<string, TableState>();
+  /** Ids of tables that are being read anew. */
   readonly #resyncing = new Set<string>();
-  /** Commits that the sink was given and has not yet told of, oldest first. */
-  #inFlight: InFlight[] = [];
+  readonly #rows = new Rate();
+  readonly #transactions = new Rate();
+  /** Commits that the sink was given and has not told of, oldest first. */
+  #inFlight: Commit[] = [];
   #phase: SyncPhase = 'connecting';
-  #sinceMs = Date.now();
+  #phaseAtMs = Date.now();
+  #node: string | undefined;
+  #owner: string | undefined;
   #position: Position | undefined;
+  #committedAtMs: number | undefined;
   #isOpen = false;
-  #delayMs: number | undefined;
-  #lastError: SyncStatus['lastError'];
+  #source: SourceStatus | undefined;
+  #lastError: (ErrorRecord & { readonly atMs: number }) | undefined;
+  #retryAtMs: number | undefined;
+  #lastDivergence: Divergence | undefined;
+  #dumpedAtMs = Date.now();
   #durables = 0;
 
   constructor(tell: (event: SyncEvent) => void) {
@@ -42,87 +56,131 @@ export class Tally {
     return this.#durables;
   }
 
-  tell(event: SyncEvent): void {
-    this.#tell(event);
-  }
-
-  enter(phase: SyncPhase): void {
-    if (phase === this.#phase) return;
-    this.#phase = phase;
-    this.#sinceMs = Date.now();
+  connecting(): void {
+    this.#node = undefined;
+    this.#source = undefined;
+    this.#enter('connecting', 'source and sink');
   }
 
   waiting(owner: string): void {
-    this.enter('waiting');
-    this.#tell({ type: 'waiting', owner });
+    this.#owner = owner;
+    this.#enter('waiting', owner);
+  }
+
+  /** The sink is ours, and the source answers. */
+  connected(node: string, state: SinkState): void {
+    this.#owner = undefined;
+    this.#retryAtMs = undefined;
+    this.#node = node;
+    this.#position = state.position;
+    this.#isOpen = state.isOpen;
+    for (const record of state.tables.values()) this.#table(nameOf(record));
+    this.#tell({ kind: 'connected', node });
+  }
+
+  saw(status: SourceStatus): void {
+    this.#source = status;
   }
 
   retrying(error: BatonError, inMs: number): void {
     this.#counts.retries++;
-    this.#lastError = toErrorRecord(error);
-    this.enter('retrying');
-    this.#tell({ type: 'retrying', error: this.#lastError, inMs });
+    this.#failed(error);
+    this.#retryAtMs = Date.now() + inMs;
+    this.#enter('retrying', error.message);
+    this.#tell({ kind: 'retry', error: toErrorRecord(error), inMs });
+  }
+
+  ended(error?: unknown): void {
+    if (error !== undefined) this.#failed(error);
+    this.#enter('ended', error === undefined ? 'done' : toErrorRecord(error).message);
+  }
+
+  historyLost(reason: string, position: Position): void {
+    this.#tell({ kind: 'history-lost', position, reason });
   }
 
   diverged(reason: string, position: Position): void {
-    this.#counts.divergences++;
-    this.#tell({ type: 'diverged', reason, position });
+    this.#lastDivergence = { atMs: Date.now(), position, reason };
+    this.#tell({ kind: 'diverged', position, reason });
   }
 
-  dumping(tables: readonly TableSnapshot[], position: Position): void {
-    this.enter('dumping');
-    this.#tables.clear();
-    for (const { table, estimatedRows } of tables) {
-      this.#tables.set(nameOf(table), { rows: 0, estimatedRows, isDone: false });
+  repaired(keys: number): void {
+    this.#counts.repairedKeys += keys;
+    this.#tell({ kind: 'repaired', keys });
+  }
+
+  recorded(table: string, error: ErrorRecord): void {
+    this.#counts.recordedRows++;
+    this.#tell({ kind: 'row-recorded', table, error });
+  }
+
+  /** `name` is the table's name at the sink. */
+  dumping(tables: readonly { readonly name: string; readonly snapshot: TableSnapshot }[], position: Position): void {
+    this.#dumpedAtMs = Date.now();
+    for (const { name, snapshot } of tables) {
+      this.#tables.set(name, { state: 'waiting', rows: 0, estimatedRows: snapshot.estimatedRows });
     }
-    this.#tell({ type: 'dumping', tables: [...this.#tables.keys()], position });
+    this.#enter('dumping', `${tables.length} tables at ${position}`);
   }
 
   dumpedRows(table: string, rows: number): void {
+    const progress = this.#table(table);
+    progress.state = 'dumping';
+    progress.rows += rows;
     this.#counts.dumpedRows += rows;
-    this.#tables.get(table)!.rows += rows;
+    this.#rows.add(rows, Date.now());
   }
 
-  dumpedTable(table: string, { rows, written, deleted }: LoadResult): void {
-    this.#tables.get(table)!.isDone = true;
+  dumpedTable(table: string, { rows }: LoadResult): void {
+    this.#table(table).state = 'current';
     this.#durables++;
-    this.#tell({ type: 'dumped', table, rows, written, deleted });
+    this.#tell({ kind: 'table-dumped', table, rows, durationMs: Date.now() - this.#dumpedAtMs });
   }
 
   streaming(position: Position): void {
-    this.enter('streaming');
     this.#inFlight = [];
+    this.#resyncing.clear();
     this.#position = position;
-    this.#tell({ type: 'streaming', position });
+    this.#enter('streaming', `after ${position}`);
   }
 
   /** An event is on its way to the sink. */
   take(event: StreamEvent): void {
+    const counts = this.#counts;
     switch (event.kind) {
       case 'insert':
-        this.#counts.inserts++;
+        counts.inserts++;
+        if (this.#resyncing.size > 0) this.#insertedInto(event.table);
         break;
       case 'update':
-        this.#counts.updates++;
+        counts.updates++;
         break;
       case 'delete':
-        this.#counts.deletes++;
+        counts.deletes++;
         break;
       case 'truncate':
-        this.#counts.truncates++;
+        counts.truncates++;
         break;
       case 'resync':
-        this.#resync(nameOf(event.table), event.state);
+        this.#resync(event.table, event.state);
         break;
       case 'reshape':
-        this.#tell({ type: 'reshaped', table: nameOf(event.table) });
+        counts.reshapes++;
+        this.#table(nameOf(event.table));
+        this.#tell({ kind: 'table-reshaped', table: nameOf(event.table) });
         break;
       case 'drop':
-        this.#tell({ type: 'dropped', table: nameOf(event.table) });
+        counts.reshapes++;
+        this.#tables.delete(nameOf(event.table));
+        this.#tell({ kind: 'table-dropped', table: nameOf(event.table) });
         break;
       case 'commit':
+        counts.transactions++;
+        this.#inFlight.push({ position: event.position, committedAtMs: event.committedAtMs, takenAtMs: Date.now() });
+        this.#isOpen = event.isOpen ?? false;
+        break;
       case 'reached':
-        this.#commit(event);
+        this.#isOpen = event.isOpen ?? false;
         break;
       default:
     }
@@ -135,40 +193,81 @@ export class Tally {
     this.#lastError = undefined;
     const index = this.#inFlight.findIndex((commit) => commit.position === position);
     if (index < 0) return;
-    const { committedAtMs } = this.#inFlight[index]!;
-    if (committedAtMs !== undefined) this.#delayMs = Math.max(0, Date.now() - committedAtMs);
+    this.#committedAtMs = this.#inFlight[index]!.committedAtMs ?? this.#committedAtMs;
     this.#inFlight.splice(0, index + 1);
+    this.#transactions.add(index + 1, Date.now());
   }
 
-  status(places: Pick<SyncStatus, 'source' | 'sink' | 'sourceStatus'>, isPaused: boolean): SyncStatus {
-    const [oldest] = this.#inFlight;
+  /** `isPaused`: nothing is given to the sink, since somebody asked for it. */
+  status(places: Pick<SyncStatus, 'name' | 'source' | 'sink'>, isPaused: boolean): SyncStatus {
+    const nowMs = Date.now();
     return {
       ...places,
       phase: isPaused && this.#phase === 'streaming' ? 'paused' : this.#phase,
-      sinceMs: this.#sinceMs,
+      phaseAtMs: this.#phaseAtMs,
+      startedAtMs: this.#startedAtMs,
+      node: this.#node,
+      owner: this.#owner,
       position: this.#position,
+      committedAtMs: this.#committedAtMs,
       isOpen: this.#isOpen,
-      delayMs: this.#delayMs,
-      behindSinceMs: oldest === undefined ? undefined : (oldest.committedAtMs ?? oldest.takenAtMs),
+      newest: this.#source?.newest,
+      lagBytes: this.#source?.lagBytes,
+      lagSeconds: this.#lagSeconds(nowMs),
+      retainedBytes: this.#source?.retainedBytes,
+      remainingBytes: this.#source?.remainingBytes,
+      tables: [...this.#tables].map(([table, progress]) => ({ table, ...progress })),
       counts: { ...this.#counts },
-      tables: [...this.#tables].map(([table, progress]): TableProgress => ({ table, ...progress })),
-      resyncing: [...this.#resyncing],
+      rowsPerSecond: this.#rows.perSecond(nowMs),
+      transactionsPerSecond: this.#transactions.perSecond(nowMs),
       lastError: this.#lastError,
+      retryAtMs: this.#retryAtMs,
+      lastDivergence: this.#lastDivergence,
     };
   }
 
-  #resync(table: string, state: 'begin' | 'end'): void {
-    if (state === 'begin') this.#resyncing.add(table);
-    else this.#resyncing.delete(table);
-    this.#tell({ type: 'resync', table, state });
+  /** Of a stream that is not read nobody knows how old the next transaction is: then it is as old as the newest that we have. */
+  #lagSeconds(nowMs: number): number | undefined {
+    const [oldest] = this.#inFlight;
+    if (oldest !== undefined) return Math.max(0, nowMs - (oldest.committedAtMs ?? oldest.takenAtMs)) / 1000;
+    return this.#phase === 'streaming' ? 0 : undefined;
   }
 
-  #commit(event: Extract<StreamEvent, { kind: 'commit' | 'reached' }>): void {
-    const { position, isOpen = false } = event;
-    if (event.kind === 'commit') this.#counts.transactions++;
-    const committedAtMs = event.kind === 'commit' ? event.committedAtMs : undefined;
-    this.#inFlight.push({ position, committedAtMs, takenAtMs: Date.now() });
-    if (this.#isOpen && !isOpen) this.#tell({ type: 'consistent', position });
-    this.#isOpen = isOpen;
+  #enter(phase: SyncPhase, detail: string): void {
+    if (phase !== this.#phase) this.#phaseAtMs = Date.now();
+    this.#phase = phase;
+    this.#tell({ kind: 'phase', phase, detail });
+  }
+
+  #failed(error: unknown): void {
+    this.#lastError = { ...toErrorRecord(error), atMs: Date.now() };
+  }
+
+  #table(name: string): TableState {
+    let state = this.#tables.get(name);
+    if (state === undefined) {
+      state = { state: 'current', rows: 0, estimatedRows: undefined };
+      this.#tables.set(name, state);
+    }
+    return state;
+  }
+
+  #insertedInto(table: Table): void {
+    if (!this.#resyncing.has(table.id)) return;
+    this.#table(nameOf(table)).rows++;
+    this.#counts.resyncedRows++;
+  }
+
+  #resync(table: Table, state: 'begin' | 'end'): void {
+    const name = nameOf(table);
+    if (state === 'begin') {
+      this.#resyncing.add(table.id);
+      this.#tables.set(name, { state: 'resyncing', rows: 0, estimatedRows: undefined });
+      return;
+    }
+    this.#resyncing.delete(table.id);
+    const progress = this.#table(name);
+    progress.state = 'current';
+    this.#tell({ kind: 'table-resynced', table: name, rows: progress.rows });
   }
 }
