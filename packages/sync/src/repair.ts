@@ -5,8 +5,6 @@ import type { Row, Table } from './table.ts';
 
 // After a failover that lost transactions which the sink has: every row that was written since is read anew, key by key.
 
-export type Repair = { readonly requests: readonly ResyncRequest[]; readonly keys: number };
-
 /** More keys than this are not kept in memory: reading everything anew is the cheaper repair then. */
 const keysMax = 1_000_000;
 
@@ -15,11 +13,14 @@ const keysMax = 1_000_000;
  * nothing was done.
  */
 export async function prepareRepair(
-  { sink, session, mapping }: RunParts,
+  { sink, session, mapping, tally }: RunParts,
   position: Position,
   tables: ReadonlyMap<string, Table>,
-): Promise<Repair | undefined> {
-  const touched = await sink.touchedAfter?.((known) => !session.isBefore(position, known));
+): Promise<readonly ResyncRequest[] | undefined> {
+  // What was dumped from the history that is lost is not among the rows that a stream has written.
+  const isBeyond = (at: Position | undefined): boolean => at !== undefined && session.isBefore(position, at);
+  if ([...sink.state.tables.values()].some(({ dumpedAt }) => isBeyond(dumpedAt))) return undefined;
+  const touched = await sink.touchedAfter?.((known) => !isBeyond(known));
   if (touched === undefined || sink.rewind === undefined) return undefined;
   const keysById = new Map<string, Row[]>();
   let count = 0;
@@ -37,7 +38,8 @@ export async function prepareRepair(
     position,
     originals.map((table) => mapping.map(table)?.table ?? table),
   );
-  return { requests: originals.map((table) => ({ table, keys: once(keysById.get(table.id)!) })), keys: count };
+  tally.repairing(count);
+  return originals.map((table) => ({ table, keys: once(keysById.get(table.id)!) }));
 }
 
 async function* once(keys: readonly Row[]): AsyncIterable<readonly Row[]> {

@@ -15,13 +15,14 @@ export type ReplicatorOptions = RunOptions & {
   readonly sink: Sink;
   readonly mapping: MappingOptions;
   readonly onEvent: (event: SyncEvent) => void;
+  /** Between two tries: from `msMin`, doubled each time that nothing came of one. Default: `usualRetry`. */
+  readonly retry?: { readonly msMin: number; readonly msMax: number };
 };
 
-const retryMsMin = 250;
 /** How often the source is asked how it stands. */
 const statusMs = 5_000;
 /** A source that is being repaired is asked twice a minute. */
-const retryMsMax = 30_000;
+const usualRetry = { msMin: 250, msMax: 30_000 };
 
 /**
  * Keeps a sink supplied from a source: own the sink, dump what it lacks, then the stream. What time may heal is tried again for as long as it takes, each time from what
@@ -42,7 +43,8 @@ export class Replicator implements Replication {
 
   /** Ends when the options say so, or quietly with the signal. Throws what time does not heal. To be called once. */
   async run(signal: AbortSignal): Promise<void> {
-    let waitMs = retryMsMin;
+    const { msMin, msMax } = this.#options.retry ?? usualRetry;
+    let waitMs = msMin;
     for (;;) {
       const before = this.#tally.durables;
       try {
@@ -54,11 +56,11 @@ export class Replicator implements Replication {
           this.#tally.ended(error);
           throw error;
         }
-        if (this.#tally.durables > before) waitMs = retryMsMin;
+        if (this.#tally.durables > before) waitMs = msMin;
         this.#tally.retrying(error, waitMs);
         await delay(waitMs, undefined, { signal }).catch(() => undefined);
         if (signal.aborted) break;
-        waitMs = Math.min(waitMs * 2, retryMsMax);
+        waitMs = Math.min(waitMs * 2, msMax);
       }
     }
     this.#tally.ended();

@@ -1,8 +1,7 @@
 import { KeySet } from './key-set.ts';
-import type { Repair } from './repair.ts';
 import type { OwnedSink } from './sink.ts';
 import type { SourceSession } from './source.ts';
-import type { StreamEvent } from './stream.ts';
+import type { Resync, StreamEvent } from './stream.ts';
 import { keyOf, type Row, type Table } from './table.ts';
 
 /**
@@ -17,34 +16,38 @@ export class Resyncs implements Disposable {
   readonly #seen = new Map<string, KeySet>();
   /** Tables whose surplus keys are being asked for. */
   readonly #sweeping = new Set<string>();
-  /** Repairs that are not over yet. */
-  #repairs: number;
-  readonly #onRepaired: () => void;
+  /** Ids of tables whose rows are not what they have to be, until they have been read anew. */
+  readonly #repairing: Set<string>;
 
   constructor(
     session: SourceSession,
     sink: OwnedSink,
     original: (id: string) => Table | undefined,
-    repair: Repair | undefined,
-    onRepaired: (keys: number) => void,
+    repairing: Iterable<string>,
   ) {
     this.#session = session;
     this.#sink = sink;
     this.#original = original;
-    this.#repairs = repair?.requests.length ?? 0;
-    this.#onRepaired = () => onRepaired(repair?.keys ?? 0);
+    this.#repairing = new Set(repairing);
   }
 
   /** Rows that are to be repaired are not yet what they have to be. */
   get isRepairing(): boolean {
-    return this.#repairs > 0;
+    return this.#repairing.size > 0;
   }
 
   /** The event as it concerns the sink; undefined: not at all. */
   take(event: StreamEvent): StreamEvent | undefined {
     switch (event.kind) {
-      case 'resync':
-        return event.scope === 'table' ? this.#whole(event) : this.#keys(event);
+      case 'resync': {
+        const told = event.scope === 'table' ? this.#whole(event) : this.#keys(event);
+        if (told?.state === 'end') this.#repairing.delete(told.table.id);
+        return told;
+      }
+      case 'drop':
+        this.#repairing.delete(event.table.id);
+        this.#forget(event.table);
+        return event;
       case 'insert':
       case 'update':
         this.#seen.get(event.table.id)?.add(keyOf(event.table, event.row));
@@ -58,7 +61,7 @@ export class Resyncs implements Disposable {
     for (const seen of this.#seen.values()) seen[Symbol.dispose]();
   }
 
-  #whole(event: Extract<StreamEvent, { kind: 'resync' }>): StreamEvent | undefined {
+  #whole(event: Resync): Resync | undefined {
     const { table, state } = event;
     if (this.#sink.keys === undefined || table.key.length === 0) return event;
     if (state === 'begin') {
@@ -74,7 +77,7 @@ export class Resyncs implements Disposable {
     return undefined;
   }
 
-  #keys(event: Extract<StreamEvent, { kind: 'resync' }>): StreamEvent | undefined {
+  #keys(event: Resync): Resync | undefined {
     const { table, state } = event;
     if (this.#sweeping.has(table.id)) {
       if (state === 'begin') return undefined;
@@ -82,7 +85,6 @@ export class Resyncs implements Disposable {
       this.#forget(table);
       return { ...event, scope: 'table' };
     }
-    if (state === 'end' && this.#repairs > 0 && --this.#repairs === 0) this.#onRepaired();
     return event;
   }
 

@@ -4,10 +4,10 @@ import { dumpTables } from './dump.ts';
 import type { Gate } from './gate.ts';
 import { mapEvent } from './mapping/map-event.ts';
 import { expectDistinct, type Mapping } from './mapping/mapping.ts';
-import { prepareRepair, type Repair } from './repair.ts';
+import { prepareRepair } from './repair.ts';
 import { Resyncs } from './resyncs.ts';
 import type { OwnedSink, TableRecord } from './sink.ts';
-import type { KnownShape, RowSnapshot, SourceSession, TableSnapshot } from './source.ts';
+import type { KnownShape, ResyncRequest, RowSnapshot, SourceSession, TableSnapshot } from './source.ts';
 import type { Position, StreamEvent } from './stream.ts';
 import { nameOf, type Table } from './table.ts';
 import type { Tally } from './tally.ts';
@@ -25,7 +25,7 @@ export type RunParts = {
 export type RunOptions = {
   /** `dump`: a state and no more. `sync`: what the sink has is taken to be the state where the stream begins. */
   readonly phases: 'both' | 'dump' | 'sync';
-  /** Ends at the first commit there or after it. */
+  /** Ends at the first commit there or after it at which the sink's tables are at one position. */
   readonly until: string | undefined;
   /** Parts that are read at a time. */
   readonly jobs: number;
@@ -37,7 +37,7 @@ type Beginning = {
   /** By `Table.id`. */
   readonly dumpedAt: Map<string, Position>;
   readonly toDump: readonly Table[];
-  readonly repair: Repair | undefined;
+  readonly repair: readonly ResyncRequest[] | undefined;
 };
 
 export class Run {
@@ -113,7 +113,7 @@ export class Run {
     return { after, dumpedAt: new Map(), toDump: isDumped ? [] : tables, repair: undefined };
   }
 
-  #resume(after: Position, tables: readonly Table[], repair: Repair | undefined): Beginning {
+  #resume(after: Position, tables: readonly Table[], repair: Beginning['repair']): Beginning {
     const { state } = this.#parts.sink;
     const dumpedAt = new Map<string, Position>();
     for (const record of state.tables.values()) {
@@ -156,18 +156,14 @@ export class Run {
   async #stream({ after, dumpedAt, repair }: Beginning, signal: AbortSignal): Promise<void> {
     const { session, sink, tally } = this.#parts;
     const catchUp = new CatchUp(session, after, dumpedAt);
-    using resyncs = new Resyncs(
-      session,
-      sink,
-      (id) => this.#tables.get(id),
-      repair,
-      (keys) => tally.repaired(keys),
-    );
+    const unfinished = [...sink.state.tables.values()].filter(({ isResyncing }) => isResyncing).map(({ id }) => id);
+    // A sink that was left open in the middle of a repair stays so until all of it has been read anew.
+    using resyncs = new Resyncs(session, sink, (id) => this.#tables.get(id), sink.state.isOpen ? unfinished : []);
     const batches = session.stream(after, this.#known(), signal);
-    for (const request of repair?.requests ?? []) session.resync(request);
-    for (const record of sink.state.tables.values()) {
-      const table = this.#tables.get(record.id);
-      if (record.isResyncing && table !== undefined && repair === undefined) session.resync({ table });
+    for (const request of repair ?? []) session.resync(request);
+    for (const id of unfinished) {
+      const table = this.#tables.get(id);
+      if (table !== undefined && !repair?.some((request) => request.table.id === id)) session.resync({ table });
     }
     tally.streaming(after);
     for await (const position of sink.apply(this.#shape(batches, { catchUp, resyncs }, signal))) {
@@ -193,11 +189,12 @@ export class Run {
         const caught = wanted && catchUp.take(wanted);
         const event = caught && resyncs.take(caught);
         if (event === undefined) continue;
+        const isOpen = !catchUp.isDone || resyncs.isRepairing;
         const isEnd = event.kind === 'commit' || event.kind === 'reached';
-        const shown = isEnd && (!catchUp.isDone || resyncs.isRepairing) ? { ...event, isOpen: true } : event;
+        const shown = isEnd && isOpen ? { ...event, isOpen } : event;
         tally.take(shown);
         events.push(shown);
-        if (isEnd && until !== undefined && !session.isBefore(event.position, until)) {
+        if (isEnd && !isOpen && until !== undefined && !session.isBefore(event.position, until)) {
           yield events;
           return;
         }

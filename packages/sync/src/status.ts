@@ -103,7 +103,8 @@ export type SyncEvent =
   /** What came after the sink's position is gone: everything is read anew, and only differences are written. */
   | { readonly kind: 'history-lost'; readonly position: Position; readonly reason: string }
   | { readonly kind: 'diverged'; readonly position: Position; readonly reason: string }
-  | { readonly kind: 'repaired'; readonly keys: number }
+  /** These rows are read anew after a failover that lost transactions. */
+  | { readonly kind: 'repairing'; readonly keys: number }
   | { readonly kind: 'row-recorded'; readonly table: string; readonly error: ErrorRecord }
   | { readonly kind: 'retry'; readonly error: ErrorRecord; readonly inMs: number };
 

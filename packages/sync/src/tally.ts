@@ -104,9 +104,9 @@ export class Tally {
     this.#tell({ kind: 'diverged', position, reason });
   }
 
-  repaired(keys: number): void {
+  repairing(keys: number): void {
     this.#counts.repairedKeys += keys;
-    this.#tell({ kind: 'repaired', keys });
+    this.#tell({ kind: 'repairing', keys });
   }
 
   recorded(table: string, error: ErrorRecord): void {
