@@ -1,0 +1,14 @@
+// Bounds of what a PostgreSQL server may send, each with its reason.
+
+export const postgresLimits = {
+  /** A table cannot have more columns (MaxHeapAttributeNumber). */
+  columnsMax: 1600,
+  /** A row as text: PostgreSQL itself builds no text beyond this (MaxAllocSize), and one string of V8 holds half of it. */
+  rowBytesMax: 536_870_888,
+  /** Tables of one TRUNCATE: far more than anybody has in one statement, and no more memory than a message's own bytes. */
+  truncatedMax: 1_000_000,
+  /** Arrays have at most six dimensions (MAXDIM), but elements may be composites that have arrays; deeper ones would be a stack of ours that overflows. */
+  nestingMax: 100,
+  /** Text before it is decoded value by value: below it one string is made of a whole message, and the values are cut from it. */
+  messageAsOneTextBytesMax: 4096,
+} as const;
