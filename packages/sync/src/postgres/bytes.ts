@@ -1,4 +1,5 @@
 import { BatonError } from '@batondb/core/errors';
+import { postgresLimits } from './limits.ts';
 
 // Reading of what PostgreSQL sends: integers are big-endian, strings are UTF-8 and end with a zero byte.
 
@@ -12,8 +13,16 @@ export function latin1(bytes: Buffer, start: number, end: number): string {
   return (bytes as unknown as Slices).latin1Slice(start, end);
 }
 
-/** Throws PROTOCOL for what is no UTF-8: the database's encoding is SQL_ASCII then, and nobody knows what its bytes mean (Y5). */
+/**
+ * Throws LIMIT, and PROTOCOL for what is no UTF-8: the database's encoding is SQL_ASCII then, and nobody knows what its bytes mean (Y5).
+ */
 export function utf8(bytes: Buffer, start: number, end: number): string {
+  if (end - start > postgresLimits.rowBytesMax) {
+    throw new BatonError(
+      'LIMIT',
+      `a value has ${end - start} bytes, and the most that is read is ${postgresLimits.rowBytesMax}`,
+    );
+  }
   const text = (bytes as unknown as Slices).utf8Slice(start, end);
   // The replacement character is the only sign of bytes that were none; it may also be meant.
   if (!text.includes('\ufffd')) return text;

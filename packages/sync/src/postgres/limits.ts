@@ -3,8 +3,8 @@
 export const postgresLimits = {
   /** A table cannot have more columns (MaxHeapAttributeNumber). */
   columnsMax: 1600,
-  /** A row as text: PostgreSQL itself builds no text beyond this (MaxAllocSize), and one string of V8 holds half of it. */
-  rowBytesMax: 536_870_888,
+  /** A row, or a value, as text. One string of V8 holds 512 MiB, and what is escaped in JSON may be twice as long. */
+  rowBytesMax: 268_435_456,
   /** Tables of one TRUNCATE: far more than anybody has in one statement, and no more memory than a message's own bytes. */
   truncatedMax: 1_000_000,
   /** Arrays have at most six dimensions (MAXDIM), but elements may be composites that have arrays; deeper ones would be a stack of ours that overflows. */
