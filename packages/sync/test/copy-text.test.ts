@@ -54,7 +54,7 @@ function encode(rows: readonly Row[]): Buffer {
   const fieldText = (one: Row[number]) =>
     one === null || one === undefined
       ? '\\N'
-      : [...one].map((c) => (letters[c] === undefined ? c : `\\${letters[c]}`)).join('');
+      : one.replace(/[\b\f\n\r\t\v\\]/g, (c) => `\\${letters[c]}`);
   return Buffer.from(rows.map((row) => `${row.map(fieldText).join('\t')}\n`).join(''));
 }
 

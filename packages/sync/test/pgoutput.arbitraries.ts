@@ -16,7 +16,7 @@ const row = fc.array(field, { maxLength: 8 });
 const oldKind = fc.constantFrom('key' as const, 'row' as const);
 
 function record<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
-  return fc.record(model, { noNullPrototype: true }) as unknown as fc.Arbitrary<T>;
+  return fc.record(model, { noNullPrototype: true });
 }
 
 const kind = <K extends PgoutputMessage['kind']>(name: K) => fc.constant(name);

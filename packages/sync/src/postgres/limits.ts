@@ -7,7 +7,9 @@ export const postgresLimits = {
   rowBytesMax: 268_435_456,
   /** Tables of one TRUNCATE: far more than anybody has in one statement, and no more memory than a message's own bytes. */
   truncatedMax: 1_000_000,
-  /** Arrays have at most six dimensions (MAXDIM), but elements may be composites that have arrays; deeper ones would be a stack of ours that overflows. */
+  /** An array has at most as many (MAXDIM). */
+  dimensionsMax: 6,
+  /** Types within types: far more than anybody has, and far less than our stack holds. */
   nestingMax: 100,
   /** Text before it is decoded value by value: below it one string is made of a whole message, and the values are cut from it. */
   messageAsOneTextBytesMax: 4096,
