@@ -34,8 +34,8 @@ export type SqliteValue = number | bigint | string | Uint8Array;
 export type ValueCodec = {
   readonly kind: ValueKind;
   /** The value as JSON: what 64 bits hold and decimals are strings, so nobody rounds them; docs/sync-types.md has all types. */
-  json(text: string): string;
-  sqlite(text: string): SqliteValue;
+  readonly json: (text: string) => string;
+  readonly sqlite: (text: string) => SqliteValue;
 };
 
 export type Column = {

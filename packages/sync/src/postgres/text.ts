@@ -1,0 +1,126 @@
+import { BatonError } from '@batondb/core/errors';
+import type { Field, Row } from '../table.ts';
+import { latin1, utf8 } from './bytes.ts';
+import { postgresLimits } from './limits.ts';
+
+// COPY's text format, as in "File Formats" of PostgreSQL's documentation of COPY: rows end with a newline, fields are divided by tabs, `\N` is NULL, and
+// a backslash stands before what would be one of these. No raw newline, tab or backslash is ever part of a value.
+
+const tab = 0x09;
+const newline = 0x0a;
+const backslash = 0x5c;
+const nullLetter = 0x4e;
+
+/** What follows a backslash, and what the two stand for. Nothing else is ever written by a server. */
+const escapes: ReadonlyMap<string, string> = new Map([
+  ['b', '\b'],
+  ['f', '\f'],
+  ['n', '\n'],
+  ['r', '\r'],
+  ['t', '\t'],
+  ['v', '\v'],
+  ['\\', '\\'],
+]);
+const escaped = /\\(.?)/gs;
+
+export type CopyTextOptions = {
+  /** How many fields each row has. */
+  readonly columns: number;
+  /** A row beyond it is refused with LIMIT. Default: {@link postgresLimits.rowBytesMax}. */
+  readonly rowBytesMax?: number;
+};
+
+/**
+ * Rows out of chunks of COPY's text, cut anywhere. One string is made of all whole rows of a chunk, and values are cut from it.
+ * Keeping a value keeps the text of its chunk in memory: what lives for longer is to be copied.
+ */
+export class CopyTextDecoder {
+  readonly #columns: number;
+  readonly #rowBytesMax: number;
+  /** The beginning of a row that has not come whole. */
+  #rest: Buffer[] = [];
+  #restBytes = 0;
+
+  constructor({ columns, rowBytesMax = postgresLimits.rowBytesMax }: CopyTextOptions) {
+    this.#columns = columns;
+    this.#rowBytesMax = rowBytesMax;
+  }
+
+  /** Rows that end in this chunk. The chunk may be used for something else afterwards. Throws PROTOCOL, LIMIT; it is of no use after that. */
+  decode(chunk: Buffer): Row[] {
+    const end = chunk.lastIndexOf(newline) + 1;
+    if (end === 0) {
+      this.#keep(chunk);
+      return [];
+    }
+    const whole = this.#take(chunk.subarray(0, end));
+    if (end < chunk.length) this.#keep(chunk.subarray(end));
+    return readRows(whole, this.#columns);
+  }
+
+  /** Throws PROTOCOL when the text ended in the middle of a row. */
+  finish(): void {
+    if (this.#restBytes > 0) {
+      throw new BatonError('PROTOCOL', `the rows of a COPY end with ${this.#restBytes} bytes that are no whole row`);
+    }
+  }
+
+  #keep(piece: Buffer): void {
+    this.#restBytes += piece.length;
+    if (this.#restBytes > this.#rowBytesMax) {
+      throw new BatonError('LIMIT', `a row is longer than ${this.#rowBytesMax} bytes, which is the most that is read`);
+    }
+    this.#rest.push(Buffer.from(piece));
+  }
+
+  #take(piece: Buffer): Buffer {
+    if (this.#restBytes === 0) return piece;
+    const whole = Buffer.concat([...this.#rest, piece]);
+    this.#rest = [];
+    this.#restBytes = 0;
+    return whole;
+  }
+}
+
+/** Whole rows: bytes are looked at one by one, since that is cheaper than to search the short stretches between them. */
+function readRows(bytes: Buffer, columns: number): Row[] {
+  // Offsets of bytes and of characters are the same here; a field with a byte beyond ASCII is decoded by itself.
+  const text = latin1(bytes, 0, bytes.length);
+  const rows: Row[] = [];
+  let row: Field[] = [];
+  let start = 0;
+  let isPlain = true;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] as number;
+    if (byte === tab || byte === newline) {
+      row.push(isPlain ? text.substring(start, at) : readField(bytes, start, at));
+      start = at + 1;
+      isPlain = true;
+      if (byte === newline) {
+        rows.push(checked(row, columns));
+        row = [];
+      }
+    } else if (byte > 0x7f || byte === backslash) isPlain = false;
+  }
+  return rows;
+}
+
+/** A field with a backslash, or with something beyond ASCII. */
+function readField(bytes: Buffer, start: number, end: number): Field {
+  if (end - start === 2 && bytes[start] === backslash && bytes[start + 1] === nullLetter) return null;
+  const text = utf8(bytes, start, end);
+  return text.includes('\\') ? text.replace(escaped, unescape) : text;
+}
+
+function unescape(sequence: string, letter: string): string {
+  const character = escapes.get(letter);
+  if (character !== undefined) return character;
+  throw new BatonError('PROTOCOL', `a value of a COPY has ${JSON.stringify(sequence)}, which stands for nothing`);
+}
+
+function checked(row: Field[], columns: number): Row {
+  if (row.length === columns) return row;
+  // A row without columns is an empty line, and looks like one empty field.
+  if (columns === 0 && row.length === 1 && row[0] === '') return [];
+  throw new BatonError('PROTOCOL', `a row of a COPY has ${row.length} fields, but ${columns} columns were asked for`);
+}
