@@ -1,7 +1,7 @@
 import { formatBytes } from '@batondb/core/text/format';
+import type { ServerAccess } from '@batondb/service/client';
 import { createDatabase, dropDatabase, listDatabases } from '@batondb/sqlite/client/files';
 import { formatLocation, type Location, parseLocation, withDatabase } from '@batondb/sqlite/client/location';
-import type { ServerAccess } from '@batondb/sqlite/client/reach';
 import { checkName } from '@batondb/sqlite/node/names';
 import { exitCodes } from '../exit-codes.ts';
 import { jsonLine } from '../render/json.ts';

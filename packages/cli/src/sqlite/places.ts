@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
 import { toBatonError } from '@batondb/core/files/system-error';
-import type { ServerAccess } from '@batondb/sqlite/client/reach';
+import type { ServerAccess } from '@batondb/service/client';
 
 // Where things are when nothing else was said, and what operands name.
 

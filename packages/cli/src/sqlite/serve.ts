@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { formatCount } from '@batondb/core/text/format';
+import type { ServerAccess } from '@batondb/service/client';
 import {
   announce,
   formatPosition,
@@ -10,7 +11,6 @@ import {
   type SqliteNode,
   startServer,
 } from '@batondb/sqlite';
-import type { ServerAccess } from '@batondb/sqlite/client/reach';
 import { Registry } from 'prom-client';
 import { exitCodes } from '../exit-codes.ts';
 import { jsonLine } from '../render/json.ts';

@@ -1,4 +1,6 @@
 import { BatonError } from '@batondb/core/errors';
+import { hostInUrl } from '@batondb/service/address';
+import type { Endpoint } from '@batondb/service/client';
 import { defaultDatabase } from '../server/routes.ts';
 
 // Where a database is served: `ws://`, `wss://`, `http://`, `https://` (the same two, for who copies an address from elsewhere),
@@ -6,9 +8,7 @@ import { defaultDatabase } from '../server/routes.ts';
 
 /** A database on a server. */
 export type Location = {
-  readonly endpoint:
-    | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly isSecure: boolean }
-    | { readonly kind: 'unix'; readonly path: string };
+  readonly endpoint: Endpoint;
   readonly database: string;
 };
 
@@ -48,12 +48,7 @@ export function parseLocation(text: string): Location {
 export function formatLocation({ endpoint, database }: Location): string {
   const path = database === defaultDatabase ? '' : `/db/${encodeURIComponent(database)}`;
   if (endpoint.kind === 'unix') return `unix:${endpoint.path}${path}`;
-  return `${endpoint.isSecure ? 'wss' : 'ws'}://${hostOf(endpoint)}:${endpoint.port}${path}`;
-}
-
-/** A host as a URL has it. */
-export function hostOf({ host }: { readonly host: string }): string {
-  return host.includes(':') ? `[${host}]` : host;
+  return `${endpoint.isSecure ? 'wss' : 'ws'}://${hostInUrl(endpoint.host)}:${endpoint.port}${path}`;
 }
 
 /** The same server's other database. */

@@ -7,15 +7,9 @@ import { readFileSync } from 'node:fs';
 /** The page, and what a browser may do with it. */
 export type Page = { readonly html: string; readonly headers: Readonly<Record<string, string>> };
 
-let loaded: Page | undefined;
-
-/** The page, which is read once. */
-export function operatorPage(): Page {
-  return (loaded ??= load());
-}
-
-function load(): Page {
-  const html = readFileSync(new URL('../../assets/page.html', import.meta.url), 'utf8');
+/** Reads a page, which is to be done once. It has one style and one script, both in the file. */
+export function loadPage(file: URL): Page {
+  const html = readFileSync(file, 'utf8');
   const policy = [
     "default-src 'none'",
     `script-src ${digestOf(html, 'script')}`,
