@@ -2,14 +2,10 @@ import { type ClientRequest, type IncomingMessage, request as plainRequest } fro
 import { type RequestOptions, request as secureRequest } from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import { BatonError } from '@batondb/core/errors';
+import type { Endpoint } from './endpoint.ts';
 import { fromWireError, type WireError } from './refusal.ts';
 
 // Plain requests to a server: how they are begun, and what went wrong before there was an answer.
-
-/** Where a server is reached. */
-export type Endpoint =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly isSecure: boolean }
-  | { readonly kind: 'unix'; readonly path: string };
 
 /** A server that is asked, as its door calls it. */
 export type ServerPlace = {

@@ -1,6 +1,6 @@
 import { connect as connectSocket } from 'node:net';
-import { hostInUrl } from '@batondb/service/address';
 import { readRefusal, type ServerAccess, toConnectError } from '@batondb/service/client';
+import { formatEndpoint } from '@batondb/service/endpoint';
 import { type ClientOptions, WebSocket } from 'ws';
 import { limits } from './limits.ts';
 import type { Location } from './location.ts';
@@ -35,7 +35,7 @@ export async function openSocket(location: Location, { ca }: ServerAccess, signa
 function targetOf({ endpoint, database }: Location): string {
   const path = `/db/${encodeURIComponent(database)}`;
   if (endpoint.kind === 'unix') return `ws://localhost${path}`;
-  return `${endpoint.isSecure ? 'wss' : 'ws'}://${hostInUrl(endpoint.host)}:${endpoint.port}${path}`;
+  return `${formatEndpoint(endpoint, 'ws')}${path}`;
 }
 
 function socketOptions({ endpoint }: Location, ca: string | undefined): ClientOptions {
