@@ -28,7 +28,7 @@ import { parseRoute, type Route } from './routes.ts';
 // One HTTP request: which it is, who sent it, whether they may, and its answer.
 
 const stopping: Readiness = { isReady: false, reason: 'the server is stopping' };
-const page = loadPage(new URL('../../assets/page.html', import.meta.url));
+const page = loadPage('baton sqlite', new URL('../../assets/', import.meta.url));
 
 /** Answers a request; never throws. Every request is counted, with the code of its error if it failed. */
 export async function handleRequest(
