@@ -123,7 +123,7 @@ function addRemoteOptions(command: Command): Command {
     .option('--sudo', 'run the agent under sudo -n on every remote host')
     .addOption(
       new Option('--sudo-on <host>', 'run the agent under sudo -n on this host; repeatable')
-        .argParser(append)
+        .argParser(values.collect)
         .default([], 'none'),
     )
     .option('--dry-run', 'say what would be done, and do nothing')
@@ -136,10 +136,6 @@ function sshOption(): Option {
   return new Option('--ssh <command>', 'the remote shell, with arguments of its own')
     .argParser(values.parseSsh)
     .default(defaultOptions.ssh, 'ssh');
-}
-
-function append(text: string, earlier: readonly string[]): readonly string[] {
-  return [...earlier, text];
 }
 
 /** An option whose default is shown in the help as a word. */
@@ -193,7 +189,7 @@ function makeCopy(command: Command, accept: (request: Request) => void): Command
     )
     .addOption(
       new Option('--exclude <pattern>', 'leave out what matches, as in .gitignore; repeatable')
-        .argParser((text: string, earlier: readonly string[]) => append(values.parsePattern(text), earlier))
+        .argParser((text: string, earlier: readonly string[]) => values.collect(values.parsePattern(text), earlier))
         .default([], 'nothing'),
     )
     .option('--one-file-system', 'do not enter other file systems below the source')

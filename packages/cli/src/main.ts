@@ -10,8 +10,9 @@ async function main(words: readonly string[]): Promise<number> {
     return 0;
   }
   if (words[0] === 'sqlite') {
-    const { runSqlite } = await import('./sqlite/run.ts');
-    return await runSqlite(words.slice(1), process.env);
+    const { runDoor } = await import('./service/run.ts');
+    const { parseSqlite } = await import('./sqlite/command.ts');
+    return await runDoor(parseSqlite, words.slice(1), process.env);
   }
   return await runCommand(words);
 }

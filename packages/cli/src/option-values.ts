@@ -14,6 +14,11 @@ const zstdLevelMax = 19;
 /** Measured: the level whose speed a disk or a link does not wait for. */
 const zstdLevelDefault = 1;
 
+/** Of an option that is repeated: all of its values. */
+export function collect(text: string, earlier: readonly string[]): readonly string[] {
+  return [...earlier, text];
+}
+
 /** A whole number between two bounds, both included. */
 export function parseWhole(name: string, min: number, max: number): (text: string) => number {
   return (text) => {

@@ -1,3 +1,7 @@
+export type { CertificateFiles } from '@batondb/service/certificate';
+export { type RefusalCode, refusalCodes } from '@batondb/service/refusal';
+export { createToken, listTokens, revokeToken, type TokenSummary } from '@batondb/service/tokens/manage';
+export { type Right, rights } from '@batondb/service/tokens/token';
 export type { Databases } from './databases.ts';
 export type { SqlResult } from './engine/connection.ts';
 export { SqlError } from './engine/sql-error.ts';
@@ -17,12 +21,8 @@ export type { PositionedResult, RunOptions, Session, Transaction } from './node/
 export { checkLog, type LogReport, type SegmentReport, type Verdict } from './recovery/check.ts';
 export { type Recovery, recoverLog } from './recovery/recover.ts';
 export type { DatabaseOutlook } from './recovery/replay.ts';
-export type { CertificateFiles } from './server/certificate.ts';
-export { type RefusalCode, refusalCodes } from './server/refusal.ts';
 export { type RunningServer, type ServerOptions, startServer } from './server/server.ts';
 export { defaultSettings, type ServerSettings } from './server/settings.ts';
-export { createToken, listTokens, revokeToken, type TokenSummary } from './server/tokens/manage.ts';
-export { type Right, rights } from './server/tokens/token.ts';
 export type { BackupManifest, FoundBackup } from './snapshot/backup-format.ts';
 export { findBackups } from './snapshot/backup-format.ts';
 export type { BackupSettings, BackupStatus } from './snapshot/backup-schedule.ts';

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BatonError, errorCodes } from '@batondb/core/errors';
+import { Refusal, refusalCodes } from '@batondb/service/refusal';
 import fc from 'fast-check';
 import {
   decodeBatchResult,
@@ -45,7 +46,7 @@ import {
   withPosition,
 } from '../src/hrana/results.ts';
 import { SqlError, type SqlValue } from '../src/index.ts';
-import { Refusal, refusalCodes, toWireError } from '../src/server/refusal.ts';
+import { toWireError } from '../src/server/refusal.ts';
 import { runs } from './property.ts';
 
 const text = fc.string({ unit: 'grapheme' });

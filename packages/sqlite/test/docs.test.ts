@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { refusalCodes } from '../src/server/refusal.ts';
+import { refusalCodes } from '@batondb/service/refusal';
 import { defaultSettings } from '../src/server/settings.ts';
 
 const page = readFileSync(new URL('../../../docs/sqlite-clients.md', import.meta.url), 'utf8');

@@ -2,10 +2,10 @@
 // happens, asks for a token where one is needed, and shows names of databases as text.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { createToken } from '@batondb/service/tokens/manage';
 import { makeSandbox } from '@batondb/testbed/sandbox';
 import { createClient } from '@libsql/client';
 import puppeteer, { type Browser, type Page } from 'puppeteer-core';
-import { createToken } from '../src/server/tokens/manage.ts';
 import { serveNode } from './support/served-node.ts';
 
 let browser: Browser;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { BatonError, type ErrorCode } from '@batondb/core/errors';
+import { createToken } from '@batondb/service/tokens/manage';
 import { makeSandbox } from '@batondb/testbed/sandbox';
 import {
   createDatabase,
@@ -15,7 +16,6 @@ import {
 import { parseLocation } from '../src/client/location.ts';
 import { openNode } from '../src/index.ts';
 import { startServer } from '../src/server/server.ts';
-import { createToken } from '../src/server/tokens/manage.ts';
 import { audit } from './bank.ts';
 import { askStock } from './stock.ts';
 

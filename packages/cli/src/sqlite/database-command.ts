@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { addAccessOptions } from './client-options.ts';
-import type { Accept } from './command.ts';
+import { type AccessFlags, addAccessOptions } from '../service/access.ts';
+import type { Accept } from '../service/subcommands.ts';
 import { restoreExamples } from './help.ts';
-import { type AccessFlags, defaultServer } from './places.ts';
+import { defaultServer } from './places.ts';
 
 // The grammar of what is done to whole databases.
 

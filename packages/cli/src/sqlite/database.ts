@@ -1,15 +1,16 @@
 import { formatBytes } from '@batondb/core/text/format';
+import type { ServerAccess } from '@batondb/service/client';
 import { createDatabase, dropDatabase, listDatabases } from '@batondb/sqlite/client/files';
 import { formatLocation, type Location, parseLocation, withDatabase } from '@batondb/sqlite/client/location';
-import type { ServerAccess } from '@batondb/sqlite/client/reach';
 import { checkName } from '@batondb/sqlite/node/names';
 import { exitCodes } from '../exit-codes.ts';
 import { jsonLine } from '../render/json.ts';
 import { pad, printableText, widthOf } from '../render/style.ts';
-import type { Run } from './command.ts';
-import { confirm } from './confirm.ts';
+import { readAccess } from '../service/access.ts';
+import { confirm } from '../service/confirm.ts';
+import type { Run } from '../service/subcommands.ts';
 import type { DatabaseFlags } from './database-command.ts';
-import { defaultServer, readAccess } from './places.ts';
+import { defaultServer } from './places.ts';
 
 // `create`, `drop` and `list`.
 

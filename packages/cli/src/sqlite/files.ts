@@ -7,13 +7,13 @@ import { discardReplaced, listReplaced, restoreBackup } from '@batondb/sqlite/sn
 import { exitCodes } from '../exit-codes.ts';
 import { jsonLine } from '../render/json.ts';
 import { printableText } from '../render/style.ts';
-import type { Run } from './command.ts';
-import { confirm } from './confirm.ts';
-import type { SqliteContext } from './context.ts';
+import { readAccess } from '../service/access.ts';
+import { confirm } from '../service/confirm.ts';
+import type { CommandContext } from '../service/context.ts';
+import type { Run } from '../service/subcommands.ts';
 import { hasDatabase, locate } from './database.ts';
 import type { DatabaseFlags } from './database-command.ts';
 import { openSource } from './dump-file.ts';
-import { readAccess } from './places.ts';
 import { TransferProgress } from './transfer-progress.ts';
 
 // `backup`, `restore`, `load` and `discard-old`.
@@ -62,7 +62,7 @@ async function send(
   { path, name }: { readonly path: string; readonly name: string },
   location: Location,
   flags: DatabaseFlags,
-  context: SqliteContext,
+  context: CommandContext,
 ): Promise<number> {
   const { stdout, environment, watchInterruption } = context;
   const where = formatLocation(location);
@@ -87,7 +87,7 @@ async function restoreDirectory(
   backup: string,
   target: string,
   flags: DatabaseFlags,
-  context: SqliteContext,
+  context: CommandContext,
 ): Promise<number> {
   const directory = resolve(target);
   const { stdout, watchInterruption } = context;
@@ -106,7 +106,7 @@ async function restoreDirectory(
   return exitCodes.ok;
 }
 
-async function agrees(question: string, flags: DatabaseFlags, context: SqliteContext): Promise<boolean> {
+async function agrees(question: string, flags: DatabaseFlags, context: CommandContext): Promise<boolean> {
   const isAgreed = await confirm(question, flags.yes ?? false, context);
   if (!isAgreed) await context.stderr.writeLines(['nothing was changed']);
   return isAgreed;

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatBytes, formatDuration } from '@batondb/core/text/format';
 import { type Databases, formatPosition, type JoinProgress, type SqliteNode } from '@batondb/sqlite';
-import type { SqliteContext } from './context.ts';
-import type { ServiceLog } from './service-log.ts';
-import type { TellManager } from './service-manager.ts';
+import type { CommandContext } from '../service/context.ts';
+import type { ServiceLog } from '../service/log.ts';
+import type { TellManager } from '../service/manager.ts';
 import { TransferProgress } from './transfer-progress.ts';
 
 // A replica that has nothing yet listens from its first moment, says at /ready that it is not ready, and shows here how it joins.
@@ -18,7 +18,7 @@ export type JoiningPlace = {
   readonly node: SqliteNode;
   readonly databases: Databases;
   readonly isJson: boolean;
-  readonly context: SqliteContext;
+  readonly context: CommandContext;
   readonly log: ServiceLog;
   readonly tell: TellManager;
 };

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Accept } from './command.ts';
+import type { Accept } from '../service/subcommands.ts';
 import { logExamples } from './help.ts';
 
 // The grammar of `baton sqlite log`.

@@ -3,8 +3,8 @@ import { checkLog, formatPosition, type LogReport, type Recovery, recoverLog } f
 import { exitCodes } from '../exit-codes.ts';
 import { jsonLine } from '../render/json.ts';
 import { printableText } from '../render/style.ts';
-import { confirm } from './confirm.ts';
-import type { SqliteContext } from './context.ts';
+import { confirm } from '../service/confirm.ts';
+import type { CommandContext } from '../service/context.ts';
 import type { RecoverFlags } from './log-command.ts';
 
 // What `baton sqlite log` prints: what a person at three in the morning has to know before the next step.
@@ -17,14 +17,14 @@ const verdicts: Readonly<Record<LogReport['verdict'], string>> = {
 };
 
 /** Says what the log of a directory is like, and returns 0 for one that a server starts on. */
-export async function runLogCheck(directory: string, isJson: boolean, { stdout }: SqliteContext): Promise<number> {
+export async function runLogCheck(directory: string, isJson: boolean, { stdout }: CommandContext): Promise<number> {
   const report = checkLog(directory);
   await stdout.writeLines(isJson ? [jsonLine({ type: 'log', ...report }, Date.now())] : reportLines(report));
   return isUsable(report) ? exitCodes.ok : exitCodes.verification;
 }
 
 /** Cuts a damaged log, after it was said what is given up. */
-export async function runLogRecover(directory: string, flags: RecoverFlags, context: SqliteContext): Promise<number> {
+export async function runLogRecover(directory: string, flags: RecoverFlags, context: CommandContext): Promise<number> {
   const { stdout, stderr } = context;
   const stamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
   const planned = recoverLog(directory, { dryRun: true, stamp });

@@ -1,19 +1,13 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
-import { toBatonError } from '@batondb/core/files/system-error';
-import type { ServerAccess } from '@batondb/sqlite/client/reach';
+import type { Environment } from '../service/context.ts';
 
 // Where things are when nothing else was said, and what operands name.
 
 /** The server that commands speak to unless they are told of another one: where `serve` listens by default. */
 export const defaultServer = 'ws://127.0.0.1:6480';
-
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** A token is a line; a file that is longer is something else. */
-const tokenBytesMax = 65_536;
 
 /** Where databases lie: in the system's place for root, in the user's own for others (XDG Base Directory Specification). */
 export function defaultDirectory(environment: Environment, userId: number): string {
@@ -50,34 +44,6 @@ export function parsePlace(text: string): Place {
 /** Whether a path is the directory of a node. */
 export function isNodeDirectory(path: string): boolean {
   return existsSync(join(path, '.baton'));
-}
-
-/** What is said to a server besides its address. The token is never a word of the command line, which others can see. */
-export type AccessFlags = { readonly tokenFile?: string; readonly ca?: string };
-
-/** The token comes from a file, or from BATON_TOKEN. Throws USAGE. */
-export function readAccess({ tokenFile, ca }: AccessFlags, environment: Environment): ServerAccess {
-  const token = tokenFile === undefined ? environment['BATON_TOKEN'] : readToken(tokenFile);
-  return {
-    ...(token === undefined || token === '' ? {} : { token }),
-    ...(ca === undefined ? {} : { ca: readText(ca) }),
-  };
-}
-
-function readToken(path: string): string {
-  const token = readText(path).trim();
-  if (/^\S+$/.test(token) && token.length <= tokenBytesMax && !token.startsWith('{')) return token;
-  throw new BatonError('USAGE', `${path} holds no token`, {
-    hint: 'it is the one line that baton sqlite token create has printed, not the list of a server',
-  });
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw toBatonError(error, { path });
-  }
 }
 
 /** A relative path in a variable of the specification is no setting, as it says. */

@@ -1,49 +1,40 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import * as values from '../option-values.ts';
-import type { Accept } from './command.ts';
-import { addEtcdOptions, checkEtcdFlags, type EtcdFlags } from './etcd-options.ts';
+import { addListenOptions, checkListenFlags, type ListenFlags } from '../service/listen-options.ts';
+import { type LogLevel, logLevels } from '../service/log-level.ts';
+import type { Accept } from '../service/subcommands.ts';
+import { addEtcdLogOptions, checkEtcdLogFlags, type EtcdLogFlags } from './etcd-log.ts';
 import { serveExamples } from './help.ts';
 import { defaultDirectory } from './places.ts';
 
 // The grammar of `baton sqlite serve`.
 
-/** How much a server says of itself. */
-export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
-export type LogLevel = (typeof logLevels)[number];
-
 /** What the options of `serve` are read into; what is not there has the library's default. */
-export type ServeFlags = EtcdFlags & {
-  readonly listen?: string;
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
-  readonly tokenFile?: string;
-  readonly auth: boolean;
-  readonly behindProxy?: true;
-  readonly allowOrigin: readonly string[];
-  readonly allowHost: readonly string[];
-  readonly follow?: string;
-  readonly followTokenFile?: string;
-  readonly followCa?: string;
-  readonly promote?: true;
-  readonly maxLag?: number;
-  readonly retain?: number;
-  readonly backupTo?: string;
-  readonly every: number;
-  readonly keep: number;
-  readonly readers?: number;
-  readonly cache?: number;
-  readonly transactionLimit?: number;
-  readonly statementLimit?: number;
-  readonly idleLimit?: number;
-  readonly stopLimit?: number;
-  readonly adopt: readonly string[];
-  readonly json?: true;
-  readonly logLevel: LogLevel;
-};
+export type ServeFlags = EtcdLogFlags &
+  ListenFlags & {
+    readonly allowOrigin: readonly string[];
+    readonly follow?: string;
+    readonly followTokenFile?: string;
+    readonly followCa?: string;
+    readonly promote?: true;
+    readonly maxLag?: number;
+    readonly retain?: number;
+    readonly backupTo?: string;
+    readonly every: number;
+    readonly keep: number;
+    readonly readers?: number;
+    readonly cache?: number;
+    readonly transactionLimit?: number;
+    readonly statementLimit?: number;
+    readonly idleLimit?: number;
+    readonly stopLimit?: number;
+    readonly adopt: readonly string[];
+    readonly json?: true;
+    readonly logLevel: LogLevel;
+  };
 
 const hourMs = 3_600_000;
-const collect = (text: string, earlier: readonly string[]): readonly string[] => [...earlier, text];
 const duration = (flags: string, what: string): Option =>
   new Option(`${flags} <duration>`, what).argParser(values.parseDuration(flags));
 
@@ -52,22 +43,17 @@ export function addServeCommand(program: Command, accept: Accept): Command {
     .command('serve')
     .description('serves every database in a directory')
     .usage('[options] [DIR]')
-    .argument('[directory]', 'where the databases lie')
-    .option('--listen <address>', 'HOST:PORT or unix:PATH (default: 127.0.0.1:6480)')
-    .option('--tls-cert <file>', 'a certificate with its chain, PEM; other machines are not served without')
-    .option('--tls-key <file>', 'its key, PEM')
-    .option('--token-file <file>', 'the list of tokens (default: DIR/.baton/tokens)')
-    .option('--no-auth', 'serve other machines without tokens: everybody may do everything')
-    .option('--behind-proxy', 'serve other machines without TLS: something in front of this server speaks it')
+    .argument('[directory]', 'where the databases lie');
+  addListenOptions(command, {
+    listen: 'HOST:PORT or unix:PATH (default: 127.0.0.1:6480)',
+    tokens: 'the list of tokens (default: DIR/.baton/tokens)',
+    everything: 'do everything',
+  });
+  command
     .addOption(
       new Option('--allow-origin <origin>', 'web pages of https://… may use this server; repeatable')
-        .argParser(collect)
+        .argParser(values.collect)
         .default([], 'none'),
-    )
-    .addOption(
-      new Option('--allow-host <name>', 'a name that this machine has for clients without a token; repeatable')
-        .argParser(collect)
-        .default([], 'localhost'),
     )
     .option('--follow <url>', 'be a replica of the server there: ws://HOST:PORT or wss://HOST:PORT')
     .option(
@@ -107,7 +93,7 @@ export function addServeCommand(program: Command, accept: Accept): Command {
     .addOption(duration('--stop-limit', 'time for transactions to end when the server stops (default: 10s)'))
     .addOption(
       new Option('--adopt <name>', 'go on from what this database is, though its file was changed; repeatable')
-        .argParser(collect)
+        .argParser(values.collect)
         .default([], 'none'),
     )
     .option('--json', 'all that is said as one JSON object a line')
@@ -118,17 +104,16 @@ export function addServeCommand(program: Command, accept: Accept): Command {
     )
     .addHelpText('after', `\n${serveExamples}`)
     .action((directory: string | undefined, flags: ServeFlags) => {
-      if ((flags.tlsCert === undefined) !== (flags.tlsKey === undefined))
-        throw values.usage('--tls-cert and --tls-key belong together', 'give both');
+      checkListenFlags(flags);
       const ofReplicas = [flags.followTokenFile, flags.followCa, flags.maxLag].some((value) => value !== undefined);
       if (flags.follow === undefined && ofReplicas)
         throw values.usage('--follow-token-file, --follow-ca and --max-lag are for replicas', 'say --follow URL');
-      checkEtcdFlags(flags);
+      checkEtcdLogFlags(flags);
       accept(async (context) => {
         const { runServe } = await import('./serve.ts');
         const path = resolve(directory ?? defaultDirectory(context.environment, context.userId));
         return await runServe(path, flags, context);
       });
     });
-  return addEtcdOptions(command);
+  return addEtcdLogOptions(command);
 }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { formatCount } from '@batondb/core/text/format';
+import type { ServerAccess } from '@batondb/service/client';
 import {
   announce,
   formatPosition,
@@ -10,21 +11,22 @@ import {
   type SqliteNode,
   startServer,
 } from '@batondb/sqlite';
-import type { ServerAccess } from '@batondb/sqlite/client/reach';
 import { Registry } from 'prom-client';
 import { exitCodes } from '../exit-codes.ts';
 import { jsonLine } from '../render/json.ts';
-import type { SqliteContext } from './context.ts';
-import { etcdLogOf } from './etcd-options.ts';
+import { readAccess } from '../service/access.ts';
+import type { CommandContext } from '../service/context.ts';
+import { protectionOf } from '../service/listen-options.ts';
+import { makeServiceLog, type ServiceLog } from '../service/log.ts';
+import { managerOf, reloading } from '../service/manager.ts';
+import { watchService } from '../service/signals.ts';
+import { etcdLogOf } from './etcd-log.ts';
 import { showJoining } from './joining.ts';
-import { readAccess, tokensPath } from './places.ts';
+import { tokensPath } from './places.ts';
 import type { ServeFlags } from './serve-command.ts';
-import { makeServiceLog, type ServiceLog } from './service-log.ts';
-import { managerOf, reloading } from './service-manager.ts';
-import { watchService } from './service-signals.ts';
 
 /** Serves a directory until a signal stops it, and returns the exit code. */
-export async function runServe(directory: string, flags: ServeFlags, context: SqliteContext): Promise<number> {
+export async function runServe(directory: string, flags: ServeFlags, context: CommandContext): Promise<number> {
   const { stdout, stderr, environment } = context;
   const log = makeServiceLog({ form: flags.json ? 'json' : 'plain', level: flags.logLevel }, stderr);
   const signals = watchService(log);
@@ -91,13 +93,11 @@ function followAccess({ followTokenFile, followCa }: ServeFlags): ServerAccess {
 }
 
 function serverOptions(directory: string, flags: ServeFlags, log: ServiceLog, registry: Registry): ServerOptions {
-  const { listen, tlsCert, tlsKey, tokenFile, behindProxy = false, transactionLimit, idleLimit, stopLimit } = flags;
+  const { listen, tokenFile, transactionLimit, idleLimit, stopLimit } = flags;
   return {
     ...(listen === undefined ? {} : { listen }),
-    ...(tlsCert === undefined || tlsKey === undefined ? {} : { tls: { certificatePath: tlsCert, keyPath: tlsKey } }),
     tokenPath: tokenFile ?? tokensPath(directory),
-    noAuth: !flags.auth,
-    behindProxy,
+    ...protectionOf(flags),
     registry,
     settings: {
       origins: flags.allowOrigin,

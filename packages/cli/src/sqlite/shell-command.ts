@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander';
 import * as values from '../option-values.ts';
-import { addAccessOptions } from './client-options.ts';
-import type { Accept } from './command.ts';
+import { type AccessFlags, addAccessOptions } from '../service/access.ts';
+import type { Accept } from '../service/subcommands.ts';
 import { shellExamples } from './help.ts';
-import { type AccessFlags, defaultServer, parsePlace } from './places.ts';
+import { defaultServer, parsePlace } from './places.ts';
 
 // The grammar of `baton sqlite shell`.
 

@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import { exitCodes } from '../exit-codes.ts';
 import { jsonLine } from '../render/json.ts';
 import { printableText } from '../render/style.ts';
-import { addAccessOptions } from './client-options.ts';
-import type { Accept } from './command.ts';
-import { type AccessFlags, defaultServer, readAccess } from './places.ts';
+import { type AccessFlags, addAccessOptions, readAccess } from '../service/access.ts';
+import type { Accept } from '../service/subcommands.ts';
+import { defaultServer } from './places.ts';
 
 // `baton sqlite status`: what a server says at /status.
 

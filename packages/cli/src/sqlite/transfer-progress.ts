@@ -4,7 +4,7 @@ import { jsonLine } from '../render/json.ts';
 import { plainProgressLine, progressBlock } from '../render/progress.ts';
 import { Screen } from '../render/screen.ts';
 import { restoreCursor } from '../render/terminal.ts';
-import type { SqliteContext } from './context.ts';
+import type { CommandContext } from '../service/context.ts';
 
 // How far a file has come on its way, as `baton copy` shows it: one line rewritten at a terminal, a line now and then in a log, events as JSON.
 
@@ -41,7 +41,7 @@ export class TransferProgress implements Disposable {
   #writing: Promise<void> = Promise.resolve();
 
   /** `name`: what is on its way, for people. */
-  constructor(name: string, form: ProgressForm, { stdout, stderr, environment }: SqliteContext) {
+  constructor(name: string, form: ProgressForm, { stdout, stderr, environment }: CommandContext) {
     const { isJson, event = 'progress', write } = form;
     this.#name = name;
     this.#isJson = isJson;

@@ -1,7 +1,7 @@
+import type { ServerAccess } from '@batondb/service/client';
 import type { Session } from '../databases.ts';
 import { Link } from './link.ts';
 import { type Location, parseLocation } from './location.ts';
-import type { ServerAccess } from './reach.ts';
 import { RemoteSession } from './session.ts';
 
 /** A connection to one database of a server. Disposing closes it. */

@@ -5,11 +5,11 @@ import type { IncomingMessage } from 'node:http';
 import { dirname, join, resolve } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
 import { toBatonError } from '@batondb/core/files/system-error';
+import type { ServerAccess } from '@batondb/service/client';
 import { Blake3Hasher } from '@napi-rs/blake-hash';
 import { nodeFileLayer } from '../log/file-layer.ts';
 import { ask, readJson } from './http.ts';
 import { formatLocation, type Location } from './location.ts';
-import type { ServerAccess } from './reach.ts';
 
 // A server's databases as files, and their coming and going, over plain HTTP.
 

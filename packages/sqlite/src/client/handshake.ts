@@ -1,8 +1,10 @@
 import { connect as connectSocket } from 'node:net';
+import { readRefusal, type ServerAccess, toConnectError } from '@batondb/service/client';
+import { formatEndpoint } from '@batondb/service/endpoint';
 import { type ClientOptions, WebSocket } from 'ws';
 import { limits } from './limits.ts';
-import { hostOf, type Location } from './location.ts';
-import { readRefusal, type ServerAccess, toConnectError } from './reach.ts';
+import type { Location } from './location.ts';
+import { placeOf } from './reach.ts';
 
 /**
  * Opens a WebSocket of Hrana 3. Throws UNREACHABLE, NOT_TRUSTED for a certificate that is not to be trusted, or what the server refused
@@ -16,9 +18,9 @@ export async function openSocket(location: Location, { ca }: ServerAccess, signa
   signal.addEventListener('abort', abort, { once: true });
   socket.once('open', () => resolve(socket));
   // Later ones are told by 'close', too.
-  socket.on('error', (error) => reject(toConnectError(error, location)));
+  socket.on('error', (error) => reject(toConnectError(error, placeOf(location))));
   socket.once('unexpected-response', (_, response) => {
-    readRefusal(response, location).then(reject, reject);
+    readRefusal(response, placeOf(location)).then(reject, reject);
   });
   try {
     return await promise;
@@ -33,7 +35,7 @@ export async function openSocket(location: Location, { ca }: ServerAccess, signa
 function targetOf({ endpoint, database }: Location): string {
   const path = `/db/${encodeURIComponent(database)}`;
   if (endpoint.kind === 'unix') return `ws://localhost${path}`;
-  return `${endpoint.isSecure ? 'wss' : 'ws'}://${hostOf(endpoint)}:${endpoint.port}${path}`;
+  return `${formatEndpoint(endpoint, 'ws')}${path}`;
 }
 
 function socketOptions({ endpoint }: Location, ca: string | undefined): ClientOptions {

@@ -1,4 +1,5 @@
 import { BatonError } from '@batondb/core/errors';
+import type { ServerAccess } from '@batondb/service/client';
 import type { WebSocket } from 'ws';
 import { parseMessage } from '../hrana/json.ts';
 import { limits as hranaLimits } from '../hrana/limits.ts';
@@ -6,7 +7,6 @@ import { decodeServerMessage, type ServerMessage } from './answers.ts';
 import { openSocket } from './handshake.ts';
 import { limits } from './limits.ts';
 import { formatLocation, type Location } from './location.ts';
-import type { ServerAccess } from './reach.ts';
 import { toError } from './remote-error.ts';
 import { encodeHello, encodeMessage } from './requests.ts';
 

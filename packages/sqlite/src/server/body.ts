@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { BatonError } from '@batondb/core/errors';
+import { Refusal } from '@batondb/service/refusal';
 import { limits } from '../hrana/limits.ts';
-import { Refusal } from './refusal.ts';
 
 /** The bytes that all clients together may have under way to us, so that many large requests do not fill the memory. */
 export class ReceivingBudget {

@@ -1,10 +1,10 @@
+import type { GuardSettings } from '@batondb/service/guard';
+import type { TokenGate } from '@batondb/service/tokens/gate';
 import type { Databases } from '../databases.ts';
 import type { ReceivingBudget } from './body.ts';
-import type { GuardSettings } from './guard.ts';
 import type { HttpStreams } from './http-streams.ts';
 import type { ServerMetrics } from './metrics.ts';
 import type { ServerSettings } from './settings.ts';
-import type { TokenGate } from './tokens/gate.ts';
 
 /** What every request of a server has to do with. */
 export type Context = {
@@ -23,8 +23,3 @@ export type Context = {
   /** Told of errors that are the server's own fault. */
   readonly onFault: (error: unknown) => void;
 };
-
-/** The token of an Authorization header (RFC 6750, 2.1), or undefined for none. */
-export function bearerToken(authorization: string | undefined): string | undefined {
-  return /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
-}

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { Refusal } from '@batondb/service/refusal';
+import type { Grant } from '@batondb/service/tokens/gate';
 import type { CallOptions } from '../databases.ts';
 import { decodeCallOptions } from '../hrana/call-options.ts';
 import type { Fields } from '../hrana/fields.ts';
@@ -16,9 +18,8 @@ import {
 import { encodeDone, encodeEntries, encodeErrorEntry } from '../hrana/results.ts';
 import type { HranaVersion } from '../hrana/versions.ts';
 import type { HttpStream, HttpStreams } from './http-streams.ts';
-import { Refusal, toWireError } from './refusal.ts';
+import { toWireError } from './refusal.ts';
 import { answerSqlRequest } from './stream.ts';
-import type { Grant } from './tokens/gate.ts';
 
 // Hrana over HTTP: pipelines, which are answered as a whole, and cursors, whose answer is written while it is read.
 

@@ -1,13 +1,13 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Occupancy } from '@batondb/service/occupancy';
+import { Refusal } from '@batondb/service/refusal';
+import type { Grant } from '@batondb/service/tokens/gate';
+import { allows } from '@batondb/service/tokens/token';
 import type { Databases } from '../databases.ts';
 import { StoredSql } from '../hrana/stored-sql.ts';
-import type { Occupancy } from './occupancy.ts';
-import { Refusal } from './refusal.ts';
 import type { ServerSettings } from './settings.ts';
 import { ClientStream } from './stream.ts';
-import type { Grant } from './tokens/gate.ts';
-import { allows } from './tokens/token.ts';
 
 // Streams over HTTP, where no connection holds them: a client names its stream by the baton of the last answer. A baton is good for one
 // request, from the client that it was given to (H1, H2).

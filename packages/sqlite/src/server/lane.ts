@@ -1,11 +1,11 @@
 import { BatonError } from '@batondb/core/errors';
+import type { Grant } from '@batondb/service/tokens/gate';
 import type { CallOptions, Step } from '../databases.ts';
 import { encodeFetched } from '../hrana/client-messages.ts';
 import { limits } from '../hrana/limits.ts';
 import { encodeDone, encodeEntries, withPosition } from '../hrana/results.ts';
 import type { SessionRequest } from '../hrana/stream-requests.ts';
 import type { ClientStream } from './stream.ts';
-import type { Grant } from './tokens/gate.ts';
 
 type Cursor = {
   readonly cursorId: number;

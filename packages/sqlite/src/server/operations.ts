@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { BatonError } from '@batondb/core/errors';
+import { checkType } from '@batondb/service/guard';
+import { Refusal } from '@batondb/service/refusal';
+import { type Grant, requireRight } from '@batondb/service/tokens/gate';
 import type { Operations } from '../databases.ts';
 import type { Context } from './context.ts';
-import { checkFileType, databaseFileType } from './guard.ts';
-import { Refusal } from './refusal.ts';
 import type { Route } from './routes.ts';
 import { digestHeader, spoolBody } from './spool.ts';
-import { type Grant, requireRight } from './tokens/gate.ts';
 
 // What an operator asks of a server: databases made, dropped, fetched and sent as files, and backups.
 
@@ -16,6 +16,9 @@ export type OperationRoute = Extract<Route, { readonly operation: string }>;
 
 /** An answer that fits into a line of JSON. Undefined: it was sent already. */
 export type OperationAnswer = { readonly status: number; readonly body: unknown } | undefined;
+
+/** The type of a SQLite file (https://www.iana.org/assignments/media-types/application/vnd.sqlite3). */
+export const databaseFileType = 'application/vnd.sqlite3';
 
 /** A name that has to be said twice, so that no stray request destroys anything. */
 const confirmHeader = 'baton-confirm';
@@ -78,7 +81,7 @@ async function takeFile(
   { database, replaces }: Extract<OperationRoute, { readonly operation: 'send' }>,
   request: IncomingMessage,
 ): Promise<OperationAnswer> {
-  checkFileType(request.headers);
+  checkType(request.headers, databaseFileType);
   const { uploadBytesMax, stallMsMax } = context.settings;
   using spooled = await spoolBody(request, operations.incoming, { bytesMax: uploadBytesMax, stallMsMax });
   const position = await operations.importFile(spooled.path, database, { replaces });

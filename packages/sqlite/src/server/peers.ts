@@ -1,12 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { BatonError } from '@batondb/core/errors';
+import { bearerToken } from '@batondb/service/answer';
+import { checkSender } from '@batondb/service/guard';
+import { Refusal } from '@batondb/service/refusal';
+import { requireRight } from '@batondb/service/tokens/gate';
 import type { Peer, Peers } from '../databases.ts';
 import { type Upgrade, upgrades } from '../replica/connect.ts';
-import { bearerToken, type Context } from './context.ts';
-import { checkSender } from './guard.ts';
-import { isOurFault, Refusal, refuseUpgrade } from './refusal.ts';
-import { requireRight } from './tokens/gate.ts';
+import type { Context } from './context.ts';
+import { isOurFault, refuseUpgrade } from './refusal.ts';
 
 /** Whether a request is for a connection between nodes. */
 export function isPeerRequest(request: IncomingMessage): boolean {

@@ -1,7 +1,7 @@
+import { Refusal } from '@batondb/service/refusal';
 import { checkTransactionKey } from '../hrana/call-options.ts';
 import { limits } from '../hrana/limits.ts';
 import type { HranaVersion } from '../hrana/versions.ts';
-import { Refusal } from './refusal.ts';
 
 // Which path is what. Every path of a database may stand below /db/NAME; at the root it is the one called main.
 

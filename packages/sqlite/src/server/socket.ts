@@ -1,4 +1,7 @@
 import { BatonError } from '@batondb/core/errors';
+import { Refusal } from '@batondb/service/refusal';
+import { type Grant, requireRight, type TokenGate } from '@batondb/service/tokens/gate';
+import { allows } from '@batondb/service/tokens/token';
 import type { RawData, WebSocket } from 'ws';
 import type { Databases } from '../databases.ts';
 import {
@@ -20,11 +23,9 @@ import { StoredSql } from '../hrana/stored-sql.ts';
 import type { HranaVersion } from '../hrana/versions.ts';
 import { Flow } from './flow.ts';
 import { Lane } from './lane.ts';
-import { Refusal, toWireError } from './refusal.ts';
+import { toWireError } from './refusal.ts';
 import type { ServerSettings } from './settings.ts';
 import { answerSqlRequest, ClientStream } from './stream.ts';
-import { type Grant, requireRight, type TokenGate } from './tokens/gate.ts';
-import { allows } from './tokens/token.ts';
 
 /** RFC 6455, 7.4.1: why a WebSocket is closed. */
 const closeCodes = { goingAway: 1001, protocolError: 1002, notText: 1003, policy: 1008 } as const;

@@ -1,4 +1,5 @@
 import { assert, BatonError } from '@batondb/core/errors';
+import { Refusal } from '@batondb/service/refusal';
 import type { BatchEvent, CallOptions, Databases, Session, SessionOptions, Step } from '../databases.ts';
 import {
   encodeAutocommit,
@@ -11,7 +12,6 @@ import {
 } from '../hrana/results.ts';
 import type { StoredSql } from '../hrana/stored-sql.ts';
 import type { SessionRequest, SqlRequest } from '../hrana/stream-requests.ts';
-import { Refusal } from './refusal.ts';
 import type { ServerSettings } from './settings.ts';
 
 /**

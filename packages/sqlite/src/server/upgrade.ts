@@ -1,11 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { bearerToken } from '@batondb/service/answer';
+import { checkSender } from '@batondb/service/guard';
+import { Refusal } from '@batondb/service/refusal';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { limits } from '../hrana/limits.ts';
 import { chooseSubprotocol, type HranaVersion, versionOf } from '../hrana/versions.ts';
-import { bearerToken, type Context } from './context.ts';
-import { checkSender } from './guard.ts';
-import { isOurFault, Refusal, refuseUpgrade, toWireError } from './refusal.ts';
+import type { Context } from './context.ts';
+import { isOurFault, refuseUpgrade, toWireError } from './refusal.ts';
 import { parseSocketRoute } from './routes.ts';
 import { SocketConversation } from './socket.ts';
 

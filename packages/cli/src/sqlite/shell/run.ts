@@ -3,8 +3,9 @@ import { SqlError } from '@batondb/sqlite';
 import { parseLocation } from '@batondb/sqlite/client/location';
 import { exitCodeOf, exitCodes } from '../../exit-codes.ts';
 import { bugLines, failureLines } from '../../failure.ts';
-import type { SqliteContext } from '../context.ts';
-import { historyPath, type Place, readAccess } from '../places.ts';
+import { readAccess } from '../../service/access.ts';
+import type { CommandContext } from '../../service/context.ts';
+import { historyPath, type Place } from '../places.ts';
 import type { ShellFlags } from '../shell-command.ts';
 import { readLines } from './lines.ts';
 import { openPrompt } from './prompt.ts';
@@ -13,7 +14,7 @@ import { standardSink } from './sink.ts';
 import { directoryTarget, serverTarget, type Target } from './target.ts';
 
 /** Runs a shell at the terminal, or what standard input says as a script, and returns the exit code. */
-export async function runShell(place: Place, flags: ShellFlags, context: SqliteContext): Promise<number> {
+export async function runShell(place: Place, flags: ShellFlags, context: CommandContext): Promise<number> {
   const isInteractive = process.stdin.isTTY === true;
   await using target = await openTarget(place, flags, context);
   await using shell = new Shell({
@@ -24,7 +25,7 @@ export async function runShell(place: Place, flags: ShellFlags, context: SqliteC
   return isInteractive ? await converse(shell, context) : await runScript(shell, context);
 }
 
-async function openTarget(place: Place, flags: ShellFlags, { environment }: SqliteContext): Promise<Target> {
+async function openTarget(place: Place, flags: ShellFlags, { environment }: CommandContext): Promise<Target> {
   if (place.kind === 'directory') return await directoryTarget(place.path, flags.database ?? 'main');
   if (flags.database !== undefined)
     throw new BatonError('USAGE', '--database is for a directory', {
@@ -34,7 +35,7 @@ async function openTarget(place: Place, flags: ShellFlags, { environment }: Sqli
 }
 
 /** Ends at the first error, with its exit code. */
-async function runScript(shell: Shell, { stderr, watchInterruption }: SqliteContext): Promise<number> {
+async function runScript(shell: Shell, { stderr, watchInterruption }: CommandContext): Promise<number> {
   const interruption = watchInterruption();
   interruption.signal.addEventListener('abort', () => shell.interrupt());
   process.stdin.setEncoding('utf8');
@@ -53,7 +54,7 @@ async function runScript(shell: Shell, { stderr, watchInterruption }: SqliteCont
 }
 
 /** Goes on after errors, until `.quit` or the end of the input. */
-async function converse(shell: Shell, { stdout, stderr, environment }: SqliteContext): Promise<number> {
+async function converse(shell: Shell, { stdout, stderr, environment }: CommandContext): Promise<number> {
   await shell.target.open(shell.signal).then((session) => session.close());
   await stdout.writeLines([`${shell.target.title}: .help lists commands, .quit ends`]);
   using prompt = openPrompt(historyPath(environment), () => shell.interrupt());

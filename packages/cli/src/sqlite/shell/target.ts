@@ -1,8 +1,8 @@
+import type { ServerAccess } from '@batondb/service/client';
 import { openNode } from '@batondb/sqlite';
 import { connect, type RemoteDatabase } from '@batondb/sqlite/client/connect';
 import { fetchStatus } from '@batondb/sqlite/client/http';
 import { formatLocation, type Location } from '@batondb/sqlite/client/location';
-import type { ServerAccess } from '@batondb/sqlite/client/reach';
 import type { Session, SessionOptions } from '@batondb/sqlite/databases';
 
 /** The database that a shell speaks to, wherever it is. */

@@ -40,20 +40,8 @@ export function checkSender(headers: GuardedHeaders, settings: GuardSettings): v
   throw new Refusal('ORIGIN_REFUSED', `a web page of ${origin} is not allowed to use this server`);
 }
 
-/** The type of a SQLite file (https://www.iana.org/assignments/media-types/application/vnd.sqlite3). */
-export const databaseFileType = 'application/vnd.sqlite3';
-
-/** Throws WRONG_TYPE for a body that a form could have sent, or that would have to be unpacked first. */
-export function checkBodyType(headers: GuardedHeaders): void {
-  checkType(headers, 'application/json');
-}
-
-/** The same for a body that is a SQLite file. */
-export function checkFileType(headers: GuardedHeaders): void {
-  checkType(headers, databaseFileType);
-}
-
-function checkType(headers: GuardedHeaders, wanted: string): void {
+/** Throws WRONG_TYPE for a body of another type, which a form could have sent, or that would have to be unpacked first. */
+export function checkType(headers: GuardedHeaders, wanted: string): void {
   const [type = ''] = (headers['content-type'] ?? '').split(';', 1);
   if (type.trim().toLowerCase() !== wanted) throw new Refusal('WRONG_TYPE', `the Content-Type must be ${wanted}`);
   const encoding = headers['content-encoding'] ?? 'identity';

@@ -1,5 +1,5 @@
 import { exitCodes } from '../exit-codes.ts';
-import type { ServiceLog } from './service-log.ts';
+import type { ServiceLog } from './log.ts';
 
 /** What signals ask of a server. */
 export type ServiceSignals = {

@@ -3,8 +3,6 @@ import { BatonError } from '@batondb/core/errors';
 
 // Where a server listens: 127.0.0.1:6480, [::1]:6480, db1:6480, or unix:PATH.
 
-export const defaultAddress = '127.0.0.1:6480';
-
 /** `sun_path` of a Unix socket (unix(7)), without its final NUL. */
 const socketPathBytesMax = 107;
 
@@ -20,7 +18,7 @@ export function parseAddress(text: string): Address {
   const port = Number(digits);
   if (host === undefined || port > 65_535 || (bracketed !== undefined && isIP(bracketed) !== 6)) {
     throw new BatonError('USAGE', `${text} is no address to listen on`, {
-      hint: `write HOST:PORT, such as ${defaultAddress} or [::1]:6480, or unix:PATH`,
+      hint: 'write HOST:PORT, such as 127.0.0.1:6480 or [::1]:6480, or unix:PATH',
     });
   }
   return { kind: 'tcp', host, port };
@@ -35,6 +33,17 @@ export function isLocal(address: Address): boolean {
 export function isLoopback(host: string): boolean {
   if (host === 'localhost' || host === '::1') return true;
   return isIP(host) === 4 && host.startsWith('127.');
+}
+
+/** How an address is written. */
+export function formatAddress(address: Address): string {
+  if (address.kind === 'unix') return `unix:${address.path}`;
+  return `${hostInUrl(address.host)}:${address.port}`;
+}
+
+/** A host as a URL has it. */
+export function hostInUrl(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 function checkSocketPath(path: string): string {

@@ -1,6 +1,6 @@
 import { notifyServiceManager } from '@batondb/core/process/service-manager';
-import type { Environment } from './places.ts';
-import type { ServiceLog } from './service-log.ts';
+import type { Environment } from './context.ts';
+import type { ServiceLog } from './log.ts';
 
 // What a server says to systemd, where that has started it: sd_notify(3), systemd.service(5).
 

@@ -1,5 +1,5 @@
 import { BatonError } from '@batondb/core/errors';
-import { type Address, isLocal } from './address.ts';
+import { type Address, formatAddress, isLocal } from './address.ts';
 
 // Who may reach a server in which way. The default is safe: what is open has to be said.
 
@@ -13,16 +13,18 @@ export type ExposureChoice = {
   readonly noAuth: boolean;
   /** Something in front of the server speaks TLS for it. */
   readonly behindProxy: boolean;
+  /** The command that makes a token, for the hint. */
+  readonly tokenCommand: string;
 };
 
 /** Throws USAGE for a server that others could reach without a token, or whose tokens others could read on the way (S1). */
 export function checkExposure(choice: ExposureChoice): void {
-  const { address, hasTls, hasTokens, noAuth, behindProxy } = choice;
+  const { address, hasTls, hasTokens, noAuth, behindProxy, tokenCommand } = choice;
   if (isLocal(address)) return;
-  const where = address.kind === 'tcp' ? `${address.host}:${address.port}` : address.path;
+  const where = formatAddress(address);
   if (!hasTokens && !noAuth) {
     throw new BatonError('USAGE', `${where} can be reached from other machines, and there is no token`, {
-      hint: 'make one with baton sqlite token create, or say --no-auth to let everybody read and write',
+      hint: `make one with ${tokenCommand}, or say --no-auth to let everybody read and write`,
     });
   }
   if (!hasTls && !behindProxy) {

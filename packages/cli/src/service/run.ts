@@ -1,17 +1,22 @@
 import { toErrorRecord } from '@batondb/core/errors';
+import type { ConfigReader } from '../config/apply.ts';
+import { readerFor } from '../config/reader.ts';
 import { exitCodeOf } from '../exit-codes.ts';
 import { reportFailure } from '../failure.ts';
 import { type Interruption, watchInterruption } from '../interruption.ts';
 import { Output } from '../output.ts';
-import { parseSqlite } from './command.ts';
-import type { SqliteContext } from './context.ts';
+import type { CommandContext } from './context.ts';
+import type { CommandLine } from './subcommands.ts';
 
-/** Runs `baton sqlite` with the words after it, and returns the exit code. */
-export async function runSqlite(words: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
+/** Reads the words after the name of a door. `read` reads configuration files. */
+export type Parse = (words: readonly string[], read?: ConfigReader) => CommandLine;
+
+/** Runs a door with the words after its name, and returns the exit code. */
+export async function runDoor(parse: Parse, words: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
   let interruption: Interruption | undefined;
   const stdout = new Output(process.stdout, undefined);
   const stderr = new Output(process.stderr, undefined);
-  const context: SqliteContext = {
+  const context: CommandContext = {
     stdout,
     stderr,
     environment,
@@ -19,8 +24,7 @@ export async function runSqlite(words: readonly string[], environment: NodeJS.Pr
     watchInterruption: () => (interruption ??= watchInterruption()),
   };
   try {
-    const { readerFor } = await import('../config/reader.ts');
-    const line = parseSqlite(words, readerFor(environment).read);
+    const line = parse(words, readerFor(environment).read);
     if (line.kind === 'run') return await line.run(context);
     await (line.isAsked ? stdout : stderr).write(line.text);
     return line.isAsked ? 0 : 2;

@@ -3,7 +3,7 @@ import { rmSync, statSync } from 'node:fs';
 import { createConnection, type Server } from 'node:net';
 import { BatonError } from '@batondb/core/errors';
 import { toBatonError } from '@batondb/core/files/system-error';
-import type { Address } from './address.ts';
+import { type Address, formatAddress } from './address.ts';
 
 /** Lets only the user of this process connect to a socket that is made meanwhile. */
 const ownOnly = 0o177;
@@ -25,12 +25,6 @@ export async function listen(server: Server, address: Address): Promise<Address>
   return address.kind === 'unix' || bound === null || typeof bound === 'string'
     ? address
     : { ...address, port: bound.port };
-}
-
-/** How an address is written. */
-export function formatAddress(address: Address): string {
-  if (address.kind === 'unix') return `unix:${address.path}`;
-  return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
 }
 
 /** The socket is bound within the call, so that it never is there with another mode. */

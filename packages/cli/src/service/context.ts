@@ -1,9 +1,10 @@
 import type { Interruption } from '../interruption.ts';
 import type { Output } from '../output.ts';
-import type { Environment } from './places.ts';
 
-/** What commands of `baton sqlite` run with. */
-export type SqliteContext = {
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What the commands of a door run with. */
+export type CommandContext = {
   readonly stdout: Output;
   readonly stderr: Output;
   readonly environment: Environment;

@@ -2,7 +2,7 @@ import { BatonError } from '@batondb/core/errors';
 import { makeToken, type Right, rights, type TokenRecord } from './token.ts';
 import { readTokens, updateTokens } from './token-file.ts';
 
-// What `baton sqlite token` does. A server that runs takes notice at once.
+// What the commands called `token` do. A server that runs takes notice at once.
 
 const nameCharactersMax = 255;
 

@@ -7,15 +7,17 @@ import { readFileSync } from 'node:fs';
 /** The page, and what a browser may do with it. */
 export type Page = { readonly html: string; readonly headers: Readonly<Record<string, string>> };
 
-let loaded: Page | undefined;
-
-/** The page, which is read once. */
-export function operatorPage(): Page {
-  return (loaded ??= load());
-}
-
-function load(): Page {
-  const html = readFileSync(new URL('../../assets/page.html', import.meta.url), 'utf8');
+/**
+ * Makes a page of the frame that all doors share and of what one door shows: `content.html`, and `show.js`, which has a function `show(status)`. To be
+ * done once.
+ */
+export function loadPage(title: string, assets: URL): Page {
+  const frame = readFileSync(new URL('../assets/frame.html', import.meta.url), 'utf8');
+  // Functions: a text would have its dollar signs read.
+  const html = frame
+    .replaceAll('<!--title-->', () => title)
+    .replace('<!--content-->', () => readFileSync(new URL('content.html', assets), 'utf8').trimEnd())
+    .replace('/*show*/', () => readFileSync(new URL('show.js', assets), 'utf8').trimEnd());
   const policy = [
     "default-src 'none'",
     `script-src ${digestOf(html, 'script')}`,

@@ -3,7 +3,7 @@ import { type Logger, pino } from 'pino';
 import { bugLines, failureLines } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printableText } from '../render/style.ts';
-import type { LogLevel } from './serve-command.ts';
+import type { LogLevel } from './log-level.ts';
 
 // What a server says of itself while it runs, on stderr: for people, or for what collects JSON.
 
