@@ -1,5 +1,11 @@
 export { formatEtcdAddress, parseEtcdAddress, readPasswordFile } from './address.ts';
+export { type BudgetPlan, EtcdBudget } from './budget.ts';
 export { EtcdClient, type Lease } from './client.ts';
+export { LeaseClock } from './lease-clock.ts';
 export type { EtcdAccess } from './members.ts';
 export * from './messages.ts';
+export { type EtcdPlace, type PlannedPlace, planEtcdAccess } from './place.ts';
+export { Seat, type SeatClaim, type SeatPlan, type Tenure } from './seat.ts';
 export { testFences } from './self-test.ts';
+export { expectNoTenants } from './tenants.ts';
+export { EtcdUpkeep, type UpkeepPlan } from './upkeep.ts';

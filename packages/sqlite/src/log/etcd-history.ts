@@ -1,8 +1,8 @@
 import { BatonError } from '@batondb/core/errors';
-import { EtcdClient } from '@batondb/etcd';
+import { EtcdClient, expectNoTenants } from '@batondb/etcd';
 import { historyLost } from './etcd-entries.ts';
-import { expectNoTenants, findLog } from './etcd-guest.ts';
 import { decodeEntry, decodeHead, EtcdKeys } from './etcd-keys.ts';
+import { findLog } from './etcd-place.ts';
 import type { EtcdLogPlan } from './etcd-settings.ts';
 import type { Epoch, LogIndex } from './log.ts';
 

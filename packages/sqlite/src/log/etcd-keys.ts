@@ -137,17 +137,6 @@ export function decodeMeta(value: Buffer, keys: EtcdKeys): string | undefined {
   return found === format && typeof logId === 'string' ? logId : undefined;
 }
 
-/** Who leads. */
-export type LeaderValue = { readonly session: string; readonly node: string };
-
-export function decodeLeader(value: Buffer): LeaderValue | undefined {
-  try {
-    return JSON.parse(value.toString()) as LeaderValue;
-  } catch {
-    return undefined;
-  }
-}
-
 function digestOf(index: LogIndex, value: Buffer): Buffer {
   const covered = Buffer.allocUnsafe(8 + value.length - digestBytes);
   covered.writeBigUInt64LE(BigInt(index), 0);

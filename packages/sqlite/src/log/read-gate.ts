@@ -1,8 +1,8 @@
 import { BatonError } from '@batondb/core/errors';
+import { LeaseClock } from '@batondb/etcd/lease-clock';
 
-/** Cells, each 64 bits. */
-const cells = { untilNs: 0, lease: 1, leads: 2, failed: 3 } as const;
-const forever = 2n ** 62n;
+/** Cells behind those of the clock, each 64 bits. */
+const cells = { leads: 0, failed: 1 } as const;
 
 /**
  * Whether this process may answer reads: in memory that all its threads share. It may as long as it is certain that no other node leads the log, and
@@ -10,37 +10,33 @@ const forever = 2n ** 62n;
  */
 export class ReadGate {
   readonly #cells: BigInt64Array;
+  readonly #clock: LeaseClock;
 
   constructor(memory: SharedArrayBuffer) {
-    this.#cells = new BigInt64Array(memory);
+    this.#clock = new LeaseClock(memory);
+    this.#cells = new BigInt64Array(memory, LeaseClock.bytes);
   }
 
   /** Memory for a gate, which is shut. It may be posted to other threads. */
   static memory(): SharedArrayBuffer {
-    return new SharedArrayBuffer(Object.keys(cells).length * 8);
+    return new SharedArrayBuffer(LeaseClock.bytes + Object.keys(cells).length * 8);
   }
 
   // ── the log ──
 
   /** Nobody else leads until then, by a lease with a number. */
   hold(lease: number, untilNs: bigint): void {
-    Atomics.store(this.#cells, cells.lease, BigInt(lease));
-    Atomics.store(this.#cells, cells.untilNs, untilNs);
-  }
-
-  /** The lease was prolonged, if it is still the one that counts. */
-  prolong(lease: number, untilNs: bigint): void {
-    if (Atomics.load(this.#cells, cells.lease) === BigInt(lease)) Atomics.store(this.#cells, cells.untilNs, untilNs);
+    this.#clock.hold(lease, untilNs);
   }
 
   /** Nobody else ever leads: the log belongs to this process. */
   holdForever(): void {
-    this.hold(0, forever);
+    this.#clock.holdForever();
   }
 
   /** Somebody else may lead. */
   release(): void {
-    this.hold(0, 0n);
+    this.#clock.release();
   }
 
   // ── the machine ──
@@ -63,7 +59,7 @@ export class ReadGate {
 
   get isOpen(): boolean {
     const leads = Atomics.load(this.#cells, cells.leads) !== 0n;
-    return leads && process.hrtime.bigint() < Atomics.load(this.#cells, cells.untilNs);
+    return leads && this.#clock.isHeld;
   }
 
   /** What some work gives, or its error, which is an answer, too: unless neither is certain (E5). Throws UNAVAILABLE then. */

@@ -1,7 +1,6 @@
 import { BatonError } from '@batondb/core/errors';
-import type { EtcdClient } from '@batondb/etcd';
-import type { EtcdBudget } from './etcd-budget.ts';
-import type { EtcdLogPlan } from './etcd-settings.ts';
+import type { EtcdBudget } from './budget.ts';
+import type { EtcdClient } from './client.ts';
 
 /** How often an etcd is compacted that we look after, and how often when it is full. */
 const usualMs = 60_000;
@@ -9,28 +8,33 @@ const urgentMs = 2_000;
 /** What a file may hold that is not in use. */
 const idleBytesMax = 67_108_864;
 
+export type UpkeepPlan = { readonly etcdMaintenance: boolean; readonly prefix: string };
+
 /** Looks after an etcd for which nobody else cares: only where it was allowed. */
 export class EtcdUpkeep {
   readonly #client: EtcdClient;
-  readonly #plan: EtcdLogPlan;
+  readonly #plan: UpkeepPlan;
   readonly #budget: EtcdBudget;
   #lastMs = performance.now();
 
-  constructor(client: EtcdClient, plan: EtcdLogPlan, budget: EtcdBudget) {
+  constructor(client: EtcdClient, plan: UpkeepPlan, budget: EtcdBudget) {
     this.#client = client;
     this.#plan = plan;
     this.#budget = budget;
   }
 
-  /** Compacts; defragments when it pays or is needed; disarms the alarm when there is space again. What fails is tried again later. */
-  async run(): Promise<void> {
+  /**
+   * Compacts, up to a revision that readers may still need (default: the newest); defragments when it pays or is needed; disarms the alarm when there is space again. What fails is tried
+   * again later.
+   */
+  async run(needed: number = Number.POSITIVE_INFINITY): Promise<void> {
     const { isOver } = this.#budget;
     const dueMs = isOver ? urgentMs : usualMs;
     if (!this.#plan.etcdMaintenance || performance.now() - this.#lastMs < dueMs) return;
     this.#lastMs = performance.now();
     try {
       const { revision } = await this.#client.range({ key: this.#plan.prefix, countOnly: true });
-      await this.#client.compact(revision);
+      await this.#client.compact(Math.min(revision, needed));
       const statuses = await this.#client.statuses();
       const idleBytes = Math.max(...statuses.map(({ fileBytes, usedBytes }) => fileBytes - usedBytes));
       if (isOver || idleBytes > idleBytesMax) await this.#client.defragment();

@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import type { EtcdAccess, Lease } from '@batondb/etcd';
+import type { Lease } from './client.ts';
+import type { EtcdAccess } from './members.ts';
 
-// A leader's lease is kept alive by a thread of its own: the one that writes is busy for as long as a statement takes, and a lease that runs
-// out meanwhile would cost the lead.
+// A lease that is kept alive by a thread of its own: the one that works may be busy for long, and a lease that runs out meanwhile would cost what it stands for.
 
 /** What the thread is started with. */
-export type LeaseThreadData = { readonly access: EtcdAccess; readonly gate: SharedArrayBuffer };
+export type LeaseThreadData = { readonly access: EtcdAccess; readonly clock: SharedArrayBuffer };
 /** Which lease to keep; null: none. */
 export type LeaseOrder = Lease | null;
 /** etcd has said that a lease has ended. */
@@ -18,7 +18,7 @@ const certainShare = 0.8;
 const beatsPerLease = 4;
 const againMs = 100;
 
-/** Until when nobody else can lead, by `process.hrtime`, if a lease was asked for at `sentNs`. */
+/** Until when a lease is certainly ours, by `process.hrtime`, if a lease was asked for at `sentNs`. */
 export function certainUntil(sentNs: bigint, ttlSeconds: number): bigint {
   return sentNs + BigInt(Math.floor(ttlSeconds * certainShare * 1e9));
 }
@@ -47,19 +47,19 @@ export async function keepLease(
       prolong(id, certainUntil(sentNs, kept.ttlSeconds));
       waitMs = beatMs;
     } catch {
-      // Whatever it is, time tells: reads end by themselves when the lease is not prolonged.
+      // Whatever it is, time tells: the clock stands when the lease is not prolonged.
       waitMs = againMs;
     }
   }
 }
 
-/** The thread, seen from the one that writes. */
+/** The thread, seen from the one that works. */
 export class LeaseThread implements AsyncDisposable {
   readonly #worker: Worker;
 
   constructor(data: LeaseThreadData, onEnd: (lease: number) => void) {
     const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
-    this.#worker = new Worker(new URL(`./etcd-lease-thread${extension}`, import.meta.url), { workerData: data });
+    this.#worker = new Worker(new URL(`./lease-thread${extension}`, import.meta.url), { workerData: data });
     this.#worker.on('message', ({ ended }: LeaseReport) => onEnd(ended));
   }
 

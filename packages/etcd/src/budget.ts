@@ -1,12 +1,11 @@
 import { BatonError } from '@batondb/core/errors';
 import { formatBytes } from '@batondb/core/text/format';
-import type { EtcdClient } from '@batondb/etcd';
-import type { EtcdLogPlan } from './etcd-settings.ts';
+import type { EtcdClient } from './client.ts';
 
 // Keeps us from filling an etcd. One that has reached its quota refuses everybody's writes, until a person has compacted and defragmented it; so
-// ours are refused before (E7).
+// ours are refused before.
 
-/** How long what was seen is good for, and how much may be appended meanwhile; near a bound it is looked before every entry. */
+/** How long what was seen is good for, and how much may be written meanwhile; near a bound it is looked before every one. */
 const lookMs = 5_000;
 const lookBytes = 8_388_608;
 /** How often it is looked while writes are refused. */
@@ -18,21 +17,28 @@ const againMs = 1_000;
 const reserveShare = 1 / 16;
 const reserveBytesMin = 16_777_216;
 
-type Plan = Pick<EtcdLogPlan, 'budgetBytes' | 'quotaBytes' | 'address'>;
+export type BudgetPlan = {
+  /** For people. */
+  readonly address: string;
+  /** etcd may have so many bytes in use, of ours and of others, before writes are refused. */
+  readonly budgetBytes: number;
+  /** etcd's own quota, where etcd does not tell it: before 3.6. */
+  readonly quotaBytes: number;
+};
 
 /** How full the fullest member is. */
 type Seen = { readonly usedBytes: number; readonly fileBytes: number; readonly quotaBytes: number };
 
 export class EtcdBudget {
   readonly #client: EtcdClient;
-  readonly #plan: Plan;
+  readonly #plan: BudgetPlan;
   #over: BatonError | undefined;
   #seen: Seen | undefined;
   #seenMs = Number.NEGATIVE_INFINITY;
-  #appendedBytes = 0;
+  #writtenBytes = 0;
   #looking: Promise<void> | undefined;
 
-  constructor(client: EtcdClient, plan: Plan) {
+  constructor(client: EtcdClient, plan: BudgetPlan) {
     this.#client = client;
     this.#plan = plan;
   }
@@ -42,14 +48,14 @@ export class EtcdBudget {
     return this.#over !== undefined;
   }
 
-  /** Throws NO_SPACE when nothing more may be appended; else counts what is about to be. */
+  /** Throws NO_SPACE when nothing more may be written; else counts what is about to be. */
   async expectRoom(bytes: number): Promise<void> {
     const ageMs = performance.now() - this.#seenMs;
-    const isBlind = this.#seen === undefined || this.#isFull(this.#seen, this.#appendedBytes + bytes);
+    const isBlind = this.#seen === undefined || this.#isFull(this.#seen, this.#writtenBytes + bytes);
     if (this.#over === undefined ? isBlind : ageMs > againMs) await this.look();
-    else if (ageMs > lookMs || this.#appendedBytes > lookBytes) void this.look();
+    else if (ageMs > lookMs || this.#writtenBytes > lookBytes) void this.look();
     if (this.#over !== undefined) throw this.#over;
-    this.#appendedBytes += bytes;
+    this.#writtenBytes += bytes;
   }
 
   /** etcd itself has refused for want of space. */
@@ -58,7 +64,7 @@ export class EtcdBudget {
     this.#seenMs = performance.now();
   }
 
-  /** Looks how full etcd is. When it cannot be seen, what was seen last is kept: an append will tell more. */
+  /** Looks how full etcd is. When it cannot be seen, what was seen last is kept: a write will tell more. */
   look(): Promise<void> {
     this.#looking ??= this.#look()
       .catch(() => undefined)
@@ -69,7 +75,7 @@ export class EtcdBudget {
   }
 
   async #look(): Promise<void> {
-    this.#appendedBytes = 0;
+    this.#writtenBytes = 0;
     const [statuses, alarms] = await Promise.all([this.#client.statuses(), this.#client.alarms()]);
     const usedBytes = Math.max(...statuses.map((status) => status.usedBytes));
     const fileBytes = Math.max(...statuses.map((status) => status.fileBytes));
