@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { parseArgs } from 'node:util';
+import { buildCommand } from './build.ts';
 import { ensureDebianPackages } from './debian-packages.ts';
 import { type RunnerEvent, Totals } from './test-totals.ts';
 
@@ -87,6 +88,8 @@ async function main(): Promise<number> {
     console.error(toDo);
     return 1;
   }
+  // The black-box tests are of the built baton. Tests start thousands of them.
+  await buildCommand();
   const soak = values.soak || process.env['BATON_SOAK'] === '1';
   const seed = process.env['BATON_SEED'] || String(randomInt(2 ** 31));
   // Thousands of programs are started, with homes of their own in which no compiled code is.

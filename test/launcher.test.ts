@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -23,6 +33,8 @@ const told: Record<string, unknown> = {
 console.log(JSON.stringify(told));
 process.stdin.on('data', (chunk) => process.exit(Number(chunk)));
 `;
+
+const entryBuilt = entry.replace(': Record<string, unknown>', '');
 
 type Told = {
   readonly pid: number;
@@ -50,7 +62,7 @@ function checkout(t: TestContext, modules: readonly string[], main = 'src/main.t
   cpSync(join(root, 'packages/cli/baton.cjs'), join(cli, 'baton.cjs'));
   symlinkSync('packages/cli/baton.cjs', join(directory, 'baton'));
   writeFileSync(join(cli, 'package.json'), '{ "type": "module" }');
-  writeFileSync(join(cli, main), main.endsWith('.ts') ? entry : entry.replace(': Record<string, unknown>', ''));
+  writeFileSync(join(cli, main), main.endsWith('.ts') ? entry : entryBuilt);
   for (const name of modules) symlinkSync(join(root, 'node_modules', name), join(directory, 'node_modules', name));
   for (const [name, text] of Object.entries(preloads)) writeFileSync(join(directory, `${name}.cjs`), text);
   return directory;
@@ -183,6 +195,35 @@ test('a build without sources is run', async (t) => {
   const { told, end } = await start(directory, []);
   assert.match(told.main, /dist\/main\.js$/);
   assert.equal(await end(0), 0);
+});
+
+// Proves: a build is run while its sources are as they were, and never instead of changed ones, whatever their times of modification say.
+test('the build of a checkout is run until a source changes', async (t) => {
+  const directory = checkout(t, []);
+  const source = join(directory, 'packages/cli/src/main.ts');
+  const built = join(directory, 'packages/cli/built');
+  const isBuiltRun = async (): Promise<boolean> => {
+    const { told, end } = await start(directory, []);
+    assert.equal(await end(0), 0);
+    return told.main.startsWith(built);
+  };
+  assert.equal(await isBuiltRun(), false);
+  mkdirSync(join(built, 'cli/src'), { recursive: true });
+  writeFileSync(join(built, 'cli/src/main.js'), entryBuilt);
+  const noteInputs = (): void => {
+    const { ctimeMs, size } = statSync(source);
+    writeFileSync(join(built, 'inputs.json'), JSON.stringify([['packages/cli/src/main.ts', ctimeMs, size]]));
+  };
+  noteInputs();
+  assert.equal(await isBuiltRun(), true);
+  const { atime, mtime } = statSync(source);
+  writeFileSync(source, entry);
+  utimesSync(source, atime, mtime);
+  assert.equal(await isBuiltRun(), false, 'a change that keeps size and time of modification');
+  noteInputs();
+  assert.equal(await isBuiltRun(), true);
+  writeFileSync(join(built, 'inputs.json'), '[');
+  assert.equal(await isBuiltRun(), false, 'a list that was cut off');
 });
 
 // Proves: compiled code, which is executed, is never taken from where somebody else could have put it.

@@ -11,12 +11,35 @@ const nodeMajorMin = 24;
 /** sysexits.h EX_UNAVAILABLE: something the program needs is not there. */
 const exitUnavailable = 69;
 
-/** The entry of the command: the sources of a checkout, else the build. Node strips no types below node_modules. */
+/**
+ * The entry of the command: of a checkout its build, if no source has changed since, or its sources; of an installed package what it
+ * was published with. Node strips no types below node_modules.
+ */
 function findEntry() {
   const source = path.join(__dirname, 'src', 'main.ts');
-  const built = path.join(__dirname, 'dist', 'main.js');
-  if (!__dirname.split(path.sep).includes('node_modules') && fs.existsSync(source)) return source;
-  return fs.existsSync(built) ? built : undefined;
+  const published = path.join(__dirname, 'dist', 'main.js');
+  if (!__dirname.split(path.sep).includes('node_modules') && fs.existsSync(source)) return findBuilt() || source;
+  return fs.existsSync(published) ? published : undefined;
+}
+
+/**
+ * What scripts/build.ts has built, unless a source of it is not as it was then. The time is that of the last change of the inode, which
+ * nobody can set: an edited file counts as changed whatever its time of modification says.
+ */
+function findBuilt() {
+  const root = path.join(__dirname, '..', '..', path.sep);
+  const built = path.join(__dirname, 'built');
+  try {
+    const isAsBuilt = ([name, changedMs, bytes]) => {
+      const stat = fs.statSync(root + name);
+      return stat.ctimeMs === changedMs && stat.size === bytes;
+    };
+    const inputs = JSON.parse(fs.readFileSync(path.join(built, 'inputs.json'), 'utf8'));
+    return inputs.every(isAsBuilt) ? path.join(built, 'cli', 'src', 'main.js') : undefined;
+  } catch {
+    // Never built, or a source is gone.
+    return undefined;
+  }
 }
 
 /** A Node that is new enough: the running one, else the one of the optional dependency, looked for as Node looks for packages. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { dirname, join, relative, sep } from 'node:path';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { version } from '@batondb/core/version';
 import { piecesDirectory } from './local-cache.ts';
@@ -29,16 +29,19 @@ export type Pieces = {
 /** Endings of what Node loads; licences go with what they are for. */
 const carried = /(\.(js|cjs|mjs|json|node)|^(LICEN[CS]E|COPYING)[^/]*)$/i;
 const carriedOfOurs = /(?<!\.d)\.(js|ts)$/;
+/** Of what is built into our modules. */
+const carriedLicence = /^LICENSE\.[a-z]+$/;
 const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-/** `src` or `dist`: where this very module runs from. */
-const runningFrom = ending === 'ts' ? 'src' : 'dist';
+/** `src` or `dist` of the package, or of what was built of it: where this very module runs from. */
+const runningPath = dirname(dirname(fileURLToPath(import.meta.url)));
+const runningFrom = basename(runningPath);
 
 /**
  * Finds the pieces for a processor on this machine. Throws UNSUPPORTED with the command that brings them when some are not
  * installed, as is usual for the processor that this machine does not have.
  */
 export function findPieces(processor: Processor): Pieces {
-  const own = readPackage(dirname(dirname(dirname(realpathSync(fileURLToPath(import.meta.url))))));
+  const own = readPackage(realpathSync(dirname(runningPath)));
   const { packages, missing } = closureOf(own, processor);
   const node = findNode(own.directory, processor);
   if (node === undefined) missing.push(`node-linux-${processor}@${process.versions.node}`);
@@ -98,7 +101,11 @@ function piecesOf(one: InstalledPackage): Piece[] {
   const isOurs = one.name.startsWith('@batondb/');
   const place = isOurs ? `packages/${one.name.slice('@batondb/'.length)}` : `node_modules/${one.name}`;
   const names = isOurs
-    ? ['package.json', ...filesBelow(one.directory, runningFrom).filter((name) => carriedOfOurs.test(name))]
+    ? [
+        'package.json',
+        ...readdirSync(one.directory).filter((name) => carriedLicence.test(name)),
+        ...filesBelow(one.directory, runningFrom).filter((name) => carriedOfOurs.test(name)),
+      ]
     : filesBelow(one.directory, '').filter((name) => carried.test(name) && !/musl/.test(name));
   const pieces = names.map((name): Piece => {
     const from = join(one.directory, name);
