@@ -52,9 +52,7 @@ const letters: Readonly<Record<string, string>> = {
 
 function encode(rows: readonly Row[]): Buffer {
   const fieldText = (one: Row[number]) =>
-    one === null || one === undefined
-      ? '\\N'
-      : one.replace(/[\b\f\n\r\t\v\\]/g, (c) => `\\${letters[c]}`);
+    one === null || one === undefined ? '\\N' : one.replace(/[\b\f\n\r\t\v\\]/g, (c) => `\\${letters[c]}`);
   return Buffer.from(rows.map((row) => `${row.map(fieldText).join('\t')}\n`).join(''));
 }
 

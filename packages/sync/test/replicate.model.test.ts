@@ -6,12 +6,13 @@ import { everything } from '@batondb/sync/mapping/mapping';
 import { Random, seedOfRun } from '@batondb/testbed/random';
 import { MemorySink } from './memory-sink.ts';
 import { type Contents, type Fault, indexOf, MemorySource } from './memory-source.ts';
-import { isSoak } from './property.ts';
+
+import { runs } from './property.ts';
 import { textTable } from './tables.ts';
 
 // The loop against a source and a sink that remember every state they had, with failures at any step.
 
-const scenarios = isSoak ? 3_000 : 60;
+const scenarios = runs(60).numRuns;
 const seed = seedOfRun();
 const tables = [textTable('a', ['id', 'x']), textTable('b', ['id', 'n', 'x'], { keys: 2 })];
 
@@ -78,7 +79,7 @@ function keyOnly(table: Table, row: Row): Row {
 function expectConsistent({ source }: Scenario): (sink: MemorySink) => void {
   return (sink) => {
     const { position, isOpen } = sink.state;
-    if (!isOpen) assert.deepEqual(sink.rows, source.contentsAt(indexOf(position)), `at ${position}`);
+    if (!isOpen) assert.deepEqual(sink.rows, source.contentsAt(indexOf(position!)), `at ${position}`);
   };
 }
 
