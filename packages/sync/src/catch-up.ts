@@ -10,6 +10,8 @@ export class CatchUp {
   /** By `Table.id`, where each was dumped. */
   readonly #ahead: Map<string, Position>;
   #commitsAt: Position;
+  /** By `Table.id`: whether its rows have what the present transaction does. */
+  readonly #skips = new Map<string, boolean>();
 
   constructor(session: Pick<SourceSession, 'isBefore'>, after: Position, dumpedAt: ReadonlyMap<string, Position>) {
     this.#session = session;
@@ -27,6 +29,7 @@ export class CatchUp {
     switch (event.kind) {
       case 'begin':
         this.#commitsAt = event.commitsAt;
+        this.#skips.clear();
         return event;
       case 'commit':
       case 'reached':
@@ -41,10 +44,14 @@ export class CatchUp {
     }
   }
 
-  /** The rows of this table have what this transaction did. */
+  /** The rows of this table have what this transaction does. */
   #has({ id }: Table): boolean {
+    const known = this.#skips.get(id);
+    if (known !== undefined) return known;
     const dumpedAt = this.#ahead.get(id);
-    return dumpedAt !== undefined && this.#session.isBefore(this.#commitsAt, dumpedAt);
+    const has = dumpedAt !== undefined && this.#session.isBefore(this.#commitsAt, dumpedAt);
+    this.#skips.set(id, has);
+    return has;
   }
 
   #pass(position: Position): void {
