@@ -5,9 +5,10 @@ import { once } from 'node:events';
 import { appendFileSync, chmodSync, closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from './ports.ts';
+import { PostgresClient } from './postgres-client.ts';
 import { killServer, readPostmaster, signalServer } from './postgres-processes.ts';
 import { asPostgres, postgresProgram } from './postgres-programs.ts';
-import { makeDataDirectory, postgresPassword } from './postgres-template.ts';
+import { makeDataDirectory } from './postgres-template.ts';
 import { processStart, signalProcess, waitUntil } from './process-table.ts';
 import { mustRun } from './processes.ts';
 import { sweep } from './removal.ts';
@@ -32,14 +33,6 @@ export type PostgresOptions = {
   readonly standbyOf?: PostgresServer;
 };
 
-/** Who connects, and where to. */
-export type PostgresTarget = {
-  /** Default: `postgres`. */
-  readonly database?: string;
-  /** Default: `postgres`, the superuser. */
-  readonly user?: string;
-};
-
 const startMsMax = 60_000;
 
 /** Little memory, no syncs that no test asks about, and nothing left in /dev/shm. */
@@ -61,54 +54,23 @@ const smallServer = {
 };
 
 /** A server. At the end of its block it is ended at once; the sandbox takes its files. */
-export class PostgresServer implements AsyncDisposable {
+export class PostgresServer extends PostgresClient implements AsyncDisposable {
   /** Directory of the data, the socket, the log and the password. */
   readonly path: string;
   readonly dataDirectory: string;
-  readonly host = '127.0.0.1';
-  readonly port: number;
-  /** Of `postgres`, and of every role that a test gives no other. */
-  readonly password: string = postgresPassword;
-  /** A file with the password alone. */
-  readonly passwordPath: string;
-  /** A file with the password as libpq and `pg` read it (PGPASSFILE). */
-  readonly pgpassPath: string;
   readonly #sandbox: Sandbox;
   #child: ChildProcess | undefined;
 
   constructor(sandbox: Sandbox, path: string, port: number) {
+    super(path, port);
     this.path = path;
     this.dataDirectory = join(path, 'data');
-    this.passwordPath = join(path, 'password');
-    this.pgpassPath = join(path, 'pgpass');
-    this.port = port;
     this.#sandbox = sandbox;
   }
 
   /** Of its first process. */
   get pid(): number {
     return this.#child?.pid ?? 0;
-  }
-
-  /** Runs statements one by one; what they returned, a line a row, fields with `|` between them. Throws what psql said at the first that fails. */
-  async psql(sql: string, target: PostgresTarget = {}): Promise<string> {
-    const { database = 'postgres', user = 'postgres' } = target;
-    const where = [`--host=${this.host}`, `--port=${this.port}`, `--dbname=${database}`, `--username=${user}`];
-    const how = ['--no-psqlrc', '--quiet', '--no-align', '--tuples-only', '--set=ON_ERROR_STOP=1', '--file=-'];
-    const env = { PGPASSFILE: this.pgpassPath, PGCONNECT_TIMEOUT: '10' };
-    const { stdout } = await mustRun([postgresProgram('psql'), ...where, ...how], {
-      input: sql,
-      env,
-      timeoutMs: 600_000,
-    });
-    return stdout.endsWith('\n') ? stdout.slice(0, -1) : stdout;
-  }
-
-  /** A connection string without the password, or with it. */
-  url(target: PostgresTarget & { readonly withPassword?: boolean } = {}): string {
-    const { database = 'postgres', user = 'postgres', withPassword = false } = target;
-    const secret = withPassword ? `:${this.password}` : '';
-    return `postgresql://${encodeURIComponent(user)}${secret}@${this.host}:${this.port}/${encodeURIComponent(database)}`;
   }
 
   /** What the server has logged so far. */
@@ -197,8 +159,6 @@ export async function startPostgres(sandbox: Sandbox, options: PostgresOptions =
   mkdirSync(path, { recursive: true });
   await mustRun(['chown', 'postgres:postgres', path]);
   const server = new PostgresServer(sandbox, path, options.port ?? (await freePort()));
-  writeFileSync(server.passwordPath, server.password, { mode: 0o600 });
-  writeFileSync(server.pgpassPath, `*:*:*:*:${server.password}\n`, { mode: 0o600 });
   if (options.standbyOf === undefined) {
     await makeDataDirectory(sandbox, server.dataDirectory, options.ownSystemId ?? false);
   } else await copyServer(options.standbyOf, server.dataDirectory);

@@ -12,18 +12,27 @@ export type ProcessInfo = {
   readonly state: string;
   readonly argv: readonly string[];
   readonly executable: string;
+  readonly workingDirectory: string;
+  /** Whether a person may sit at it. */
+  readonly hasTerminal: boolean;
   /** Inode of its network namespace. */
   readonly namespaceInode: number;
 };
 
-type Stat = { readonly state: string; readonly parentPid: number; readonly startTicks: string };
+type Stat = {
+  readonly state: string;
+  readonly parentPid: number;
+  readonly startTicks: string;
+  readonly hasTerminal: boolean;
+};
 
 function readStat(pid: number): Stat | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The command's name stands in parentheses and may itself contain them, so fields count from the last one.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return { state: fields[0] ?? '?', parentPid: Number(fields[1]), startTicks: fields[19] ?? '' };
+    const [state = '?', parentPid, , , terminal] = fields;
+    return { state, parentPid: Number(parentPid), startTicks: fields[19] ?? '', hasTerminal: terminal !== '0' };
   } catch {
     return undefined;
   }
@@ -48,6 +57,7 @@ export function describeProcess(pid: number): ProcessInfo | undefined {
       ...stat,
       argv,
       executable: readlinkSync(`/proc/${pid}/exe`),
+      workingDirectory: readlinkSync(`/proc/${pid}/cwd`),
       namespaceInode: Number(namespace.slice('net:['.length, -1)),
     };
   } catch {
@@ -90,16 +100,17 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** Waits until `condition` holds; throws with `what` in the message when it does not within `timeoutMs`. */
+/** Waits until `condition`, asked every `intervalMs`, holds; throws with `what` in the message when it does not within `timeoutMs`. */
 export async function waitUntil(
   what: string,
   condition: () => boolean | Promise<boolean>,
   timeoutMs = 5000,
+  intervalMs = 10,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain: ${what}`);
-    await sleep(10);
+    await sleep(intervalMs);
   }
 }
 

@@ -26,12 +26,21 @@ export function mountsBelow(directory: string): string[] {
   return found;
 }
 
+/** Processes without a terminal whose working directory is a directory or below it: servers that other servers started. */
+function daemonsBelow(directory: string): number[] {
+  const isBelow = (path: string): boolean => path === directory || path.startsWith(`${directory}/`);
+  return listProcesses()
+    .filter((info) => info.pid !== process.pid && !info.hasTerminal && isBelow(info.workingDirectory))
+    .map(({ pid }) => pid);
+}
+
 async function killRecorded(record: BedRecord, failures: string[]): Promise<void> {
   const inodes = new Set(record.namespaces.map(namespaceInode).filter((inode) => inode !== undefined));
   const left = (): number[] => {
     const pids = record.processes
       .filter(({ pid, startTicks }) => processStart(pid) === startTicks)
       .map(({ pid }) => pid);
+    pids.push(...record.directories.flatMap(daemonsBelow));
     if (inodes.size > 0) {
       for (const info of listProcesses())
         if (inodes.has(info.namespaceInode) && info.pid !== process.pid) pids.push(info.pid);
