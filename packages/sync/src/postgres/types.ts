@@ -53,13 +53,13 @@ WITH RECURSIVE wanted (oid) AS (
   ) AS part (oid)
 )
 SELECT
-  type.oid::pg_catalog.float8 AS oid,
+  type.oid::pg_catalog.int8::pg_catalog.float8 AS oid,
   namespace.nspname::pg_catalog.text AS schema,
   type.typname::pg_catalog.text AS name,
   type.typtype::pg_catalog.text AS kind,
-  CASE WHEN type.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc THEN type.typelem::pg_catalog.float8 END AS element,
+  CASE WHEN type.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc THEN type.typelem::pg_catalog.int8::pg_catalog.float8 END AS element,
   type.typdelim::pg_catalog.text AS delimiter,
-  CASE WHEN type.typtype = 'd' THEN type.typbasetype::pg_catalog.float8 END AS base,
+  CASE WHEN type.typtype = 'd' THEN type.typbasetype::pg_catalog.int8::pg_catalog.float8 END AS base,
   CASE WHEN type.typtype = 'c' THEN (
     SELECT coalesce(pg_catalog.json_agg(
       pg_catalog.json_build_object('name', attribute.attname, 'type', attribute.atttypid::pg_catalog.int8)

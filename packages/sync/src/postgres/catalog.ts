@@ -1,0 +1,227 @@
+import { BatonError } from '@batondb/core/errors';
+import type pg from 'pg';
+import type { Column, Table, TableName, ValueCodec } from '../table.ts';
+import { runQuery, type TextRows } from './connect.ts';
+import type { RelationMessage } from './pgoutput-messages.ts';
+import { readCodecs } from './type-catalog.ts';
+
+// What the catalog says of published tables. Everything is asked in one statement each, so that it is of one moment.
+
+export type ReplicaIdentity = 'default' | 'nothing' | 'full' | 'index';
+
+/** A table, and what its rows of before may have in columns that were not there. */
+export type RelationDescription = {
+  readonly table: Table;
+  /** Columns that are NULL in every row older than they are: added without a default. */
+  readonly emptyColumns: ReadonlySet<string>;
+};
+
+/** A published table as it is now. */
+export type PublishedTable = RelationDescription & {
+  readonly identity: ReplicaIdentity;
+  /** The publication's row filter as SQL; undefined: all rows. */
+  readonly filter: string | undefined;
+  readonly isPartitioned: boolean;
+};
+
+type ColumnRecord = {
+  readonly name: string;
+  readonly oid: number;
+  readonly type: string;
+  readonly isNullable: boolean;
+  readonly isEmpty: boolean;
+};
+
+type TableRecord = TableName & {
+  readonly oid: number;
+  readonly kind: string;
+  readonly identity: string;
+  readonly columns: readonly ColumnRecord[];
+  /** Of the index that the identity names: the primary key, or the chosen one. */
+  readonly key: readonly string[] | null;
+  readonly filters: readonly (string | null)[];
+};
+
+const identities: Readonly<Record<string, ReplicaIdentity>> = { d: 'default', n: 'nothing', f: 'full', i: 'index' };
+
+/** A column that was added so is NULL in older rows. `attribute` is an alias of pg_attribute. */
+const isEmptySql = `(NOT attribute.attnotnull AND NOT attribute.atthasdef AND NOT attribute.atthasmissing AND attribute.attidentity = '')`;
+
+/** The columns of the index by which rows are told apart, in its order. `relation` is an alias of pg_class. */
+const keySql = `(
+  SELECT json_agg(attribute.attname ORDER BY place.number)
+  FROM pg_index AS index
+  CROSS JOIN LATERAL unnest(index.indkey[0:index.indnkeyatts - 1]::int2[]) WITH ORDINALITY AS place (attnum, number)
+  JOIN pg_attribute AS attribute ON attribute.attrelid = index.indrelid AND attribute.attnum = place.attnum
+  WHERE index.indrelid = relation.oid AND index.indisvalid
+    AND CASE WHEN relation.relreplident = 'i' THEN index.indisreplident ELSE index.indisprimary END
+)`;
+
+/** All tables of the publications. Throws NOT_FOUND for a publication that is not there. */
+export async function readPublishedTables(
+  client: pg.Client,
+  publications: readonly string[],
+  serverVersion: number,
+  node: string,
+): Promise<readonly PublishedTable[]> {
+  const found = await runQuery(
+    client,
+    'SELECT pubname FROM pg_publication WHERE pubname = ANY ($1)',
+    [publications],
+    node,
+  );
+  const names = new Set(found.rows.map(([name]) => name));
+  const missing = publications.find((name) => !names.has(name));
+  if (missing !== undefined) {
+    throw new BatonError('NOT_FOUND', `${node}: there is no publication "${missing}"`, {
+      hint: '`baton sync setup` creates it; running never does',
+    });
+  }
+  const { rows } = await runQuery(client, publishedTablesSql(serverVersion), [publications], node);
+  const records = rows.map(([text]) => JSON.parse(text ?? '') as TableRecord);
+  const codecs = await readCodecs(
+    client,
+    records.flatMap(({ columns }) => columns.map(({ oid }) => oid)),
+    node,
+  );
+  return records.map((record) => describeTable(record, codecs));
+}
+
+function publishedTablesSql(serverVersion: number): string {
+  // Since 15 a publication may choose columns and rows; since 18 it may publish generated columns, which are then among those it names.
+  const generated = serverVersion >= 180_000 ? '' : "AND attribute.attgenerated = ''";
+  const filters = serverVersion >= 150_000 ? 'json_agg(published.rowfilter)' : "'[null]'::json";
+  const attnames = serverVersion >= 150_000 ? 'published.attnames' : 'NULL::name[]';
+  const isChosen = serverVersion >= 150_000 ? 'AND attribute.attname = ANY (published.attnames)' : '';
+  return `SELECT json_build_object(
+    'oid', relation.oid::int8, 'schema', namespace.nspname, 'name', relation.relname, 'kind', relation.relkind, 'identity', relation.relreplident,
+    'filters', published.filters,
+    'key', ${keySql},
+    'columns', coalesce((
+      SELECT json_agg(json_build_object(
+        'name', attribute.attname, 'oid', attribute.atttypid::int8, 'type', format_type(attribute.atttypid, attribute.atttypmod),
+        'isNullable', NOT attribute.attnotnull, 'isEmpty', ${isEmptySql}) ORDER BY attribute.attnum)
+      FROM pg_attribute AS attribute
+      WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped ${generated} ${isChosen}
+    ), '[]'))
+  FROM (
+    SELECT published.schemaname, published.tablename, ${filters} AS filters, (array_agg(${attnames}::text))[1]::name[] AS attnames
+    FROM pg_publication_tables AS published
+    WHERE published.pubname = ANY ($1)
+    GROUP BY published.schemaname, published.tablename
+  ) AS published
+  JOIN pg_namespace AS namespace ON namespace.nspname = published.schemaname
+  JOIN pg_class AS relation ON relation.relnamespace = namespace.oid AND relation.relname = published.tablename
+  ORDER BY namespace.nspname, relation.relname`;
+}
+
+function describeTable(record: TableRecord, codecs: (oid: number) => ValueCodec): PublishedTable {
+  const identity = identities[record.identity] ?? 'nothing';
+  const columns = record.columns.map(({ name, oid, type, isNullable }) => ({
+    name,
+    type,
+    isNullable,
+    codec: codecs(oid),
+  }));
+  const filters = record.filters.filter((filter) => filter !== null);
+  return {
+    table: {
+      schema: record.schema,
+      name: record.name,
+      id: String(record.oid),
+      columns,
+      key: placesOf(record.key ?? [], columns),
+      hasWholeOldRows: identity === 'full',
+    },
+    emptyColumns: new Set(record.columns.flatMap(({ name, isEmpty }) => (isEmpty ? [name] : []))),
+    identity,
+    // One publication that takes all rows is enough for all rows.
+    filter: filters.length < record.filters.length ? undefined : filters.map((filter) => `(${filter})`).join(' OR '),
+    isPartitioned: record.kind === 'p',
+  };
+}
+
+/**
+ * A table as a Relation message has it, which may be older than the catalog: names and types are the message's, and the catalog adds what it still knows.
+ * `before` is the shape that was known last.
+ */
+export async function describeRelation(
+  client: pg.Client,
+  message: RelationMessage,
+  before: Table | undefined,
+  node: string,
+): Promise<RelationDescription> {
+  const [typesFound, relation] = [
+    await namesOfTypes(client, message, node),
+    await readRelation(client, message.relation, node),
+  ];
+  const codecs = await readCodecs(
+    client,
+    message.columns.map(({ typeOid }) => typeOid),
+    node,
+  );
+  const columns = message.columns.map(({ name, typeOid }, place) => ({
+    name,
+    type: typesFound.rows[place]?.[0] ?? 'text',
+    isNullable: relation?.nullable.includes(name) ?? true,
+    codec: codecs(typeOid),
+  }));
+  const table = {
+    schema: message.schema,
+    name: message.name,
+    id: String(message.relation),
+    columns,
+    key: keyOfRelation(message, columns, relation?.key ?? [], before),
+    hasWholeOldRows: message.identity === 'full',
+  };
+  return { table, emptyColumns: new Set(relation?.empty) };
+}
+
+async function namesOfTypes(client: pg.Client, message: RelationMessage, node: string): Promise<TextRows> {
+  const oids = message.columns.map(({ typeOid }) => String(typeOid));
+  const modifiers = message.columns.map(({ typeModifier }) => String(typeModifier));
+  const sql = `SELECT CASE WHEN EXISTS (SELECT FROM pg_type WHERE oid = wanted.oid) THEN format_type(wanted.oid, wanted.modifier) END
+    FROM unnest($1::oid[], $2::int4[]) WITH ORDINALITY AS wanted (oid, modifier, place) ORDER BY wanted.place`;
+  return await runQuery(client, sql, [oids, modifiers], node);
+}
+
+async function readRelation(
+  client: pg.Client,
+  oid: number,
+  node: string,
+): Promise<{ readonly [name in 'key' | 'nullable' | 'empty']: readonly string[] } | undefined> {
+  const columns = (condition: string): string => `(
+    SELECT json_agg(attname) FROM pg_attribute AS attribute
+    WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped AND ${condition})`;
+  const sql = `SELECT ${keySql}, ${columns('NOT attribute.attnotnull')}, ${columns(isEmptySql)}
+    FROM pg_class AS relation WHERE relation.oid = $1`;
+  const [row] = (await runQuery(client, sql, [String(oid)], node)).rows;
+  if (row === undefined) return undefined;
+  const [key = [], nullable = [], empty = []] = row.map((text) => JSON.parse(text ?? '[]') as string[]);
+  return { key, nullable, empty };
+}
+
+/** The message says which columns are in the key; only the catalog knows their order. */
+function keyOfRelation(
+  { identity, columns: described }: RelationMessage,
+  columns: readonly Column[],
+  catalogKey: readonly string[],
+  before: Table | undefined,
+): number[] {
+  if (identity === 'full' || identity === 'nothing') {
+    const ofCatalog = placesOf(catalogKey, columns);
+    return ofCatalog.length > 0
+      ? ofCatalog
+      : placesOf(before?.key.map((place) => before.columns[place]?.name ?? '') ?? [], columns);
+  }
+  const flagged = described.flatMap(({ isKey }, place) => (isKey ? [place] : []));
+  const ordered = placesOf(catalogKey, columns);
+  const isSame = ordered.length === flagged.length && ordered.every((place) => flagged.includes(place));
+  return isSame ? ordered : flagged;
+}
+
+/** Empty when one of them is not there: a part of a key tells nothing apart. */
+function placesOf(names: readonly string[], columns: readonly { readonly name: string }[]): number[] {
+  const places = names.map((name) => columns.findIndex((column) => column.name === name));
+  return places.includes(-1) ? [] : places;
+}

@@ -1,0 +1,240 @@
+import { BatonError } from '@batondb/core/errors';
+import type pg from 'pg';
+import { socketOf } from './connect.ts';
+import { isSqlState, toSourceError } from './failures.ts';
+import { decodeMessage, skimMessage } from './pgoutput.ts';
+import type { PgoutputMessage } from './pgoutput-messages.ts';
+import type { Lsn } from './position.ts';
+import { decodeFrame, encodeStandbyStatus, type KeepaliveFrame } from './replication-frames.ts';
+import { streamLimits } from './stream-limits.ts';
+
+// A replication connection that streams. Reading pauses when nobody takes what was read; our status goes on by a timer of its own (Y9).
+
+/** A change inside of a transaction that is not committed yet, as it came: it is decoded when the transaction commits. */
+export type StreamedChange = { readonly kind: 'streamed'; readonly xid: number | undefined; readonly bytes: Buffer };
+
+export type Received = PgoutputMessage | StreamedChange | KeepaliveFrame;
+
+/** What the driver does not declare. */
+type CopyConnection = {
+  on(event: 'copyData', listener: (message: { readonly chunk: Buffer }) => void): void;
+  once(event: 'replicationStart', listener: () => void): void;
+  sendCopyFromChunk(chunk: Buffer): void;
+};
+
+export class ReplicationFeed implements AsyncDisposable {
+  readonly #client: pg.Client;
+  readonly #node: string;
+  readonly #connection: CopyConnection;
+  #queue: Received[] = [];
+  #queuedBytes = 0;
+  #isPaused = false;
+  /** Between Stream Start and Stream Stop. */
+  #isStreamed = false;
+  #failure: unknown;
+  #wake: (() => void) | undefined;
+  #received: Lsn;
+  #acknowledged: Lsn;
+  #heardAt = Date.now();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(client: pg.Client, node: string, after: Lsn) {
+    this.#client = client;
+    this.#node = node;
+    this.#connection = (client as unknown as { connection: CopyConnection }).connection;
+    this.#received = after;
+    this.#acknowledged = after;
+  }
+
+  /** Runs START_REPLICATION. Throws UNAVAILABLE (retryable) while somebody else reads the slot, HISTORY_LOST, and others. */
+  async start(command: string): Promise<void> {
+    const started = Promise.withResolvers<void>();
+    this.#connection.once('replicationStart', () => started.resolve());
+    this.#connection.on('copyData', ({ chunk }) => this.#receive(chunk));
+    this.#client.on('error', (error: unknown) => this.fail(error));
+    this.#client.once('end', () => this.fail(new Error('Connection terminated')));
+    // It ends only with the stream.
+    const ended = this.#client
+      .query(command)
+      .then(() => new Error('Connection terminated: the server ended the stream'));
+    ended
+      .catch((error: unknown) => error)
+      .then((error: unknown) => {
+        this.fail(error);
+        started.reject(error);
+      })
+      .catch(() => undefined);
+    try {
+      await started.promise;
+    } catch (error) {
+      throw explainStart(error, this.#node);
+    }
+    this.#heardAt = Date.now();
+    this.#timer = setInterval(() => this.#beat(), streamLimits.statusMs);
+    this.#sendStatus(false);
+  }
+
+  /** What has arrived since it was asked last. Ends only by an error or the signal. */
+  async *batches(signal: AbortSignal): AsyncGenerator<readonly Received[], never> {
+    const stop = (): void => this.fail(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      signal.throwIfAborted();
+      for (;;) {
+        while (this.#queue.length === 0) {
+          signal.throwIfAborted();
+          if (this.#failure !== undefined) throw toSourceError(this.#failure, this.#node);
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+        }
+        const batch = this.#queue;
+        this.#queue = [];
+        this.#queuedBytes = 0;
+        this.#resume();
+        yield batch;
+        signal.throwIfAborted();
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** The server may forget what is before. Told with the next status. */
+  acknowledge(position: Lsn): void {
+    if (position > this.#acknowledged) this.#acknowledged = position;
+  }
+
+  get acknowledged(): Lsn {
+    return this.#acknowledged;
+  }
+
+  /** Tells at once what is acknowledged from here on: the server waits for it. */
+  hurry(): void {
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.#beat(), streamLimits.hurriedStatusMs);
+  }
+
+  /** Ends the batches with an error, after what was received already. The first one counts. */
+  fail(error: unknown): void {
+    this.#failure ??= error ?? new Error('Connection terminated');
+    this.#wake?.();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    this.fail(new Error('Connection terminated'));
+    // What was acknowledged last is not lost with the connection, if the server still listens.
+    if (this.#timer !== undefined && socketOf(this.#client).writable) this.#sendStatus(false);
+    socketOf(this.#client).end();
+    // Nobody reads what is still on its way, so the end of an orderly farewell would never be seen.
+    socketOf(this.#client).resume();
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        socketOf(this.#client).destroy();
+        resolve();
+      }, 500);
+      socketOf(this.#client).once('close', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      if (socketOf(this.#client).destroyed) {
+        clearTimeout(timer);
+        resolve();
+      }
+    });
+  }
+
+  /** The driver uses the buffer again, so nothing of it is kept but by copying. */
+  #receive(chunk: Buffer): void {
+    if (this.#failure !== undefined) return;
+    this.#heardAt = Date.now();
+    try {
+      this.#queue.push(this.#decode(chunk));
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    this.#queuedBytes += chunk.length;
+    if (this.#queuedBytes > streamLimits.receivedBytesMax && !this.#isPaused) {
+      this.#isPaused = true;
+      socketOf(this.#client).pause();
+    }
+    this.#wake?.();
+  }
+
+  #decode(chunk: Buffer): Received {
+    const frame = decodeFrame(chunk);
+    if (frame.kind === 'keepalive') {
+      if (frame.walEnd > this.#received) this.#received = frame.walEnd;
+      if (frame.isReplyRequested) this.#sendStatus(false);
+      return frame;
+    }
+    const walEnd = chunk.readBigUInt64BE(9);
+    if (walEnd > this.#received) this.#received = walEnd;
+    if (!this.#isStreamed) {
+      const message = decodeMessage(chunk, frame.messageAt, false);
+      if (message.kind === 'streamStart') this.#isStreamed = true;
+      return message;
+    }
+    const { kind, xid } = skimMessage(chunk, frame.messageAt, true);
+    if (kind === 'streamStop') {
+      this.#isStreamed = false;
+      return { kind };
+    }
+    return { kind: 'streamed', xid, bytes: Buffer.from(chunk.subarray(frame.messageAt)) };
+  }
+
+  #resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    // Bytes that waited in the kernel are no silence.
+    this.#heardAt = Date.now();
+    socketOf(this.#client).resume();
+  }
+
+  #beat(): void {
+    const silentMs = this.#isPaused ? 0 : Date.now() - this.#heardAt;
+    if (silentMs > streamLimits.silenceMs * 2) {
+      const seconds = Math.round(silentMs / 1000);
+      this.fail(
+        new BatonError('CONNECTION_LOST', `${this.#node} has said nothing for ${seconds} s`, { retryable: true }),
+      );
+      return;
+    }
+    this.#sendStatus(silentMs > streamLimits.silenceMs);
+  }
+
+  /** Only what the sink holds counts as flushed (Y3). */
+  #sendStatus(isReplyRequested: boolean): void {
+    const status = encodeStandbyStatus({
+      written: this.#received,
+      flushed: this.#acknowledged,
+      applied: this.#acknowledged,
+      atMs: Date.now(),
+      isReplyRequested,
+    });
+    this.#connection.sendCopyFromChunk(status);
+  }
+}
+
+function explainStart(error: unknown, node: string): BatonError {
+  const found = toSourceError(error, node);
+  if (isSqlState(error, '55006')) {
+    return new BatonError('UNAVAILABLE', found.message, {
+      retryable: true,
+      cause: error,
+      hint: 'another process reads this slot; one sync has one slot',
+    });
+  }
+  if (isSqlState(error, '55000') || isSqlState(error, '58P01')) {
+    return new BatonError('HISTORY_LOST', found.message, { cause: error, hint: 'a dump has to begin anew' });
+  }
+  if (isSqlState(error, '42704')) {
+    return new BatonError('NOT_FOUND', found.message, {
+      cause: error,
+      hint: '`baton sync setup` creates the slot; running never does',
+    });
+  }
+  return found;
+}

@@ -1,0 +1,28 @@
+import type { KnownShape } from '../source.ts';
+import type { Table } from '../table.ts';
+import type { RelationDescription } from './catalog.ts';
+
+/**
+ * What a table's new shape means for the rows that a sink has of the old one. `columns`: they are right as they are, but for columns that are gone, or new and
+ * NULL in all of them. `rows`: they may be wrong, and are to be read anew. `key`: they are told apart by something else now. `none`: nothing has changed.
+ */
+export type ShapeChange = 'none' | 'columns' | 'rows' | 'key';
+
+/** Whenever it is not certain that rows are right, they are not: reading them anew is always right. */
+export function compareShapes(before: Table | KnownShape, { table, emptyColumns }: RelationDescription): ShapeChange {
+  if ('key' in before && keyText(before) !== keyText(table)) return 'key';
+  const types = new Map(before.columns.map(({ name, type }) => [name, type]));
+  const added = table.columns.filter(({ name }) => !types.has(name));
+  const kept = table.columns.filter(({ name }) => types.has(name));
+  const removedCount = before.columns.length - kept.length;
+  if (kept.some(({ name, type }) => types.get(name) !== type)) return 'rows';
+  // One that is gone and one that is new may be one that was renamed.
+  if (added.length > 0 && removedCount > 0) return 'rows';
+  if (added.some(({ name }) => !emptyColumns.has(name))) return 'rows';
+  const isSameOrder = before.columns.every(({ name }, place) => table.columns[place]?.name === name);
+  return added.length === 0 && removedCount === 0 && isSameOrder ? 'none' : 'columns';
+}
+
+function keyText(table: Table): string {
+  return JSON.stringify(table.key.map((place) => [table.columns[place]?.name, table.columns[place]?.type]));
+}

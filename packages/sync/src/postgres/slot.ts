@@ -1,0 +1,59 @@
+import { BatonError } from '@batondb/core/errors';
+import type pg from 'pg';
+import { runQuery } from './connect.ts';
+import { type Lsn, parseLsn } from './position.ts';
+
+// A logical replication slot as the server has it ("54.19. pg_replication_slots").
+
+export type Slot = {
+  readonly plugin: string;
+  readonly database: string;
+  readonly isTemporary: boolean;
+  /** The process that reads it. */
+  readonly activePid: number | undefined;
+  /** `reserved`, `extended`, `unreserved` or `lost`. */
+  readonly walStatus: string;
+  /** The server sends nothing that commits before. */
+  readonly confirmed: Lsn;
+  /** The oldest log that it needs. */
+  readonly restart: Lsn | undefined;
+  /** How much more log may be written before it is lost. Undefined: no bound. */
+  readonly safeBytes: number | undefined;
+  readonly retainedBytes: number;
+};
+
+/** The slot of this name; undefined: there is none. `node` is a primary. */
+export async function readSlot(client: pg.Client, name: string, node: string): Promise<Slot | undefined> {
+  const sql = `SELECT plugin, database, temporary, active_pid, wal_status, confirmed_flush_lsn, restart_lsn, safe_wal_size,
+      pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)
+    FROM pg_replication_slots WHERE slot_name = $1 AND slot_type = 'logical'`;
+  const [row] = (await runQuery(client, sql, [name], node)).rows;
+  if (row === undefined) return undefined;
+  const [plugin, database, temporary, pid, walStatus, confirmed, restart, safe, retained] = row;
+  return {
+    plugin: plugin ?? '',
+    database: database ?? '',
+    isTemporary: temporary === 't',
+    activePid: pid === null || pid === undefined ? undefined : Number(pid),
+    walStatus: walStatus ?? 'lost',
+    confirmed: confirmed === null || confirmed === undefined ? 0n : parseLsn(confirmed),
+    restart: restart === null || restart === undefined ? undefined : parseLsn(restart),
+    safeBytes: safe === null || safe === undefined ? undefined : Math.max(0, Number(safe)),
+    retainedBytes: Number(retained ?? 0),
+  };
+}
+
+/** Why nothing can be read from a slot, for people; undefined: it can. */
+export function faultOf(slot: Slot, name: string, database: string): string | undefined {
+  if (slot.plugin !== 'pgoutput') return `the slot "${name}" is of the plugin ${slot.plugin}, not of pgoutput`;
+  if (slot.database !== database)
+    return `the slot "${name}" is of the database "${slot.database}", not of "${database}"`;
+  if (slot.walStatus === 'lost') return `the slot "${name}" has lost the log that it needs (max_slot_wal_keep_size)`;
+  return undefined;
+}
+
+export function missingSlot(name: string, node: string): BatonError {
+  return new BatonError('NOT_FOUND', `${node}: there is no replication slot "${name}"`, {
+    hint: '`baton sync setup` creates it; running never does',
+  });
+}

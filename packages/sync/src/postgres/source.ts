@@ -1,0 +1,170 @@
+import { BatonError } from '@batondb/core/errors';
+import type pg from 'pg';
+import type {
+  KnownShape,
+  Resumption,
+  ResyncRequest,
+  RowSnapshot,
+  Source,
+  SourceSession,
+  SourceStatus,
+} from '../source.ts';
+import type { Position, StreamEvent } from '../stream.ts';
+import type { Table } from '../table.ts';
+import { formatPostgresAddress, type PostgresAddress } from './address.ts';
+import { readPublishedTables } from './catalog.ts';
+import { endClient, findPrimary, type PrimaryNode, runQuery } from './connect.ts';
+import type { PasswordFor } from './passwords.ts';
+import { formatPosition, isBefore, type Lsn, parseLsn, parsePosition } from './position.ts';
+import { readIdentity, resume, type ServerIdentity } from './resumption.ts';
+import { missingSlot, readSlot, type Slot } from './slot.ts';
+import { SlotStream } from './stream.ts';
+
+export type PostgresSourceOptions = {
+  readonly address: PostgresAddress;
+  readonly passwordFor: PasswordFor;
+  readonly slot: string;
+  readonly publications: readonly string[];
+  /** A directory of this process's own, for transactions that are not committed yet and too large for memory. */
+  readonly spillDirectory: string;
+  /** The slot is given up when the server keeps more log for it than this. Undefined: never. */
+  readonly abandonSlotAtBytes?: number;
+  /** A sentence that a person should know. */
+  readonly onNotice: (message: string) => void;
+};
+
+/** A PostgreSQL cluster, read through a publication and a slot that exist (Y8). */
+export class PostgresSource implements Source {
+  readonly address: string;
+  readonly #options: PostgresSourceOptions;
+
+  constructor(options: PostgresSourceOptions) {
+    this.#options = options;
+    this.address = formatPostgresAddress(options.address);
+  }
+
+  async open(signal: AbortSignal): Promise<SourceSession> {
+    const { address, passwordFor } = this.#options;
+    const node = await findPrimary(address, passwordFor, signal);
+    const replication = await node.connect({ replication: true });
+    const identity = await readIdentity(replication, node.name).finally(() => endClient(replication));
+    return new PostgresSession(this.#options, node, identity, await node.connect());
+  }
+}
+
+class PostgresSession implements SourceSession {
+  readonly #options: PostgresSourceOptions;
+  readonly #node: PrimaryNode;
+  readonly #identity: ServerIdentity;
+  readonly #client: pg.Client;
+  /** Ids of tables that were published when they were asked for. */
+  #published: readonly string[] = [];
+  #stream: SlotStream | undefined;
+
+  constructor(options: PostgresSourceOptions, node: PrimaryNode, identity: ServerIdentity, client: pg.Client) {
+    this.#options = options;
+    this.#node = node;
+    this.#identity = identity;
+    this.#client = client;
+  }
+
+  get node(): string {
+    return this.#node.name;
+  }
+
+  async start(): Promise<Position> {
+    return this.#positionOf((await this.#slot()).confirmed);
+  }
+
+  async resumption(stored: Position): Promise<Resumption> {
+    const { slot, address } = this.#options;
+    const found = await readSlot(this.#client, slot, this.node);
+    return resume(parsePosition(stored), this.#identity, found, { node: this.node, slot, database: address.database });
+  }
+
+  async tables(): Promise<readonly Table[]> {
+    const { publications } = this.#options;
+    const found = await readPublishedTables(this.#client, publications, this.#node.serverVersion, this.node);
+    this.#published = found.map(({ table }) => table.id);
+    return found.map(({ table }) => table);
+  }
+
+  async snapshot(_tables: readonly Table[], _signal: AbortSignal): Promise<RowSnapshot> {
+    throw new BatonError('UNSUPPORTED', 'dumps are not there yet');
+  }
+
+  stream(
+    after: Position,
+    known: ReadonlyMap<string, KnownShape>,
+    signal: AbortSignal,
+  ): AsyncIterable<readonly StreamEvent[]> {
+    const { slot, publications, spillDirectory, onNotice } = this.#options;
+    if (this.#stream !== undefined) throw new BatonError('BUG', 'a session streams once');
+    this.#stream = new SlotStream({
+      node: this.#node,
+      systemId: this.#identity.systemId,
+      slot,
+      publications,
+      after: parsePosition(after).lsn,
+      known,
+      unwanted: new Set(this.#published.filter((id) => !known.has(id))),
+      spillDirectory,
+      note: onNotice,
+    });
+    return this.#stream.events(signal);
+  }
+
+  acknowledge(position: Position): void {
+    this.#stream?.acknowledge(parsePosition(position).lsn);
+  }
+
+  parsePosition(text: string): Position {
+    try {
+      return text.split('/').length === 2 ? this.#positionOf(parseLsn(text)) : formatPosition(parsePosition(text));
+    } catch (error) {
+      throw new BatonError('USAGE', `"${text.slice(0, 100)}" is no position of a PostgreSQL`, {
+        hint: 'it looks like 0/16B3748, as pg_current_wal_lsn() tells it',
+        cause: error,
+      });
+    }
+  }
+
+  isBefore(position: Position, other: Position): boolean {
+    return isBefore(position, other);
+  }
+
+  resync(request: ResyncRequest): void {
+    if (this.#stream === undefined) throw new BatonError('BUG', 'rows are read anew only beside a stream');
+    this.#stream.resyncs.request(request);
+  }
+
+  async status(): Promise<SourceStatus> {
+    const slot = await this.#slot();
+    const [[text] = []] = (await runQuery(this.#client, 'SELECT pg_current_wal_lsn()', [], this.node)).rows;
+    const newest = parseLsn(text ?? '');
+    const acknowledged = this.#stream?.acknowledged ?? slot.confirmed;
+    return {
+      node: this.node,
+      newest: this.#positionOf(newest),
+      retainedBytes: slot.retainedBytes,
+      remainingBytes: slot.safeBytes,
+      lagBytes: newest > acknowledged ? Number(newest - acknowledged) : 0,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stream?.[Symbol.asyncDispose]();
+    await endClient(this.#client);
+  }
+
+  async #slot(): Promise<Slot> {
+    const { slot } = this.#options;
+    const found = await readSlot(this.#client, slot, this.node);
+    if (found === undefined) throw missingSlot(slot, this.node);
+    return found;
+  }
+
+  #positionOf(lsn: Lsn): Position {
+    return formatPosition({ systemId: this.#identity.systemId, timeline: this.#identity.timeline, lsn });
+  }
+}
