@@ -4,6 +4,7 @@ export { EtcdClient, type Lease } from './client.ts';
 export { LeaseClock } from './lease-clock.ts';
 export type { EtcdAccess } from './members.ts';
 export * from './messages.ts';
+export { after, readPages } from './pages.ts';
 export { type EtcdPlace, type PlannedPlace, planEtcdAccess } from './place.ts';
 export { Seat, type SeatClaim, type SeatPlan, type Tenure } from './seat.ts';
 export { testFences } from './self-test.ts';

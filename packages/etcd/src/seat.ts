@@ -22,6 +22,8 @@ export type SeatPlan = {
   /** Below it the self-test of fences has its key. */
   readonly prefix: string;
   readonly leaseSeconds: number;
+  /** Names this process in the key, also where it does not know whether it wrote it. Default: one that is made up. */
+  readonly session?: string;
 };
 
 /** What is read before the seat is taken, and what is done with it in one transaction: only if `when` holds, too. */
@@ -47,8 +49,7 @@ export class Seat implements AsyncDisposable {
   readonly #clock: LeaseClock;
   readonly #leases: LeaseThread;
   readonly #closed = new AbortController();
-  /** Names this process in the key, also where it does not know whether it wrote it. */
-  readonly #session: string = randomUUID();
+  readonly #session: string;
   #isTested = false;
   #held: { readonly tenure: Tenure; readonly lost: AbortController } | undefined;
 
@@ -57,6 +58,7 @@ export class Seat implements AsyncDisposable {
     this.#client = client;
     this.#plan = plan;
     this.#clock = new LeaseClock(memory);
+    this.#session = plan.session ?? randomUUID();
     this.#leases = new LeaseThread({ access: plan.access, clock: memory }, (lease) => {
       if (this.#held?.tenure.lease.id === lease) this.end(this.#held.tenure);
     });
