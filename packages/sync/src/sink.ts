@@ -71,7 +71,8 @@ export interface OwnedSink extends AsyncDisposable {
   rewind?(position: Position, tables: readonly TableName[]): Promise<void>;
 }
 
-export type TouchedRows = { readonly table: TableRecord; readonly keys: readonly Row[] };
+/** Without keys: what was written does not tell which rows it was (a table without a key, or one that was truncated); the whole table is to be read anew. */
+export type TouchedRows = { readonly table: TableRecord; readonly keys: readonly Row[] | undefined };
 
 export interface TableLoad extends AsyncDisposable {
   /** May be called by several at a time. Resolves when more may come. */

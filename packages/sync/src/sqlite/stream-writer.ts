@@ -1,0 +1,148 @@
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import { assert, BatonError } from '@batondb/core/errors';
+import type { TableRecord } from '../sink.ts';
+import { nameOf, type TableName } from '../table.ts';
+import { type Changes, operations, type StructureChange } from './requests.ts';
+import { SeenRows } from './seen-rows.ts';
+import type { Shape } from './shape.ts';
+import { recordOf } from './state.ts';
+import { TableWriter, type Value } from './writer.ts';
+
+/** What its owner knows and keeps of tables. */
+export type Tables = {
+  recordOf(shape: Shape): TableRecord | undefined;
+  shape(shape: Shape): void;
+  remember(record: TableRecord): void;
+  forget(name: TableName): void;
+};
+
+/** Writes groups of changes, in the transaction of its owner. */
+export class StreamWriter {
+  readonly #database: DatabaseSync;
+  readonly #tables: Tables;
+  readonly #writers = new Map<number, TableWriter>();
+  /** Rows that came since their table is read anew, by the table's id. */
+  readonly #seen = new Map<string, SeenRows>();
+  #resyncs = 0;
+
+  constructor(database: DatabaseSync, tables: Tables) {
+    this.#database = database;
+    this.#tables = tables;
+  }
+
+  /** True when what is remembered of tables has changed. */
+  write({ shapes, operations: todo, fields, structure }: Changes): boolean {
+    const shapeOf = new Map(shapes.map(({ number, shape }) => [number, shape]));
+    let at = 0;
+    for (let step = 0; step < todo.length; step += 2) {
+      const kind = todo[step];
+      const number = todo[step + 1] ?? -1;
+      if (kind === operations.structure) {
+        this.#restructure(structure[number]);
+        continue;
+      }
+      const writer = this.#writerOf(number, shapeOf);
+      const width = writer.shape.columns.length;
+      const row = fields.slice(at, at + width);
+      at += width;
+      if (kind === operations.insert) writer.insert(row);
+      else if (kind === operations.delete) writer.delete(row);
+      else if (kind === operations.update) this.#update(writer, row, undefined);
+      else {
+        this.#update(writer, row, fields.slice(at, at + width));
+        at += width;
+      }
+      if (this.#seen.size > 0 && kind !== operations.delete) this.#see(writer.shape, row);
+    }
+    return structure.length > 0;
+  }
+
+  #update(writer: TableWriter, row: readonly Value[], old: readonly Value[] | undefined): void {
+    const { shape } = writer;
+    // Rows that are missing are still to come where the table is being read anew.
+    if (writer.update(row, old, this.#tables.recordOf(shape)?.isResyncing ?? false)) return;
+    const key = shape.key.map((place) => row[place]).join(', ');
+    throw new BatonError(
+      'DIVERGED',
+      `the replica has no row (${key}) of ${nameOf(shape)}, of which an update left columns as they were`,
+      { hint: `read the table anew: baton sync resync --table ${nameOf(shape)}` },
+    );
+  }
+
+  #see(shape: Shape, row: readonly Value[]): void {
+    const key = shape.key.map((place) => row[place]);
+    if (!key.includes(undefined)) this.#seen.get(shape.id)?.addByKey(key as SQLInputValue[]);
+  }
+
+  #writerOf(number: number, shapes: ReadonlyMap<number, Shape>): TableWriter {
+    let writer = this.#writers.get(number);
+    if (writer === undefined) {
+      const shape = shapes.get(number);
+      assert(shape !== undefined, `shape ${number} was told`);
+      expectToldShape(this.#tables.recordOf(shape), shape);
+      for (const [other, { shape: before }] of this.#writers) if (before.id === shape.id) this.#writers.delete(other);
+      writer = new TableWriter(this.#database, shape);
+      this.#writers.set(number, writer);
+    }
+    return writer;
+  }
+
+  #restructure(change: StructureChange | undefined): void {
+    assert(change !== undefined, 'a change of structure was told');
+    switch (change.kind) {
+      case 'truncate':
+        for (const shape of change.shapes) new TableWriter(this.#database, shape).clear();
+        break;
+      case 'reshape':
+        this.#reshape(change.shape);
+        break;
+      case 'drop':
+        this.#drop(change.shape);
+        break;
+      case 'resync':
+        if (change.state === 'begin') this.#beginResync(change.shape, change.scope);
+        else this.#endResync(change.shape);
+        break;
+    }
+  }
+
+  #drop(shape: Shape): void {
+    const record = this.#tables.recordOf(shape);
+    if (record !== undefined) this.#tables.forget(record);
+  }
+
+  #reshape(shape: Shape): void {
+    const before = this.#tables.recordOf(shape);
+    // A table of the same name that was dropped and made anew has none of its rows.
+    const isOther = before !== undefined && before.id !== shape.id;
+    if (isOther) this.#tables.forget(before);
+    this.#tables.shape(shape);
+    const known = isOther ? undefined : before;
+    this.#tables.remember(recordOf(shape, known?.dumpedAt, known?.isResyncing ?? false));
+  }
+
+  #beginResync(shape: Shape, scope: 'table' | 'keys'): void {
+    if (scope === 'table') {
+      this.#seen.get(shape.id)?.dispose();
+      if (shape.keyKind === 'none') new TableWriter(this.#database, shape).clear();
+      else this.#seen.set(shape.id, new SeenRows(this.#database, shape, `_baton_resync_${++this.#resyncs}`));
+    }
+    this.#tables.remember(recordOf(shape, this.#tables.recordOf(shape)?.dumpedAt, true));
+  }
+
+  #endResync(shape: Shape): void {
+    const seen = this.#seen.get(shape.id);
+    seen?.deleteOthers();
+    seen?.dispose();
+    this.#seen.delete(shape.id);
+    this.#tables.remember(recordOf(shape, this.#tables.recordOf(shape)?.dumpedAt, false));
+  }
+}
+
+/** Fields go by their places: a row of another shape than the table has would be written into the wrong columns. */
+function expectToldShape(record: TableRecord | undefined, shape: Shape): void {
+  const columns = (from: readonly { readonly name: string }[]): string => from.map(({ name }) => name).join(', ');
+  const has = columns(record?.columns ?? []);
+  const comes = columns(shape.columns);
+  assert(record !== undefined && has === comes, `${nameOf(shape)} has the columns ${has}, its rows come with ${comes}`);
+}
