@@ -23,23 +23,30 @@ export async function prepareRepair(
   const touched = await sink.touchedAfter?.((known) => !isBeyond(known));
   if (touched === undefined || sink.rewind === undefined) return undefined;
   const keysById = new Map<string, Row[]>();
+  const wholeTables = new Set<string>();
   let count = 0;
   for await (const { table, keys } of touched) {
-    // A table without keys, or one that is not there any more: only a dump can tell what it has to be.
-    if (table.key.length === 0 || !tables.has(table.id)) return undefined;
+    // A table that is not there any more: only a dump can tell what became of it.
+    if (!tables.has(table.id)) return undefined;
+    if (keys === undefined || table.key.length === 0) {
+      wholeTables.add(table.id);
+      continue;
+    }
     count += keys.length;
     if (count > keysMax) return undefined;
     const all = keysById.get(table.id) ?? [];
     keysById.set(table.id, all);
     for (const key of keys) all.push(key);
   }
-  const originals = [...keysById.keys()].map((id) => tables.get(id)!);
+  const originals = [...new Set([...wholeTables, ...keysById.keys()])].map((id) => tables.get(id)!);
   await sink.rewind(
     position,
     originals.map((table) => mapping.map(table)?.table ?? table),
   );
   tally.repairing(count);
-  return originals.map((table) => ({ table, keys: once(keysById.get(table.id)!) }));
+  return originals.map((table) =>
+    wholeTables.has(table.id) ? { table } : { table, keys: once(keysById.get(table.id)!) },
+  );
 }
 
 async function* once(keys: readonly Row[]): AsyncIterable<readonly Row[]> {
