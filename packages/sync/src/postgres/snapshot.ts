@@ -1,10 +1,12 @@
 import { BatonError } from '@batondb/core/errors';
+import type pg from 'pg';
 import type { RowPart, RowSnapshot, TableSnapshot } from '../source.ts';
 import { nameOf, type Row, type Table } from '../table.ts';
 import { copyOut } from './copy-out.ts';
 import { isSqlState, toSourceError } from './failures.ts';
 import { formatPosition } from './position.ts';
-import { run, SharedSnapshot, type SnapshotContext } from './snapshot-connections.ts';
+import { SharedSnapshot } from './snapshot-connections.ts';
+import { run, type SnapshotContext } from './snapshot-context.ts';
 import { copySql, type PageRange, pageRanges, type StoredTable } from './snapshot-plan.ts';
 
 // A dump: the rows of tables at one place of the log, in parts that several connections read at a time.
@@ -114,7 +116,7 @@ function tableSnapshot(
 
 async function* readPart(
   context: SnapshotContext,
-  client: Parameters<typeof run>[1],
+  client: pg.Client,
   { table, filter }: PublishedRows,
   leaf: StoredTable,
   range: PageRange,
@@ -137,7 +139,7 @@ async function* readPart(
  */
 async function checkFile(
   context: SnapshotContext,
-  client: Parameters<typeof run>[1],
+  client: pg.Client,
   table: Table,
   leaf: StoredTable,
 ): Promise<void> {

@@ -1,0 +1,78 @@
+import { BatonError } from '@batondb/core/errors';
+import type pg from 'pg';
+import { type Lsn, parseLsn } from './position.ts';
+import { run, type SnapshotContext } from './snapshot-context.ts';
+
+// A temporary slot: the one thing that gives a snapshot together with its place in the log.
+
+const waitNoticeMs = 3000;
+
+export type SlotPlace = {
+  readonly systemId: string;
+  readonly timeline: number;
+  readonly lsn: Lsn;
+  readonly snapshotName: string;
+};
+
+/** Made on a connection of replication, with which the slot goes; the snapshot lasts until its next command. Waits for all transactions that are open. */
+export async function createTemporarySlot(
+  context: SnapshotContext,
+  client: pg.Client,
+  signal: AbortSignal,
+): Promise<SlotPlace> {
+  signal.throwIfAborted();
+  const [system] = await run(context, client, 'IDENTIFY_SYSTEM');
+  const slotName = `baton_snapshot_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
+  const sql = `CREATE_REPLICATION_SLOT ${slotName} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT`;
+  await using _watch = await watchWait(context, client, signal);
+  const [slot] = await run(context, client, sql).catch((error: unknown) => {
+    throw signal.aborted ? signal.reason : error;
+  });
+  const [systemId, timeline] = system ?? [];
+  const [, consistentPoint, snapshotName] = slot ?? [];
+  if (!systemId || !timeline || !consistentPoint || !snapshotName) {
+    throw new BatonError('PROTOCOL', `${context.node}: a temporary slot was made, but no snapshot was exported`);
+  }
+  return { systemId, timeline: Number(timeline), lsn: parseLsn(consistentPoint), snapshotName };
+}
+
+const openTransactionsSql = `
+SELECT owner.name, owner.since::pg_catalog.text, pg_catalog.count(*) OVER ()::pg_catalog.text
+FROM (
+  SELECT 'process ' || lock.pid || coalesce(' of ' || activity.usename, '') || coalesce(' (' || nullif(activity.application_name, '') || ')', '') AS name,
+    activity.xact_start AS since
+  FROM pg_catalog.pg_locks AS lock
+  LEFT JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = lock.pid
+  WHERE lock.locktype = 'transactionid' AND lock.mode = 'ExclusiveLock' AND lock.granted AND lock.pid IS NOT NULL
+  UNION ALL
+  SELECT 'the prepared transaction ' || gid, prepared FROM pg_catalog.pg_prepared_xacts
+) AS owner
+ORDER BY owner.since NULLS LAST
+LIMIT 1`;
+
+/** Says what the slot waits for, and cancels it when the signal says so: a server that waits does not notice that its client has gone. */
+async function watchWait(context: SnapshotContext, waiting: pg.Client, signal: AbortSignal): Promise<AsyncDisposable> {
+  const watcher = await context.connect();
+  const waitingPid = (waiting as unknown as { processID: number }).processID;
+  const tell = async (): Promise<void> => {
+    const [row] = await run(context, watcher, openTransactionsSql);
+    if (row === undefined) return;
+    const [name, since, count] = row;
+    const sinceText = since === null ? '' : `, since ${since}`;
+    const othersText = Number(count) > 1 ? `, and ${Number(count) - 1} more` : '';
+    context.onWait(`${context.node}: a snapshot waits for open transactions: ${name}${sinceText}${othersText}`);
+  };
+  // Whether it could be said changes nothing; the slot's own connection tells of a broken server.
+  const timer = setInterval(() => void tell().catch(() => undefined), waitNoticeMs);
+  const cancel = () => {
+    run(context, watcher, `SELECT pg_catalog.pg_cancel_backend(${waitingPid})`).catch(() => undefined);
+  };
+  signal.addEventListener('abort', cancel);
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      signal.removeEventListener('abort', cancel);
+      await watcher.end().catch(() => undefined);
+    },
+  };
+}
