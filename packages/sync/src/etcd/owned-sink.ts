@@ -59,7 +59,7 @@ export class OwnedEtcdSink implements OwnedSink {
   async begin(position: Position, tables: readonly Table[], isDumped: boolean): Promise<void> {
     const { writer, layout, keys, records, client } = this.#parts;
     expectApart(layout, tables.map(keyedOf));
-    const closedRevision = writer.place?.partAfter ?? writer.closedRevision;
+    const { closedRevision } = writer;
     const begun = (): Place => ({ position, open: true, closedRevision });
     // Before anything goes, nothing counts as dumped: a begin that is cut short is one that is followed by a dump of everything.
     const undumped = [...records.values()].map((record) => ({ ...record, dumpedAt: undefined }));

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { BatonError } from '@batondb/core/errors';
 import type { EtcdClient, WatchEvent } from '@batondb/etcd';
 import { KeySet } from '../key-set.ts';
@@ -9,6 +10,8 @@ import { decodePlace, type Place } from './records.ts';
 import { TableIndex } from './table-index.ts';
 
 // What was written since some revision, from etcd's own history: for as long as nobody compacts it.
+
+const againMs = 200;
 
 type PlaceAt = { readonly place: Place; readonly revision: number };
 
@@ -63,19 +66,26 @@ function baseOf(place: Place, revision: number): number | undefined {
   return place.open ? place.closedRevision : revision;
 }
 
-/** Events after a revision through that of a place, of any keys of ours. Throws HISTORY_LOST. */
+/** Events after a revision through that of a place, of any keys of ours. A connection that breaks is made anew. Throws HISTORY_LOST. */
 export async function* eventsThrough(
   client: EtcdClient,
   layout: Layout,
   { after, through }: { readonly after: number; readonly through: number },
 ): AsyncGenerator<readonly WatchEvent[], void, undefined> {
-  if (through <= after) return;
   const stop = new AbortController();
   try {
-    for await (const { events } of client.watch({ ...layout.everything, fromRevision: after + 1 }, stop.signal)) {
-      const ours = events.filter(({ kv }) => kv.modRevision <= through);
-      if (ours.length > 0) yield ours;
-      if (ours.length < events.length || ours.at(-1)?.kv.modRevision === through) return;
+    for (let told = after; told < through; ) {
+      try {
+        for await (const { events } of client.watch({ ...layout.everything, fromRevision: told + 1 }, stop.signal)) {
+          const ours = events.filter(({ kv }) => kv.modRevision <= through);
+          told = events.at(-1)?.kv.modRevision ?? told;
+          if (ours.length > 0) yield ours;
+          if (told >= through) break;
+        }
+      } catch (error) {
+        if (!(error instanceof BatonError && error.code === 'CONNECTION_LOST')) throw error;
+        await delay(againMs);
+      }
     }
   } finally {
     stop.abort();
