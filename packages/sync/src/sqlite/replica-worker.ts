@@ -53,7 +53,8 @@ function answer(on: Replica, { call, request }: Request): unknown {
     case 'touched':
       return on.touchedPage(request.before);
     case 'rewind':
-      return on.rewind(request.position);
+      on.rewind(request.position, request.tables);
+      return { tables: on.tables };
     case 'close':
       return on.close();
   }

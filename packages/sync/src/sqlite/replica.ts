@@ -152,8 +152,14 @@ export class Replica {
     return guard(this.#path, () => keyPage(this.#database, shape, after));
   }
 
-  rewind(position: Position): void {
-    this.#inTransaction(() => this.#commitAt(position, true));
+  rewind(position: Position, tables: readonly TableName[]): void {
+    this.#inTransaction(() => {
+      for (const name of tables) {
+        const record = this.#records.get(nameOf(name));
+        if (record !== undefined) this.#remember({ ...record, isResyncing: true });
+      }
+      this.#commitAt(position, true);
+    });
   }
 
   close(): void {

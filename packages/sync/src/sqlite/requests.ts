@@ -1,6 +1,7 @@
 import type { SQLInputValue } from 'node:sqlite';
 import type { LoadResult, TableRecord } from '../sink.ts';
 import type { Position } from '../stream.ts';
+import type { TableName } from '../table.ts';
 import type { KeyPage } from './key-pages.ts';
 import type { Shape } from './shape.ts';
 import type { Value } from './writer.ts';
@@ -63,7 +64,10 @@ export type Calls = {
     request: { readonly before: number | undefined };
     reply: readonly { readonly number: number; readonly position: Position | null; readonly keys: string }[];
   };
-  rewind: { request: { readonly position: Position }; reply: undefined };
+  rewind: {
+    request: { readonly position: Position; readonly tables: readonly TableName[] };
+    reply: TablesReply;
+  };
   close: { request: undefined; reply: undefined };
 };
 

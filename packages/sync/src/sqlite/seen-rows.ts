@@ -1,6 +1,5 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { quoteName, rowidOf, type Shape } from './shape.ts';
-import { matchKey } from './writer.ts';
 
 /** Rows of a table that came while it was read anew, by their numbers, in a passing table: it may be larger than memory. */
 export class SeenRows {
@@ -9,7 +8,6 @@ export class SeenRows {
   readonly #table: string;
   readonly #rowid: string;
   readonly #add: StatementSync;
-  readonly #addByKey: StatementSync;
 
   constructor(database: DatabaseSync, shape: Shape, name: string) {
     this.#database = database;
@@ -18,17 +16,10 @@ export class SeenRows {
     this.#rowid = rowidOf(shape);
     database.exec(`DROP TABLE IF EXISTS ${this.#name}; CREATE TABLE ${this.#name} (number INTEGER PRIMARY KEY)`);
     this.#add = database.prepare(`INSERT OR IGNORE INTO ${this.#name} VALUES (?)`);
-    this.#addByKey = database.prepare(
-      `INSERT OR IGNORE INTO ${this.#name} SELECT ${this.#rowid} FROM ${this.#table} WHERE ${matchKey(shape)}`,
-    );
   }
 
   add(number: number | bigint): void {
     this.#add.run(number);
-  }
-
-  addByKey(key: readonly SQLInputValue[]): void {
-    this.#addByKey.run(...key);
   }
 
   /** Deletes the rows that did not come, and says how many. */

@@ -5,7 +5,7 @@ import { groupsOf } from '../group-commit.ts';
 import { ownFile } from '../owner-lock.ts';
 import type { OwnedSink, Sink, SinkState, TableLoad, TableRecord, TouchedRows } from '../sink.ts';
 import type { Position, StreamEvent } from '../stream.ts';
-import { nameOf, type Row, type Table } from '../table.ts';
+import { nameOf, type Row, type Table, type TableName } from '../table.ts';
 import { fieldsOf, GroupEncoder } from './encode.ts';
 import { groupLimits, sqliteLimits } from './limits.ts';
 import { ReplicaThread } from './replica-thread.ts';
@@ -118,8 +118,10 @@ class OwnedReplica implements OwnedSink {
     return touchedAfter(this.#thread, this.#state.tables, isKnown);
   }
 
-  async rewind(position: Position): Promise<void> {
-    await this.#thread.call('rewind', { position });
+  async rewind(position: Position, tables: readonly TableName[]): Promise<void> {
+    // A Table has functions, which do not go to a thread.
+    const names = tables.map(({ schema, name }) => ({ schema, name }));
+    this.#keep(await this.#thread.call('rewind', { position, tables: names }));
     this.#state = { ...this.#state, position, isOpen: true };
   }
 

@@ -1,9 +1,8 @@
-import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { assert, BatonError } from '@batondb/core/errors';
 import type { TableRecord } from '../sink.ts';
 import { nameOf, type TableName } from '../table.ts';
 import { type Changes, operations, type StructureChange } from './requests.ts';
-import { SeenRows } from './seen-rows.ts';
 import type { Shape } from './shape.ts';
 import { recordOf } from './state.ts';
 import { TableWriter, type Value } from './writer.ts';
@@ -21,9 +20,6 @@ export class StreamWriter {
   readonly #database: DatabaseSync;
   readonly #tables: Tables;
   readonly #writers = new Map<number, TableWriter>();
-  /** Rows that came since their table is read anew, by the table's id. */
-  readonly #seen = new Map<string, SeenRows>();
-  #resyncs = 0;
 
   constructor(database: DatabaseSync, tables: Tables) {
     this.#database = database;
@@ -52,7 +48,6 @@ export class StreamWriter {
         this.#update(writer, row, fields.slice(at, at + width));
         at += width;
       }
-      if (this.#seen.size > 0 && kind !== operations.delete) this.#see(writer.shape, row);
     }
     return structure.length > 0;
   }
@@ -67,11 +62,6 @@ export class StreamWriter {
       `the replica has no row (${key}) of ${nameOf(shape)}, of which an update left columns as they were`,
       { hint: `read the table anew: baton sync resync --table ${nameOf(shape)}` },
     );
-  }
-
-  #see(shape: Shape, row: readonly Value[]): void {
-    const key = shape.key.map((place) => row[place]);
-    if (!key.includes(undefined)) this.#seen.get(shape.id)?.addByKey(key as SQLInputValue[]);
   }
 
   #writerOf(number: number, shapes: ReadonlyMap<number, Shape>): TableWriter {
@@ -100,8 +90,7 @@ export class StreamWriter {
         this.#drop(change.shape);
         break;
       case 'resync':
-        if (change.state === 'begin') this.#beginResync(change.shape, change.scope);
-        else this.#endResync(change.shape);
+        this.#resync(change);
         break;
     }
   }
@@ -121,21 +110,11 @@ export class StreamWriter {
     this.#tables.remember(recordOf(shape, known?.dumpedAt, known?.isResyncing ?? false));
   }
 
-  #beginResync(shape: Shape, scope: 'table' | 'keys'): void {
-    if (scope === 'table') {
-      this.#seen.get(shape.id)?.dispose();
-      if (shape.keyKind === 'none') new TableWriter(this.#database, shape).clear();
-      else this.#seen.set(shape.id, new SeenRows(this.#database, shape, `_baton_resync_${++this.#resyncs}`));
-    }
-    this.#tables.remember(recordOf(shape, this.#tables.recordOf(shape)?.dumpedAt, true));
-  }
-
-  #endResync(shape: Shape): void {
-    const seen = this.#seen.get(shape.id);
-    seen?.deleteOthers();
-    seen?.dispose();
-    this.#seen.delete(shape.id);
-    this.#tables.remember(recordOf(shape, this.#tables.recordOf(shape)?.dumpedAt, false));
+  #resync({ shape, state, scope }: Extract<StructureChange, { kind: 'resync' }>): void {
+    const isBegin = state === 'begin';
+    // Rows that nothing tells apart would be there twice.
+    if (isBegin && scope === 'table' && shape.keyKind === 'none') new TableWriter(this.#database, shape).clear();
+    this.#tables.remember(recordOf(shape, this.#tables.recordOf(shape)?.dumpedAt, isBegin));
   }
 }
 

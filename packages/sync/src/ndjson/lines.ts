@@ -1,0 +1,107 @@
+import { rowJson } from '../row-json.ts';
+import type { TableRecord } from '../sink.ts';
+import type { Change, Position, StreamEvent } from '../stream.ts';
+import type { Row, Table, TableName } from '../table.ts';
+
+// What is told as lines of JSON, one object a line. docs/sync-ndjson.md is the contract with those who read them. Pure.
+
+export const formatVersion = 1;
+
+/** What ends a state that is consistent, or one that is open. */
+export type Commit = {
+  readonly position: Position;
+  readonly committedAtMs: number | undefined;
+  readonly isOpen: boolean;
+};
+
+/** The first line of a file, and the first one that a command gets. */
+export function helloLine(source: string): string {
+  return `${JSON.stringify({ op: 'hello', version: formatVersion, source })}\n`;
+}
+
+const namesAsJson = new WeakMap<Table, string>();
+
+function nameJson(table: Table): string {
+  let text = namesAsJson.get(table);
+  if (text === undefined) {
+    text = nameOnly(table);
+    namesAsJson.set(table, text);
+  }
+  return text;
+}
+
+function nameOnly({ schema, name }: TableName): string {
+  return JSON.stringify([schema, name]);
+}
+
+export function tableLine(table: Table): string {
+  const columns = table.columns.map(({ name, type }) => ({ name, type }));
+  const key = table.key.map((place) => table.columns[place]?.name);
+  return `{"op":"table","table":${nameJson(table)},"id":${JSON.stringify(table.id)},"columns":${JSON.stringify(columns)},"key":${JSON.stringify(key)}}\n`;
+}
+
+export function dumpLine(table: Table): string {
+  return `{"op":"dump","table":${nameJson(table)}}\n`;
+}
+
+export function readLine(table: Table, row: Row): string {
+  return `{"op":"read","table":${nameJson(table)},"row":${rowJson(table, row)}}\n`;
+}
+
+export function dumpedLine(table: Table, position: Position): string {
+  return `{"op":"dumped","table":${nameJson(table)},"position":${JSON.stringify(position)}}\n`;
+}
+
+export function dropLine(table: TableName): string {
+  return `{"op":"drop","table":${nameOnly(table)}}\n`;
+}
+
+/** What was told since the last commit does not count. */
+export const rollbackLine = '{"op":"rollback"}\n';
+
+/** What changed of the tables' records; null for a table that is gone. `before` is where in a file the state is that it stands on. */
+export function stateLine(records: ReadonlyMap<string, TableRecord | null>, before?: number): string {
+  return `${JSON.stringify({ op: 'state', ...(before === undefined ? {} : { before }), tables: Object.fromEntries(records) })}\n`;
+}
+
+/** `more` are members that a file has of its own, as JSON text that begins with a comma. */
+export function commitLine({ position, committedAtMs, isOpen }: Commit, more = ''): string {
+  const time = committedAtMs === undefined ? '' : `,"time":"${new Date(committedAtMs).toISOString()}"`;
+  return `{"op":"commit","position":${JSON.stringify(position)}${time}${isOpen ? ',"open":true' : ''}${more}}\n`;
+}
+
+/** A change as a line. */
+export function changeLine(change: Change): string {
+  switch (change.kind) {
+    case 'insert':
+      return `{"op":"insert","table":${nameJson(change.table)},"row":${rowJson(change.table, change.row)}}\n`;
+    case 'update':
+      return updateLine(change);
+    case 'delete':
+      return deleteLine(change.table, change.old);
+    case 'truncate':
+      return `{"op":"truncate","tables":[${change.tables.map(nameJson).join(',')}]}\n`;
+    case 'reshape':
+      return tableLine(change.table);
+    case 'drop':
+      return dropLine(change.table);
+    case 'resync':
+      return `{"op":"resync","table":${nameJson(change.table)},"state":"${change.state}","scope":"${change.scope}"}\n`;
+  }
+}
+
+function updateLine({ table, row, old }: Extract<StreamEvent, { kind: 'update' }>): string {
+  // What the new row leaves out is known when the old one has it (Y5).
+  const whole = old === undefined ? row : row.map((field, place) => (field === undefined ? old[place] : field));
+  const unchanged = table.columns.flatMap(({ name }, place) => (whole[place] === undefined ? [name] : []));
+  const oldText = old === undefined ? '' : `,"old":${rowJson(table, old)}`;
+  const unchangedText = unchanged.length === 0 ? '' : `,"unchanged":${JSON.stringify(unchanged)}`;
+  return `{"op":"update","table":${nameJson(table)},"row":${rowJson(table, whole)}${oldText}${unchangedText}}\n`;
+}
+
+/** The key of the row that is gone; of a table without one the whole row. */
+function deleteLine(table: Table, old: Row): string {
+  const isWhole = table.key.length === 0;
+  const told = isWhole ? old : old.map((field, place) => (table.key.includes(place) ? field : undefined));
+  return `{"op":"delete","table":${nameJson(table)},"${isWhole ? 'row' : 'key'}":${rowJson(table, told)}}\n`;
+}
