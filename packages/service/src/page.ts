@@ -8,16 +8,16 @@ import { readFileSync } from 'node:fs';
 export type Page = { readonly html: string; readonly headers: Readonly<Record<string, string>> };
 
 /**
- * Makes a page of the frame that all doors share and of what one door shows: `content.html`, and `show.js`, which has a function `show(status)`. To be
+ * Makes a page of the frame that all doors share and of what one door shows: `content`, and a script `show` that has a function `show(status)`. To be
  * done once.
  */
-export function loadPage(title: string, assets: URL): Page {
+export function loadPage(title: string, { content, show }: { readonly content: URL; readonly show: URL }): Page {
   const frame = readFileSync(new URL('../assets/frame.html', import.meta.url), 'utf8');
   // Functions: a text would have its dollar signs read.
   const html = frame
     .replaceAll('<!--title-->', () => title)
-    .replace('<!--content-->', () => readFileSync(new URL('content.html', assets), 'utf8').trimEnd())
-    .replace('/*show*/', () => readFileSync(new URL('show.js', assets), 'utf8').trimEnd());
+    .replace('<!--content-->', () => readFileSync(content, 'utf8').trimEnd())
+    .replace('/*show*/', () => readFileSync(show, 'utf8').trimEnd());
   const policy = [
     "default-src 'none'",
     `script-src ${digestOf(html, 'script')}`,

@@ -28,7 +28,10 @@ import { parseRoute, type Route } from './routes.ts';
 // One HTTP request: which it is, who sent it, whether they may, and its answer.
 
 const stopping: Readiness = { isReady: false, reason: 'the server is stopping' };
-const page = loadPage('baton sqlite', new URL('../../assets/', import.meta.url));
+const page = loadPage('baton sqlite', {
+  content: new URL('../../assets/content.html', import.meta.url),
+  show: new URL('../../assets/show.js', import.meta.url),
+});
 
 /** Answers a request; never throws. Every request is counted, with the code of its error if it failed. */
 export async function handleRequest(

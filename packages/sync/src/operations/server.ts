@@ -36,7 +36,10 @@ export interface OperationsServer extends AsyncDisposable {
   reloadCertificate(): void;
 }
 
-const page = loadPage('baton sync', new URL('../../assets/', import.meta.url));
+const page = loadPage('baton sync', {
+  content: new URL('../../assets/content.html', import.meta.url),
+  show: new URL('../../assets/show.js', import.meta.url),
+});
 
 /** Throws USAGE when others could reach it unprotected, and PORT_TAKEN. */
 export async function startOperations(replication: Replication, options: OperationsOptions): Promise<OperationsServer> {
