@@ -81,7 +81,7 @@ async function takeFile(
   checkFileType(request.headers);
   const { uploadBytesMax, stallMsMax } = context.settings;
   using spooled = await spoolBody(request, operations.incoming, { bytesMax: uploadBytesMax, stallMsMax });
-  const position = await operations.importFile(spooled.path, database, { replaces });
+  const position = await operations.importFile(spooled.path, database, { replaces, called: 'the file that was sent' });
   return { status: 201, body: { name: database, position } };
 }
 
