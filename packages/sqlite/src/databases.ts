@@ -127,8 +127,8 @@ export type DatabaseFile = AsyncDisposable & {
   readonly content: () => AsyncIterable<Uint8Array>;
 };
 
-/** How a file becomes a database. `replaces`: whoever has the name is dropped, and its file kept. */
-export type ImportFile = { readonly replaces: boolean };
+/** How a file becomes a database. `replaces`: whoever has the name is dropped, and its file kept. `called`: what errors call the file. */
+export type ImportFile = { readonly replaces: boolean; readonly called: string };
 
 /** A backup that was made: where it lies on the server, and of which position it is. */
 export type FileBackup = { readonly path: string; readonly position: string };

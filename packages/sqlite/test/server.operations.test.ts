@@ -52,10 +52,11 @@ test('files and databases', options, async () => {
   await sendFile(at('one'), copy, {}, { replaces: true, signal });
   assert.deepEqual((await node.query('SELECT a FROM t ORDER BY a', [], { database: 'one' })).rows, [[1], [2]]);
   writeFileSync(sandbox.join('text'), 'not a database, but longer than a header of one hundred bytes: '.repeat(10));
-  await assert.rejects(
-    sendFile(at('two'), sandbox.join('text'), {}, { replaces: false, signal }),
-    hasCode('UNSUPPORTED'),
-  );
+  await assert.rejects(sendFile(at('two'), sandbox.join('text'), {}, { replaces: false, signal }), (error) => {
+    assert.ok(hasCode('UNSUPPORTED')(error));
+    assert.match((error as Error).message, /^the file that was sent is not a SQLite database/);
+    return true;
+  });
   truncateSync(sandbox.join('text'), 2_000_000);
   await assert.rejects(sendFile(at('two'), sandbox.join('text'), {}, { replaces: false, signal }), hasCode('LIMIT'));
 
@@ -80,6 +81,25 @@ test('files and databases', options, async () => {
   const { path } = await requestBackup(at('main'), {}, signal);
   assert.deepEqual(askStock(`${path}/three.db`, 'SELECT a FROM t ORDER BY a'), [[1], [2]]);
   assert.deepEqual(readdirSync(sandbox.join('node/.baton/incoming')), []);
+});
+
+// Proves: a database in which nothing was ever written is a file without bytes, as it is for SQLite, and such a file becomes one again.
+test('an empty database is fetched and sent', options, async () => {
+  await using sandbox = makeSandbox();
+  await using node = await openNode({ directory: sandbox.join('node'), readers: 1 });
+  await using server = await startServer(node.clients(), { listen: '127.0.0.1:0', onFault: assert.ifError });
+  const location = parseLocation(`ws://${server.address}/db/one`);
+  const tables = async (): Promise<unknown> =>
+    (await node.query('SELECT name FROM sqlite_schema', [], { database: 'one' })).rows;
+  const copy = sandbox.join('empty.db');
+  await createDatabase(location, {}, signal);
+  await fetchFile(location, copy, {}, { signal });
+  assert.equal(readFileSync(copy).length, 0);
+  await node.execute('CREATE TABLE t (a)', [], { database: 'one' });
+  await sendFile(location, copy, {}, { replaces: true, signal });
+  assert.deepEqual(await tables(), []);
+  await node.execute('CREATE TABLE u (a)', [], { database: 'one' });
+  assert.deepEqual(await tables(), [['u']]);
 });
 
 // Proves: reading a file takes the right to read, all else the right to write, and nobody without a token gets either.

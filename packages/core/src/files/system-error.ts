@@ -60,12 +60,12 @@ const meanings: Readonly<Record<string, { code: ErrorCode; message: string; hint
   EACCES: {
     code: 'NO_PERMISSION',
     message: 'permission denied',
-    hint: 'run as a user who may access it, or with --sudo',
+    hint: 'run as a user who may access it, such as root',
   },
   EPERM: {
     code: 'NO_PERMISSION',
     message: 'operation not permitted',
-    hint: 'run as its owner or as root (--sudo), and look for chattr +i',
+    hint: 'run as its owner or as root, and look for chattr +i',
   },
   EROFS: {
     code: 'READ_ONLY',
@@ -82,7 +82,7 @@ const meanings: Readonly<Record<string, { code: ErrorCode; message: string; hint
     message: 'the disk quota is used up',
     hint: 'raise the quota or make space, and run the same command again: it continues',
   },
-  EEXIST: { code: 'EXISTS', message: 'exists already', hint: 'move it away or choose another name with --as' },
+  EEXIST: { code: 'EXISTS', message: 'exists already', hint: 'move it away or choose another name' },
   ENOTDIR: { code: 'NOT_A_DIRECTORY', message: 'is not a directory, or a part of its path is not' },
   EMFILE: {
     code: 'SYSTEM',

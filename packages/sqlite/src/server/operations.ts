@@ -84,7 +84,7 @@ async function takeFile(
   checkType(request.headers, databaseFileType);
   const { uploadBytesMax, stallMsMax } = context.settings;
   using spooled = await spoolBody(request, operations.incoming, { bytesMax: uploadBytesMax, stallMsMax });
-  const position = await operations.importFile(spooled.path, database, { replaces });
+  const position = await operations.importFile(spooled.path, database, { replaces, called: 'the file that was sent' });
   return { status: 201, body: { name: database, position } };
 }
 

@@ -24,8 +24,8 @@ export type CheckCalls = {
     readonly directory: string;
     readonly names: readonly string[];
   }) => readonly WrittenFile[];
-  /** Looks at a file that is to be imported, and keeps it open. */
-  readonly inspect: (request: { readonly path: string }) => FileInspection;
+  /** Looks at a file that is to be imported, and keeps it open. `called`: what errors call it. */
+  readonly inspect: (request: { readonly path: string; readonly called: string }) => FileInspection;
   /** Pages of the file that was inspected last, from the one with a number on. */
   readonly pages: (request: { readonly first: number; readonly count: number }) => Uint8Array<ArrayBuffer>;
 };

@@ -28,9 +28,9 @@ function main(): void {
       check: ({ directory, withEngine }) => checkSnapshot(layer, directory, withEngine ? ownEngine() : undefined),
       copy: ({ from, to, names }) => copyFiles(layer, from, to, names),
       digest: ({ directory, names }) => digestFiles(layer, directory, names),
-      inspect: ({ path }) => {
+      inspect: ({ path, called }) => {
         inspected?.[Symbol.dispose]();
-        inspected = new InspectedFile(layer, path);
+        inspected = new InspectedFile(layer, path, called);
         return inspected.inspect(ownEngine());
       },
       pages: ({ first, count }) => {

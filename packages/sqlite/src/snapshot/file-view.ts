@@ -7,10 +7,13 @@ import { isPageSize } from '../machine/command.ts';
 // A SQLite file as it lies on the disk, for looking at it. Fields of the header: https://www.sqlite.org/fileformat2.html#the_database_header.
 
 const headerBytes = 100;
+/** What SQLite gives a new database. */
+const pageBytesUsual = 4096;
 const offsets = { pageBytes: 16, writeVersion: 18, readVersion: 19, changes: 24, pageCount: 28, validFor: 92 } as const;
 
-/** What a file's first bytes say. Throws UNSUPPORTED for what is no SQLite database, or has a format this release does not know. */
+/** What a file's first bytes say; without any it is a database in which nothing was ever written. Throws UNSUPPORTED for what is no SQLite database, or has a format this release does not know. */
 export function readHeader(file: LayerFile, path: string): { readonly pageBytes: number; readonly pageCount: number } {
+  if (file.size() === 0) return { pageBytes: pageBytesUsual, pageCount: 0 };
   const header = Buffer.alloc(headerBytes);
   if (file.read(header, 0) < headerBytes || header.toString('latin1', 0, 16) !== 'SQLite format 3\0')
     throw new BatonError('UNSUPPORTED', `${path} is not a SQLite database`);

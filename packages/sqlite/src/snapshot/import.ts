@@ -11,6 +11,8 @@ import type { WriterCalls } from '../node/request.ts';
 export type ImportOptions = {
   /** Whoever has the name is dropped in the moment in which the new one gets it; its file is kept. Default: false, and EXISTS. */
   readonly replaces?: boolean;
+  /** What errors call the file. Default: its path. */
+  readonly called?: string;
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
 };
 
@@ -21,11 +23,11 @@ export type ImportOptions = {
 export async function importFile(
   writer: Caller<WriterCalls>,
   { path, name, directory }: { readonly path: string; readonly name: string; readonly directory: string },
-  { replaces = false, onProgress = () => undefined }: ImportOptions,
+  { replaces = false, called = path, onProgress = () => undefined }: ImportOptions,
   signal: AbortSignal,
 ): Promise<Position> {
   return await withCheckThread(signal, async (file) => {
-    const { pageBytes, pageCount, checksum } = await file.call('inspect', { path });
+    const { pageBytes, pageCount, checksum } = await file.call('inspect', { path, called });
     checkRoom(directory, pageCount * pageBytes);
     const database = await writer.call('beginImport', { name, replaces, pageBytes });
     try {

@@ -9,22 +9,24 @@ import { FileView, readHeader } from './file-view.ts';
 /** A SQLite file of somebody else's, whose pages are to be taken over. */
 export class InspectedFile implements Disposable {
   readonly #path: string;
+  readonly #called: string;
   readonly #layer: FileLayer;
   readonly #file: LayerFile;
   readonly #view: FileView;
   readonly #shape: { readonly pageBytes: number; readonly pageCount: number };
 
-  /** Throws NOT_FOUND, NO_PERMISSION, UNSUPPORTED. */
-  constructor(layer: FileLayer, path: string) {
+  /** `called`: what errors call it. Throws NOT_FOUND, NO_PERMISSION, UNSUPPORTED. */
+  constructor(layer: FileLayer, path: string, called: string) {
     this.#path = path;
+    this.#called = called;
     this.#layer = layer;
     try {
       this.#file = layer.open(path, 'read');
     } catch (error) {
-      throw toBatonError(error, { path });
+      throw toBatonError(error, { path: called });
     }
     try {
-      this.#shape = readHeader(this.#file, path);
+      this.#shape = readHeader(this.#file, called);
       this.#view = new FileView(this.#file, this.#shape);
     } catch (error) {
       this.#file.close();
@@ -36,11 +38,11 @@ export class InspectedFile implements Disposable {
   inspect(engine: Engine): FileInspection {
     for (const suffix of ['-wal', '-journal']) {
       if ((this.#layer.stat(this.#path + suffix)?.bytes ?? 0) === 0) continue;
-      throw new BatonError('CHANGED', `${this.#path}${suffix} lies beside it, and what is in there would be lost`, {
-        hint: `close the programs that use it, and run sqlite3 ${this.#path} 'PRAGMA journal_mode=DELETE'`,
+      throw new BatonError('CHANGED', `${this.#called}${suffix} lies beside it, and what is in there would be lost`, {
+        hint: `close the programs that use it, and run sqlite3 ${this.#called} 'PRAGMA journal_mode=DELETE'`,
       });
     }
-    checkIntegrity(engine, this.#view, this.#path);
+    if (this.#shape.pageCount > 0) checkIntegrity(engine, this.#view, this.#called);
     const checksum = checksumOf((page, into) => this.#view.read(page, 0, into), this.#shape);
     return { ...this.#shape, checksum };
   }
