@@ -3,10 +3,15 @@ import { Rate } from './rate.ts';
 import type { LoadResult, SinkState } from './sink.ts';
 import type { SourceStatus, TableSnapshot } from './source.ts';
 import type { Divergence, SyncCounts, SyncEvent, SyncPhase, SyncStatus, TableProgress } from './status.ts';
-import type { Position, StreamEvent } from './stream.ts';
+import type { Commit, Position, Reached, StreamEvent } from './stream.ts';
 import { nameOf, type Table } from './table.ts';
 
-type Commit = { readonly position: Position; readonly committedAtMs: number | undefined; readonly takenAtMs: number };
+type InFlight = {
+  readonly kind: 'commit' | 'reached';
+  readonly position: Position;
+  readonly committedAtMs: number | undefined;
+  readonly takenAtMs: number;
+};
 type TableState = { -readonly [Name in Exclude<keyof TableProgress, 'table'>]: TableProgress[Name] };
 
 /** Keeps count of a sync, and tells what happens. */
@@ -31,8 +36,8 @@ export class Tally {
   readonly #resyncing = new Set<string>();
   readonly #rows = new Rate();
   readonly #transactions = new Rate();
-  /** Commits that the sink was given and has not told of, oldest first. */
-  #inFlight: Commit[] = [];
+  /** Positions that the sink was given and has not told of, oldest first. */
+  #inFlight: InFlight[] = [];
   #phase: SyncPhase = 'connecting';
   #phaseAtMs = Date.now();
   #node: string | undefined;
@@ -176,11 +181,10 @@ export class Tally {
         break;
       case 'commit':
         counts.transactions++;
-        this.#inFlight.push({ position: event.position, committedAtMs: event.committedAtMs, takenAtMs: Date.now() });
-        this.#isOpen = event.isOpen ?? false;
+        this.#given(event, event.committedAtMs);
         break;
       case 'reached':
-        this.#isOpen = event.isOpen ?? false;
+        this.#given(event, undefined);
         break;
       default:
     }
@@ -193,9 +197,9 @@ export class Tally {
     this.#lastError = undefined;
     const index = this.#inFlight.findIndex((commit) => commit.position === position);
     if (index < 0) return;
-    this.#committedAtMs = this.#inFlight[index]!.committedAtMs ?? this.#committedAtMs;
-    this.#inFlight.splice(0, index + 1);
-    this.#transactions.add(index + 1, Date.now());
+    const commits = this.#inFlight.splice(0, index + 1).filter(({ kind }) => kind === 'commit');
+    this.#committedAtMs = commits.at(-1)?.committedAtMs ?? this.#committedAtMs;
+    this.#transactions.add(commits.length, Date.now());
   }
 
   /** `isPaused`: nothing is given to the sink, since somebody asked for it. */
@@ -228,9 +232,14 @@ export class Tally {
 
   /** Of a stream that is not read nobody knows how old the next transaction is: then it is as old as the newest that we have. */
   #lagSeconds(nowMs: number): number | undefined {
-    const [oldest] = this.#inFlight;
+    const oldest = this.#inFlight.find(({ kind }) => kind === 'commit');
     if (oldest !== undefined) return Math.max(0, nowMs - (oldest.committedAtMs ?? oldest.takenAtMs)) / 1000;
     return this.#phase === 'streaming' ? 0 : undefined;
+  }
+
+  #given({ kind, position, isOpen = false }: Commit | Reached, committedAtMs: number | undefined): void {
+    this.#inFlight.push({ kind, position, committedAtMs, takenAtMs: Date.now() });
+    this.#isOpen = isOpen;
   }
 
   #enter(phase: SyncPhase, detail: string): void {

@@ -18,6 +18,8 @@ import type { PasswordFor } from './passwords.ts';
 import { formatPosition, isBefore, type Lsn, parseLsn, parsePosition } from './position.ts';
 import { readIdentity, resume, type ServerIdentity } from './resumption.ts';
 import { missingSlot, readSlot, type Slot } from './slot.ts';
+import { openSnapshot } from './snapshot.ts';
+import type { Connect } from './snapshot-context.ts';
 import { SlotStream } from './stream.ts';
 
 export type PostgresSourceOptions = {
@@ -57,8 +59,8 @@ class PostgresSession implements SourceSession {
   readonly #node: PrimaryNode;
   readonly #identity: ServerIdentity;
   readonly #client: pg.Client;
-  /** Ids of tables that were published when they were asked for. */
-  #published: readonly string[] = [];
+  /** Row filters of the tables that were published when they were asked for, by id. */
+  #filters: ReadonlyMap<string, string | undefined> = new Map();
   #stream: SlotStream | undefined;
 
   constructor(options: PostgresSourceOptions, node: PrimaryNode, identity: ServerIdentity, client: pg.Client) {
@@ -85,12 +87,19 @@ class PostgresSession implements SourceSession {
   async tables(): Promise<readonly Table[]> {
     const { publications } = this.#options;
     const found = await readPublishedTables(this.#client, publications, this.#node.serverVersion, this.node);
-    this.#published = found.map(({ table }) => table.id);
+    this.#filters = new Map(found.map(({ table, filter }) => [table.id, filter]));
     return found.map(({ table }) => table);
   }
 
-  async snapshot(_tables: readonly Table[], _signal: AbortSignal): Promise<RowSnapshot> {
-    throw new BatonError('UNSUPPORTED', 'dumps are not there yet');
+  async snapshot(tables: readonly Table[], signal: AbortSignal): Promise<RowSnapshot> {
+    const { serverVersion } = this.#node;
+    const connect: Connect = ({ replication = false } = {}) => this.#node.connect({ replication, statementMs: 0 });
+    const rows = tables.map((table) => ({ table, filter: this.#filters.get(table.id) }));
+    return await openSnapshot(
+      rows,
+      { node: this.node, serverVersion, connect, onWait: this.#options.onNotice },
+      signal,
+    );
   }
 
   stream(
@@ -107,7 +116,7 @@ class PostgresSession implements SourceSession {
       publications,
       after: parsePosition(after).lsn,
       known,
-      unwanted: new Set(this.#published.filter((id) => !known.has(id))),
+      unwanted: new Set([...this.#filters.keys()].filter((id) => !known.has(id))),
       spillDirectory,
       note: onNotice,
     });
