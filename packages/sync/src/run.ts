@@ -2,11 +2,12 @@ import { BatonError } from '@batondb/core/errors';
 import { CatchUp } from './catch-up.ts';
 import { dumpTables } from './dump.ts';
 import type { Gate } from './gate.ts';
+import { knownShape } from './mapping/known-shape.ts';
 import { mapEvent } from './mapping/map-event.ts';
 import { expectDistinct, type Mapping } from './mapping/mapping.ts';
 import { prepareRepair } from './repair.ts';
 import { Resyncs } from './resyncs.ts';
-import type { OwnedSink, TableRecord } from './sink.ts';
+import type { OwnedSink } from './sink.ts';
 import type { KnownShape, ResyncRequest, RowSnapshot, SourceSession, TableSnapshot } from './source.ts';
 import type { Position, StreamEvent } from './stream.ts';
 import { nameOf, type Table } from './table.ts';
@@ -189,8 +190,8 @@ export class Run {
         const caught = wanted && catchUp.take(wanted);
         const event = caught && resyncs.take(caught);
         if (event === undefined) continue;
-        const isOpen = !catchUp.isDone || resyncs.isRepairing;
         const isEnd = event.kind === 'commit' || event.kind === 'reached';
+        const isOpen = !catchUp.isDone || resyncs.isRepairing || (isEnd && event.isOpen === true);
         const shown = isEnd && isOpen ? { ...event, isOpen } : event;
         tally.take(shown);
         events.push(shown);
@@ -204,10 +205,12 @@ export class Run {
   }
 
   #known(): ReadonlyMap<string, KnownShape> {
-    return new Map([...this.#parts.sink.state.tables.values()].map((record) => [record.id, shapeOf(record)]));
+    const { sink, mapping } = this.#parts;
+    return new Map(
+      [...sink.state.tables.values()].map((record) => [
+        record.id,
+        knownShape(record, this.#tables.get(record.id), mapping),
+      ]),
+    );
   }
-}
-
-function shapeOf({ original, schema, name, columns }: TableRecord): KnownShape {
-  return { ...(original ?? { schema, name }), columns };
 }

@@ -53,7 +53,11 @@ export interface SourceSession extends AsyncDisposable {
 }
 
 /** A table as a sink has it, in the source's own names. */
-export type KnownShape = TableName & { readonly columns: readonly { readonly name: string; readonly type: string }[] };
+export type KnownShape = TableName & {
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  /** Names of the key's columns, in its order. */
+  readonly key: readonly string[];
+};
 
 /** Rows that are to be read anew: all of a table, or those of some keys, of which those that are not there become deletes. */
 export type ResyncRequest = {

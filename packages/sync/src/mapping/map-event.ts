@@ -13,6 +13,8 @@ export function mapEvent(event: StreamEvent, mapping: Mapping): StreamEvent | un
       const tables = event.tables.flatMap((table) => mapping.map(table)?.table ?? []);
       return tables.length === 0 ? undefined : { ...event, tables };
     }
+    case 'drop':
+      return mapping.includes(event.table) ? { ...event, table: mapping.rename(event.table) } : undefined;
     default: {
       const target = mapping.map(event.table);
       if (target === undefined) return undefined;
@@ -21,7 +23,7 @@ export function mapEvent(event: StreamEvent, mapping: Mapping): StreamEvent | un
   }
 }
 
-function mapChange(event: Exclude<Change, { kind: 'truncate' }>, { table, places }: MappedTable): Change {
+function mapChange(event: Exclude<Change, { kind: 'truncate' | 'drop' }>, { table, places }: MappedTable): Change {
   const project = (row: Row): Row => (places === undefined ? row : projectRow(row, places));
   switch (event.kind) {
     case 'insert':

@@ -50,15 +50,22 @@ export class Mapping {
     return mapped === 'excluded' ? undefined : mapped;
   }
 
+  /** What a table is called at the sink; all that is told of one that is no more. */
+  rename<T extends TableName>(table: T): T & { readonly original?: TableName } {
+    const { schema, name } = table;
+    const to = this.#options.renames.find(({ from }) => from.schema === schema && from.name === name)?.to;
+    return to === undefined ? table : { ...table, ...to, original: { schema, name } };
+  }
+
   #map(table: Table): MappedTable {
-    const { columns, keys, renames } = this.#options;
-    const to = renames.find(({ from }) => from.schema === table.schema && from.name === table.name)?.to;
+    const { columns, keys } = this.#options;
+    const renamed = this.rename(table);
     const chosen = columns.find((choice) => choice.table.matches(table))?.columns;
     const declared = keys.find((choice) => choice.table.matches(table))?.columns;
     const key = declared === undefined ? table.key : placesOf(table, declared, 'key');
     const wanted = chosen === undefined ? undefined : placesOf(table, chosen, 'column');
     if (declared !== undefined) expectOldKeys(table, key);
-    if (to === undefined && wanted === undefined && declared === undefined) return { table, places: undefined };
+    if (renamed === table && wanted === undefined && declared === undefined) return { table, places: undefined };
     // The key goes along whether it was asked for or not: without it rows cannot be told apart. Columns keep the order of the table.
     const places =
       wanted === undefined
@@ -66,9 +73,7 @@ export class Mapping {
         : table.columns.map((_, place) => place).filter((place) => wanted.includes(place) || key.includes(place));
     return {
       table: {
-        ...table,
-        ...to,
-        ...(to === undefined ? {} : { original: { schema: table.schema, name: table.name } }),
+        ...renamed,
         columns: places === undefined ? table.columns : places.map((place) => table.columns[place]!),
         key: places === undefined ? key : key.map((place) => places.indexOf(place)),
       },

@@ -1,7 +1,7 @@
 import { BatonError } from '@batondb/core/errors';
 import type { KnownShape } from '../source.ts';
 import type { Change, Drop } from '../stream.ts';
-import { nameOf, type Table } from '../table.ts';
+import { nameOf, type Table, type TableName } from '../table.ts';
 import type { RelationDescription } from './catalog.ts';
 import type { RelationMessage } from './pgoutput-messages.ts';
 import type { Lsn } from './position.ts';
@@ -28,7 +28,7 @@ export type RelationsContext = {
 type Entry = {
   /** Undefined: only the sink's shape of it is known so far. */
   readonly table: Table | undefined;
-  readonly shape: KnownShape;
+  readonly shape: KnownShape | Table;
   /** The message that told of it last. */
   readonly signature: string | undefined;
 };
@@ -98,7 +98,7 @@ export class RelationBook {
   }
 
   /** Ids of the tables that are known, with their names. */
-  ids(): ReadonlyMap<string, KnownShape> {
+  ids(): ReadonlyMap<string, TableName> {
     return new Map([...this.#byId].map(([id, { shape }]) => [id, shape]));
   }
 
@@ -138,6 +138,6 @@ function differs({ table, shape }: Entry, description: RelationDescription): boo
   return nameOf(shape) !== nameOf(description.table) || compareShapes(table ?? shape, description) !== 'none';
 }
 
-function dropOf(id: string, { schema, name }: KnownShape): Drop {
+function dropOf(id: string, { schema, name }: TableName): Drop {
   return { kind: 'drop', table: { id, schema, name, columns: [], key: [], hasWholeOldRows: false } };
 }

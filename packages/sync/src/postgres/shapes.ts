@@ -10,7 +10,7 @@ export type ShapeChange = 'none' | 'columns' | 'rows' | 'key';
 
 /** Whenever it is not certain that rows are right, they are not: reading them anew is always right. */
 export function compareShapes(before: Table | KnownShape, { table, emptyColumns }: RelationDescription): ShapeChange {
-  if ('key' in before && keyText(before) !== keyText(table)) return 'key';
+  if (keyText(before) !== keyText(table)) return 'key';
   const types = new Map(before.columns.map(({ name, type }) => [name, type]));
   const added = table.columns.filter(({ name }) => !types.has(name));
   const kept = table.columns.filter(({ name }) => types.has(name));
@@ -23,6 +23,12 @@ export function compareShapes(before: Table | KnownShape, { table, emptyColumns 
   return added.length === 0 && removedCount === 0 && isSameOrder ? 'none' : 'columns';
 }
 
-function keyText(table: Table): string {
-  return JSON.stringify(table.key.map((place) => [table.columns[place]?.name, table.columns[place]?.type]));
+/** A key column of another type tells rows apart by other texts. */
+function keyText({ key, columns }: Table | KnownShape): string {
+  return JSON.stringify(
+    key.map((part) => {
+      const column = typeof part === 'number' ? columns[part] : columns.find(({ name }) => name === part);
+      return [column?.name, column?.type];
+    }),
+  );
 }
