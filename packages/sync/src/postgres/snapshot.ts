@@ -137,12 +137,7 @@ async function* readPart(
  * What rewrites a table, or empties it, leaves nothing for a snapshot that is older. The rows were read under a lock that is still held, so the file is the one that they
  * were read from; the catalog tells which one it was in the snapshot.
  */
-async function checkFile(
-  context: SnapshotContext,
-  client: pg.Client,
-  table: Table,
-  leaf: StoredTable,
-): Promise<void> {
+async function checkFile(context: SnapshotContext, client: pg.Client, table: Table, leaf: StoredTable): Promise<void> {
   const sql = `SELECT (relfilenode = pg_catalog.pg_relation_filenode(oid))::pg_catalog.text FROM pg_catalog.pg_class WHERE oid = ${leaf.oid}`;
   const [row] = await run(context, client, sql);
   if (row?.[0] !== 'true') throw changed(context, table, 'was rewritten or emptied');
