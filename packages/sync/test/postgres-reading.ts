@@ -1,4 +1,5 @@
 // Reads a real server by the codecs alone, without the source that is built on them: what a stream says, and the rows of a table.
+import type { Socket } from 'node:net';
 import { BatonError } from '@batondb/core/errors';
 import type { PostgresServer } from '@batondb/testbed/postgres';
 import pg from 'pg';
@@ -15,8 +16,11 @@ export class PostgresReading implements AsyncDisposable {
   readonly #server: PostgresServer;
   readonly #clients = new Set<pg.Client>();
 
-  constructor(server: PostgresServer) {
+  readonly #user: string;
+
+  constructor(server: PostgresServer, user = 'postgres') {
     this.#server = server;
+    this.#user = user;
   }
 
   readonly connect = async ({ replication = false }: { replication?: boolean } = {}): Promise<pg.Client> => {
@@ -24,7 +28,7 @@ export class PostgresReading implements AsyncDisposable {
     const options = Object.entries(sessionSettings)
       .map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`)
       .join(' ');
-    const login = { host, port, password, user: 'postgres', database: 'postgres', options };
+    const login = { host, port, password, user: this.#user, database: 'postgres', options };
     const client = new pg.Client({ ...login, ...(replication ? { replication: 'database' } : {}) } as pg.ClientConfig);
     client.on('error', () => undefined);
     await client.connect();
@@ -78,10 +82,17 @@ export class PostgresReading implements AsyncDisposable {
     return found;
   }
 
+  /** What all connections have read so far. */
+  bytesRead(): number {
+    return [...this.#clients].reduce((sum, client) => sum + socketOf(client).bytesRead, 0);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const client of this.#clients) {
-      (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
-    }
+    for (const client of this.#clients) socketOf(client).destroy();
     await Promise.resolve();
   }
+}
+
+function socketOf(client: pg.Client): Socket {
+  return (client as unknown as { connection: { stream: Socket } }).connection.stream;
 }
