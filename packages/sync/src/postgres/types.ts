@@ -45,7 +45,7 @@ WITH RECURSIVE wanted (oid) AS (
   CROSS JOIN LATERAL (
     SELECT type.typbasetype WHERE type.typtype = 'd'
     UNION ALL
-    SELECT type.typelem WHERE type.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc
+    SELECT type.typelem WHERE type.typtype = 'b' AND type.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc
     UNION ALL
     SELECT attribute.atttypid
     FROM pg_catalog.pg_attribute AS attribute
@@ -57,7 +57,7 @@ SELECT
   namespace.nspname::pg_catalog.text AS schema,
   type.typname::pg_catalog.text AS name,
   type.typtype::pg_catalog.text AS kind,
-  CASE WHEN type.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc THEN type.typelem::pg_catalog.int8::pg_catalog.float8 END AS element,
+  CASE WHEN type.typtype = 'b' AND type.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc THEN type.typelem::pg_catalog.int8::pg_catalog.float8 END AS element,
   type.typdelim::pg_catalog.text AS delimiter,
   CASE WHEN type.typtype = 'd' THEN type.typbasetype::pg_catalog.int8::pg_catalog.float8 END AS base,
   CASE WHEN type.typtype = 'c' THEN (
