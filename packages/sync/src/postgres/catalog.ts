@@ -22,6 +22,17 @@ export type PublishedTable = RelationDescription & {
   /** The publication's row filter as SQL; undefined: all rows. */
   readonly filter: string | undefined;
   readonly isPartitioned: boolean;
+  /** Of a partitioned table that is published as one. */
+  readonly partitions: readonly Partition[];
+};
+
+/** A partition of some level. */
+export type Partition = {
+  readonly oid: number;
+  /** The file of its rows, another one when they were rewritten or truncated. Of a partition with partitions: null. */
+  readonly file: number | null;
+  /** It was empty when it came: made as a partition, and not attached. */
+  readonly isBorn: boolean;
 };
 
 type ColumnRecord = {
@@ -40,12 +51,27 @@ type TableRecord = TableName & {
   /** Of the index that the identity names: the primary key, or the chosen one. */
   readonly key: readonly string[] | null;
   readonly filters: readonly (string | null)[];
+  readonly partitions: readonly Partition[] | null;
 };
 
 const identities: Readonly<Record<string, ReplicaIdentity>> = { d: 'default', n: 'nothing', f: 'full', i: 'index' };
 
 /** A column that was added so is NULL in older rows. `attribute` is an alias of pg_attribute. */
 const isEmptySql = `(NOT attribute.attnotnull AND NOT attribute.atthasdef AND NOT attribute.atthasmissing AND attribute.attidentity = '')`;
+
+/**
+ * CREATE TABLE … PARTITION OF writes a table's type and its place among the partitions in one command, with two steps between; whoever attaches a table takes more, or another
+ * transaction.
+ */
+const partitionsSql = `(
+  SELECT json_agg(json_build_object(
+    'oid', tree.relid::oid::int8, 'file', pg_relation_filenode(tree.relid)::int8,
+    'isBorn', type.xmin = place.xmin AND place.cmin::text::int8 - type.cmin::text::int8 <= 2))
+  FROM pg_partition_tree(relation.oid) AS tree
+  JOIN pg_inherits AS place ON place.inhrelid = tree.relid
+  JOIN pg_type AS type ON type.typrelid = tree.relid
+  WHERE tree.level > 0
+)`;
 
 /** The columns of the index by which rows are told apart, in its order. `relation` is an alias of pg_class. */
 const keySql = `(
@@ -97,6 +123,7 @@ function publishedTablesSql(serverVersion: number): string {
     'oid', relation.oid::int8, 'schema', namespace.nspname, 'name', relation.relname, 'kind', relation.relkind, 'identity', relation.relreplident,
     'filters', published.filters,
     'key', ${keySql},
+    'partitions', CASE WHEN relation.relkind = 'p' THEN ${partitionsSql} END,
     'columns', coalesce((
       SELECT json_agg(json_build_object(
         'name', attribute.attname, 'oid', attribute.atttypid::int8, 'type', format_type(attribute.atttypid, attribute.atttypmod),
@@ -138,6 +165,7 @@ function describeTable(record: TableRecord, codecs: (oid: number) => ValueCodec)
     // One publication that takes all rows is enough for all rows.
     filter: filters.length < record.filters.length ? undefined : filters.map((filter) => `(${filter})`).join(' OR '),
     isPartitioned: record.kind === 'p',
+    partitions: record.partitions ?? [],
   };
 }
 

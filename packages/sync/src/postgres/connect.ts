@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { BatonError } from '@batondb/core/errors';
 import { toBatonError } from '@batondb/core/files/system-error';
@@ -47,7 +48,7 @@ export async function findPrimary(
       failures.push(toSourceError(error, formatHost(host)));
     }
   }
-  const decisive = failures.find(({ retryable }) => !retryable) ?? (failures.at(-1) as BatonError);
+  const decisive = failures.find(({ retryable }) => !retryable) ?? failures.at(-1)!;
   if (failures.length === 1) throw decisive;
   throw new BatonError(
     decisive.code,
@@ -69,15 +70,24 @@ export async function endClient(client: pg.Client): Promise<void> {
   clearTimeout(timer);
 }
 
+/** A connection for the time of one call. */
+export async function useClient<T>(client: pg.Client, use: (client: pg.Client) => Promise<T>): Promise<T> {
+  try {
+    return await use(client);
+  } finally {
+    await endClient(client);
+  }
+}
+
 /** The socket below a connection. */
-export function socketOf(client: pg.Client): import('node:net').Socket {
-  return (client as unknown as { connection: { stream: import('node:net').Socket } }).connection.stream;
+export function socketOf(client: pg.Client): Socket {
+  return (client as unknown as { connection: { stream: Socket } }).connection.stream;
 }
 
 async function askHost(address: PostgresAddress, host: PostgresHost, passwordFor: PasswordFor): Promise<PrimaryNode> {
   const name = formatHost(host);
   const first = await openClient(address, host, passwordFor, {});
-  const found = await inspect(first, name).finally(() => endClient(first));
+  const found = await useClient(first, (client) => inspect(client, name));
   const connect = async (options: ConnectOptions = {}): Promise<pg.Client> => {
     const client = await openClient(address, host, passwordFor, options);
     try {
@@ -194,7 +204,7 @@ async function tryClient(
     types: { getTypeParser: () => (text: string) => text },
     ...(replication ? { replication: 'database' } : {}),
   };
-  const client = new pg.Client(configuration as pg.ClientConfig);
+  const client = new pg.Client(configuration);
   // What breaks an idle connection shows at its next use; without a listener it would end the process.
   client.on('error', () => undefined);
   await client.connect();

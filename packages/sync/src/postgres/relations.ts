@@ -40,12 +40,16 @@ type Notice = {
   readonly entry: Entry | undefined;
   /** Undefined: it is no more. */
   readonly description: RelationDescription | undefined;
+  /** Rows have come or gone in a way that the stream does not tell. */
+  readonly areRowsOther: boolean;
 };
 
 export class RelationBook {
   readonly #context: RelationsContext;
   readonly #byId = new Map<string, Entry>();
+  /** Those whose changes may come without another word. */
   readonly #tables = new Map<number, Table>();
+  readonly #heard = new Map<number, RelationMessage>();
   #notices: Notice[] = [];
 
   constructor(context: RelationsContext) {
@@ -53,32 +57,40 @@ export class RelationBook {
     for (const [id, shape] of context.known) this.#byId.set(id, { table: undefined, shape, signature: undefined });
   }
 
-  /** The shape of a relation for the changes that come now. Throws PROTOCOL when no message has told of it. */
-  get(oid: number): Table {
-    const table = this.#tables.get(oid);
-    if (table === undefined)
-      throw new BatonError('PROTOCOL', `a change of relation ${oid} came before its description`);
-    return table;
+  /** The shape of a relation for the changes that come now; undefined: {@link settle} finds it. */
+  get(oid: number): Table | undefined {
+    return this.#tables.get(oid);
   }
 
-  /** What a Relation message means for the sink. */
-  async learn(message: RelationMessage): Promise<readonly Change[]> {
-    const { xid: _, ...described } = message;
-    const signature = JSON.stringify(described);
-    const before = this.#byId.get(String(message.relation));
+  /** A Relation message. It means nothing by itself: those of partitions come, too, whose changes are told as their root's. */
+  heard({ xid: _, ...message }: RelationMessage): void {
+    this.#heard.set(message.relation, { ...message, xid: undefined });
+    this.#tables.delete(message.relation);
+  }
+
+  /** The first change of a relation since a message told of it: what that means for the sink. Throws PROTOCOL when none did. */
+  async settle(oid: number): Promise<readonly Change[]> {
+    const message = this.#heard.get(oid);
+    if (message === undefined)
+      throw new BatonError('PROTOCOL', `a change of relation ${oid} came before its description`);
+    const signature = JSON.stringify(message);
+    const before = this.#byId.get(String(oid));
     if (before?.signature === signature && before.table !== undefined) {
-      this.#tables.set(message.relation, before.table);
+      this.#tables.set(oid, before.table);
       return [];
     }
-    return this.#adopt(await this.#context.describe(message, before?.table), signature);
+    return this.#adopt(await this.#context.describe(message, before?.table), signature, false);
   }
 
-  /** The catalog has it so at `lsn`. Undefined: it is no more. */
-  notice(lsn: Lsn, id: string, description: RelationDescription | undefined): void {
-    if (this.#notices.some((notice) => notice.id === id)) return;
+  /**
+   * The catalog has it so at `lsn`; undefined: it is no more. Returns false when it cannot be taken now, since an earlier one about this table waits.
+   */
+  notice(lsn: Lsn, id: string, description: RelationDescription | undefined, areRowsOther = false): boolean {
+    if (this.#notices.some((notice) => notice.id === id)) return false;
     const entry = this.#byId.get(id);
     const isNews = description === undefined ? entry !== undefined : entry === undefined || differs(entry, description);
-    if (isNews) this.#notices.push({ lsn, id, entry, description });
+    if (isNews || areRowsOther) this.#notices.push({ lsn, id, entry, description, areRowsOther });
+    return true;
   }
 
   /** Something waits for the stream to come to its place. */
@@ -91,9 +103,11 @@ export class RelationBook {
     if (this.#notices.length === 0) return [];
     const due = this.#notices.filter((notice) => notice.lsn <= lsn);
     this.#notices = this.#notices.filter((notice) => notice.lsn > lsn);
-    return due.flatMap(({ id, entry, description }) => {
-      if (this.#byId.get(id) !== entry) return [];
-      return description === undefined ? this.#drop(id) : this.#adopt(description, undefined);
+    return due.flatMap(({ id, entry, description, areRowsOther }) => {
+      const present = this.#byId.get(id);
+      if (description === undefined) return present === entry ? this.#drop(id) : [];
+      if (present === entry) return this.#adopt(description, undefined, areRowsOther);
+      return areRowsOther && present?.table !== undefined ? [...this.#context.resync(present.table)] : [];
     });
   }
 
@@ -102,7 +116,7 @@ export class RelationBook {
     return new Map([...this.#byId].map(([id, { shape }]) => [id, shape]));
   }
 
-  #adopt(description: RelationDescription, signature: string | undefined): Change[] {
+  #adopt(description: RelationDescription, signature: string | undefined, areRowsOther: boolean): Change[] {
     const { table } = description;
     const before = this.#byId.get(table.id);
     this.#byId.set(table.id, { table, shape: table, signature });
@@ -116,11 +130,11 @@ export class RelationBook {
     if (before === undefined) return [...changes, { kind: 'reshape', table }, ...this.#context.resync(table)];
     const isRenamed = nameOf(before.shape) !== nameOf(table);
     const change = compareShapes(before.table ?? before.shape, description);
-    if (!isRenamed && change === 'none') return changes;
+    if (!isRenamed && change === 'none') return areRowsOther ? [...changes, ...this.#context.resync(table)] : changes;
     // Rows under other names or keys have to go before they come anew.
     if (isRenamed || change === 'key') changes.push(dropOf(table.id, before.shape));
     changes.push({ kind: 'reshape', table });
-    if (isRenamed || change !== 'columns') return [...changes, ...this.#context.resync(table)];
+    if (isRenamed || areRowsOther || change !== 'columns') return [...changes, ...this.#context.resync(table)];
     this.#context.reshaped(table);
     return changes;
   }

@@ -189,7 +189,7 @@ export class Resyncs implements AsyncDisposable {
       this.#readAgain(reading, streamLimits.catalogMs / 10);
       return;
     }
-    const { isInvisible } = read.visibility;
+    const isInvisible = (xid: number): boolean => read.visibility.isInvisible(xid);
     if (this.#wasStreamedUnseen(reading, isInvisible) || [...reading.upheavals].some(isInvisible)) {
       this.#readAgain(reading, streamLimits.nudgeMs);
       return;

@@ -13,7 +13,7 @@ import type { Position, StreamEvent } from '../stream.ts';
 import type { Table } from '../table.ts';
 import { formatPostgresAddress, type PostgresAddress } from './address.ts';
 import { readPublishedTables } from './catalog.ts';
-import { endClient, findPrimary, type PrimaryNode, runQuery } from './connect.ts';
+import { endClient, findPrimary, type PrimaryNode, runQuery, useClient } from './connect.ts';
 import type { PasswordFor } from './passwords.ts';
 import { formatPosition, isBefore, type Lsn, parseLsn, parsePosition } from './position.ts';
 import { readIdentity, resume, type ServerIdentity } from './resumption.ts';
@@ -49,7 +49,7 @@ export class PostgresSource implements Source {
     const { address, passwordFor } = this.#options;
     const node = await findPrimary(address, passwordFor, signal);
     const replication = await node.connect({ replication: true });
-    const identity = await readIdentity(replication, node.name).finally(() => endClient(replication));
+    const identity = await useClient(replication, (client) => readIdentity(client, node.name));
     return new PostgresSession(this.#options, node, identity, await node.connect());
   }
 }

@@ -1,8 +1,9 @@
-import type { PublishedTable } from './catalog.ts';
+import type { Partition, PublishedTable } from './catalog.ts';
 import type { Lsn } from './position.ts';
 import type { RelationBook } from './relations.ts';
 
-// Looks at the catalog now and then: a table that nobody writes to is in no message of the stream, and one that was dropped never is again.
+// Looks at the catalog now and then: a table that nobody writes to is in no message of the stream, and one that was dropped never is again. Nor does the stream tell of
+// partitions that are truncated, attached or detached, when their table is published as one.
 
 export type CatalogView = {
   readonly tables: readonly PublishedTable[];
@@ -23,6 +24,8 @@ export type TableWatchContext = {
 export class TableWatch {
   readonly #context: TableWatchContext;
   readonly #unpublished = new Set<string>();
+  /** By `Table.id`, at the last look. */
+  #partitions: ReadonlyMap<string, readonly Partition[]> = new Map();
 
   constructor(context: TableWatchContext) {
     this.#context = context;
@@ -34,9 +37,17 @@ export class TableWatch {
     const known = book.ids();
     const { tables, lsn, gone } = await this.#context.look([...known.keys()]);
     const published = new Set(tables.map(({ table }) => table.id));
+    const seen = new Map(tables.map(({ table, partitions }) => [table.id, partitions]));
     for (const id of gone) book.notice(lsn, id, undefined);
-    for (const description of tables)
-      if (!unwanted.has(description.table.id)) book.notice(lsn, description.table.id, description);
+    for (const description of tables) {
+      const { id } = description.table;
+      if (unwanted.has(id)) continue;
+      const before = this.#partitions.get(id);
+      const areRowsOther = before !== undefined && !areRowsSame(before, description.partitions);
+      // What cannot be taken now is seen again at the next look.
+      if (!book.notice(lsn, id, description, areRowsOther) && before !== undefined) seen.set(id, before);
+    }
+    this.#partitions = seen;
     for (const [id, { schema, name }] of known) {
       const isUnpublished = !published.has(id) && !gone.includes(id);
       if (isUnpublished && !this.#unpublished.has(id)) {
@@ -46,4 +57,11 @@ export class TableWatch {
       else this.#unpublished.delete(id);
     }
   }
+}
+
+/** Rows come and go with partitions, but not with one that is new and empty. */
+function areRowsSame(before: readonly Partition[], now: readonly Partition[]): boolean {
+  const files = new Map(before.map(({ oid, file }) => [oid, file]));
+  const isNoneLost = before.every(({ oid, file }) => now.some((each) => each.oid === oid && each.file === file));
+  return isNoneLost && now.every(({ oid, isBorn }) => files.has(oid) || isBorn);
 }

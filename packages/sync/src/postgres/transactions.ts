@@ -3,7 +3,7 @@ import type { Position, StreamEvent } from '../stream.ts';
 import type { Row, Table } from '../table.ts';
 import type { Received } from './feed.ts';
 import { decodeMessage } from './pgoutput.ts';
-import type { PgoutputMessage } from './pgoutput-messages.ts';
+import type { DeleteMessage, InsertMessage, PgoutputMessage, UpdateMessage } from './pgoutput-messages.ts';
 import type { Lsn } from './position.ts';
 import type { RelationBook } from './relations.ts';
 import type { Resyncs } from './resync.ts';
@@ -123,7 +123,7 @@ export class Transactions {
       committedAtMs,
       ...(resyncs.isOpen ? { isOpen: true } : {}),
     });
-    this.#settle(events);
+    this.#between(events);
   }
 
   /** The server has nothing more for us up to here. In the middle of a transaction it says so of what came before. */
@@ -134,11 +134,11 @@ export class Transactions {
       this.#reached = lsn;
       events.push({ kind: 'reached', position: positionOf(lsn), ...(resyncs.isOpen ? { isOpen: true } : {}) });
     }
-    this.#settle(events);
+    this.#between(events);
   }
 
   /** Between two transactions: what did not come from the server has its place here. */
-  #settle(events: StreamEvent[]): void {
+  #between(events: StreamEvent[]): void {
     const { relations, resyncs, positionOf } = this.#context;
     const position = positionOf(this.#reached);
     const changes = [...relations.due(this.#reached), ...resyncs.due(this.#reached)];
@@ -148,38 +148,28 @@ export class Transactions {
     events.push({ kind: 'commit', position, committedAtMs, ...(resyncs.isOpen ? { isOpen: true } : {}) });
   }
 
+  /** Has to be awaited when it returns a promise. */
   #change(message: PgoutputMessage, events: StreamEvent[]): Promise<void> | undefined {
     switch (message.kind) {
-      case 'insert': {
-        const table = this.#tableOf(message.relation, message.row);
-        this.#touch(table, message.row);
-        events.push({ kind: 'insert', table, row: message.row });
-        return undefined;
-      }
-      case 'update': {
-        const table = this.#tableOf(message.relation, message.row);
-        const old = message.old === undefined ? undefined : oldRow(table, message.old, message.oldKind === 'row');
-        const row = old === undefined ? message.row : filled(message.row, old);
-        this.#touch(table, row);
-        if (old !== undefined) this.#touch(table, old);
-        events.push(old === undefined ? { kind: 'update', table, row } : { kind: 'update', table, row, old });
-        return undefined;
-      }
+      case 'insert':
+      case 'update':
       case 'delete': {
-        const table = this.#tableOf(message.relation, message.old);
-        const old = oldRow(table, message.old, message.oldKind === 'row');
-        this.#touch(table, old);
-        events.push({ kind: 'delete', table, old });
+        const table = this.#context.relations.get(message.relation);
+        if (table === undefined) return this.#settle(message, message.relation, events);
+        this.#rowChange(message, table, events);
         return undefined;
       }
       case 'truncate': {
-        const tables = message.relations.map((oid) => this.#context.relations.get(oid));
+        const unsettled = message.relations.find((oid) => this.#context.relations.get(oid) === undefined);
+        if (unsettled !== undefined) return this.#settle(message, unsettled, events);
+        const tables = message.relations.map((oid) => this.#context.relations.get(oid)!);
         for (const table of tables) this.#context.resyncs.truncated(table, this.#xid());
         events.push({ kind: 'truncate', tables });
         return undefined;
       }
       case 'relation':
-        return this.#context.relations.learn(message).then((changes) => void events.push(...changes));
+        this.#context.relations.heard(message);
+        return undefined;
       case 'type':
       case 'origin':
       case 'message':
@@ -202,25 +192,51 @@ export class Transactions {
     }
   }
 
+  /** What the table's shape means for the sink comes before its first change. */
+  async #settle(message: PgoutputMessage, oid: number, events: StreamEvent[]): Promise<void> {
+    events.push(...(await this.#context.relations.settle(oid)));
+    await this.#change(message, events);
+  }
+
+  #rowChange(message: InsertMessage | UpdateMessage | DeleteMessage, table: Table, events: StreamEvent[]): void {
+    switch (message.kind) {
+      case 'insert':
+        this.#touch(table, message.row);
+        events.push({ kind: 'insert', table, row: message.row });
+        return;
+      case 'update': {
+        const old = message.old && oldRow(table, message.old, message.oldKind === 'row');
+        const row = old === undefined ? message.row : filled(message.row, old);
+        this.#touch(table, row);
+        if (old !== undefined) this.#touch(table, old);
+        events.push(old === undefined ? { kind: 'update', table, row } : { kind: 'update', table, row, old });
+        return;
+      }
+      case 'delete': {
+        const old = oldRow(table, message.old, message.oldKind === 'row');
+        this.#touch(table, old);
+        events.push({ kind: 'delete', table, old });
+      }
+    }
+  }
+
   #xid(): number {
     if (this.#open === undefined) throw outOfOrder('a change');
     return this.#open.xid;
   }
 
   #touch(table: Table, row: Row): void {
+    checkWidth(table, row);
     this.#context.resyncs.touched(table, row, this.#xid());
   }
+}
 
-  #tableOf(oid: number, row: Row): Table {
-    const table = this.#context.relations.get(oid);
-    if (row.length !== table.columns.length) {
-      throw new BatonError(
-        'PROTOCOL',
-        `a row of ${table.schema}.${table.name} has ${row.length} fields, and the table ${table.columns.length} columns`,
-      );
-    }
-    return table;
-  }
+function checkWidth({ schema, name, columns }: Table, row: Row): void {
+  if (row.length === columns.length) return;
+  throw new BatonError(
+    'PROTOCOL',
+    `a row of ${schema}.${name} has ${row.length} fields, and the table ${columns.length} columns`,
+  );
 }
 
 /** Of an old row that came as a key the rest is not known; the message says null. */
