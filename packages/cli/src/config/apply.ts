@@ -68,9 +68,14 @@ export function applyConfig(
 ): Configured {
   translateTransferpy(command);
   const { paths, settings } = readConfig(command, grammar, read, section);
+  return { paths, settings: giveSettings(command, settings) };
+}
+
+/** Gives a parsed command those settings that its command line leaves open, and returns them. */
+export function giveSettings(command: Command, settings: readonly Setting[]): readonly Setting[] {
   const open = settings.filter((setting) => isOpen(setting, command));
   for (const { option, value } of open) command.setOptionValueWithSource(option.attributeName(), value, 'config');
-  return { paths, settings: open };
+  return open;
 }
 
 function choiceOf(command: Command): ConfigChoice {

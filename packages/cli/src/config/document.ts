@@ -24,8 +24,11 @@ export type Written = { readonly text: string; readonly place: string };
 export const sectionNames = ['copy', 'sqlite'] as const;
 export type Section = (typeof sectionNames)[number];
 
-/** Reads the options of one section. Throws USAGE with file and line. */
-export function readEntries(file: ConfigFile, wanted: Section): readonly Entry[] {
+/** What options are of: a section of a file, or a file of one sync, which has them without a section. */
+export type Subject = Section | 'sync';
+
+/** Reads the options of one subject. Throws USAGE with file and line. */
+export function readEntries(file: ConfigFile, wanted: Subject): readonly Entry[] {
   // Loaded late: most machines have no such file, and a command that waits for nothing should not wait for a parser.
   const yaml = createRequire(import.meta.url)('yaml') as typeof Yaml;
   const lines = new yaml.LineCounter();
@@ -40,17 +43,25 @@ export function readEntries(file: ConfigFile, wanted: Section): readonly Entry[]
     if (yaml.isMap(node)) return unique(node.items.map((pair) => pairOf(yaml, pair, placeOf)));
     throw refusal(`${placeOf(node as Yaml.Node)}: ${what} is a map, one 'option: value' a line`, exampleHint);
   };
-  const sections = mapOf(root, 'the file');
+  const entries = mapOf(root, 'the file');
+  const wantedEntries = wanted === 'sync' ? entries : sectionOf(entries, wanted, mapOf);
+  return wantedEntries.map(({ key, value, place }) => ({
+    key,
+    place,
+    value: valueOf(yaml, key, value, place, placeOf),
+  }));
+}
+
+function sectionOf(
+  sections: readonly Pair[],
+  wanted: Section,
+  mapOf: (node: unknown, what: string) => readonly Pair[],
+): readonly Pair[] {
   const foreign = sections.find(({ key }) => !sectionNames.some((name) => name === key));
   if (foreign !== undefined) throw unknownSection(foreign);
   return sections
     .filter(({ key }) => key === wanted)
-    .flatMap(({ value }) => (value === null ? [] : mapOf(value, wanted)))
-    .map(({ key, value, place }) => ({
-      key,
-      place,
-      value: valueOf(yaml, key, value, place, placeOf),
-    }));
+    .flatMap(({ value }) => (value === null ? [] : mapOf(value, wanted)));
 }
 
 const exampleHint = 'write copy: on a line of its own, and below it, indented, lines such as bwlimit: 200MB';

@@ -1,7 +1,7 @@
 import { BatonError } from '@batondb/core/errors';
 import { nearestName } from '@batondb/core/text/suggest';
 import type { Command, Option } from 'commander';
-import { type Entry, readEntries, type Section, type Written } from './document.ts';
+import { type Entry, readEntries, type Subject, type Written } from './document.ts';
 import type { ConfigFile } from './files.ts';
 import { transferpyKeyHint } from './transferpy.ts';
 
@@ -22,13 +22,14 @@ export type Setting = {
 export type Settings = ReadonlyMap<string, Setting>;
 
 /** Options that say what one command is about, not how such commands are run; and those that give up protection. */
-const ofOneCommand: Readonly<Record<Section, readonly string[]>> = {
+const ofOneCommand: Readonly<Record<Subject, readonly string[]>> = {
   copy: ['as', 'stdin', 'exec', 'update', 'incremental'],
   sqlite: ['behind-proxy', 'promote', 'adopt'],
+  sync: ['dump-only', 'until', 'contrail-config'],
 };
 
 /** The options of a command that a configuration file can set, by key. */
-export function configurable(grammar: Command, section: Section): ReadonlyMap<string, Option> {
+export function configurable(grammar: Command, section: Subject): ReadonlyMap<string, Option> {
   return new Map([...named(grammar)].filter(([name]) => !ofOneCommand[section].includes(name)));
 }
 
@@ -41,14 +42,19 @@ function named(grammar: Command): ReadonlyMap<string, Option> {
 }
 
 /** The settings that a section of some files has, the one that counts less first. Throws USAGE for a wrong key or value in any of them. */
-export function readSettings(files: readonly ConfigFile[], grammar: Command, section: Section): Settings {
+export function readSettings(files: readonly ConfigFile[], grammar: Command, section: Subject): Settings {
   return files.map((file) => settingsOf(file, grammar, section)).reduce(merge, new Map<string, Setting>());
 }
 
-function settingsOf(file: ConfigFile, grammar: Command, section: Section): Settings {
+function settingsOf(file: ConfigFile, grammar: Command, section: Subject): Settings {
+  return settingsFrom(readEntries(file, section), grammar, section);
+}
+
+/** What entries say of options. Throws USAGE for a wrong key or value, and for two that contradict one another. */
+export function settingsFrom(entries: readonly Entry[], grammar: Command, section: Subject): Settings {
   const options = named(grammar);
   const settings = new Map<string, Setting>();
-  for (const entry of readEntries(file, section)) {
+  for (const entry of entries) {
     const setting = settingOf(entry, options, section);
     const name = setting.option.attributeName();
     const rival = [...settings.values()].find((other) => isConflict(other, setting));
@@ -61,14 +67,15 @@ function settingsOf(file: ConfigFile, grammar: Command, section: Section): Setti
   return settings;
 }
 
-function settingOf({ key, value, place }: Entry, options: ReadonlyMap<string, Option>, section: Section): Setting {
+function settingOf({ key, value, place }: Entry, options: ReadonlyMap<string, Option>, section: Subject): Setting {
   const option = options.get(key);
   if (option === undefined) {
     const near = nearestName(
       key,
       [...options.keys()].filter((name) => !ofOneCommand[section].includes(name)),
     );
-    const known = near === undefined ? 'baton config lists the keys' : `did you mean ${near}?`;
+    const list = section === 'sync' ? 'keys are the long options of baton sync --help' : 'baton config lists the keys';
+    const known = near === undefined ? list : `did you mean ${near}?`;
     throw wrong(place, `unknown key '${key}'`, transferpyKeyHint(key) ?? known);
   }
   if (ofOneCommand[section].includes(key)) {

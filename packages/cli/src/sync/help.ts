@@ -1,0 +1,39 @@
+// Longer texts of the help of `baton sync`, apart from its grammar.
+
+export const runExamples = `A sync owns its sink: a second process on it waits, and takes over. It dumps what
+the sink lacks, follows the stream, and tries again what time may heal, until
+SIGTERM or SIGINT. Publication and slot are there before: baton sync setup.
+
+Passwords come from PGPASSWORD, .pgpass or --password-file, and for etcd from
+BATON_ETCD_PASSWORD or --etcd-password-file. --config FILE has the same options
+by the same names; --config and the command line can be used together.
+
+Examples:
+  baton sync setup --from postgres://baton@db1/app
+  baton sync check --from postgres://baton@db1/app --to etcd://etcd-1:2379/app
+  baton sync --from postgres://baton@db1,db2/app --to etcd://etcd-1:2379,etcd-2:2379/app
+  baton sync --from postgres://baton@db1/app --to sqlite:replica.db --include 'sales.*'
+  baton sync --from postgres://baton@db1/app --to ndjson:- --dump-only | gzip > app.gz
+  baton sync --config /etc/baton/sync/app.yaml
+
+Every command has more: baton sync check --help`;
+
+export const exitHelp = 'Exit codes: docs/exit-codes.md';
+
+export const statusExamples = `Examples:
+  baton sync status
+  baton sync status https://sync1:6481 --token-file read.token
+  baton sync status unix:/run/baton/app.sock --json`;
+
+export const orderExamples = `Examples:
+  baton sync resync --table sales.orders
+  baton sync status`;
+
+export const tokenExamples = `As soon as the list exists, everybody needs a token; a sync that runs takes notice
+at once. A token's text is printed once, alone on standard output, and cannot be
+had again. Rights: read (status and metrics), write (orders; includes read).
+
+Examples:
+  baton sync token create ops --token-file /etc/baton/sync/tokens > ops.token
+  baton sync token create prometheus --rights read --token-file /etc/baton/sync/tokens
+  baton sync token revoke ops --token-file /etc/baton/sync/tokens`;
