@@ -62,7 +62,7 @@ export class Follower implements AsyncDisposable {
     const session = await source.open(new AbortController().signal);
     const follower = new Follower(session, options.from?.position ?? options.position ?? (await session.start()));
     const tables = await session.tables();
-    if (options.from === undefined) for (const table of tables) follower.shapes.set(table.id, table);
+    if (options.from === undefined) for (const table of tables) follower.shapes.set(table.id, shapeOf(table));
     else {
       for (const [id, shape] of options.from.shapes) follower.shapes.set(id, shape);
       for (const [name, rows] of options.from.tables) follower.tables.set(name, rows);
@@ -171,7 +171,7 @@ export class Follower implements AsyncDisposable {
         rows.delete(keyText(table, change.old));
         break;
       case 'reshape':
-        this.shapes.set(table.id, table);
+        this.shapes.set(table.id, shapeOf(table));
         reshape(rows, table);
         break;
       case 'drop':
@@ -221,4 +221,8 @@ export async function rowsOf(
         .split('\n')
         .map((line) => JSON.stringify(JSON.parse(line)))
         .sort();
+}
+
+function shapeOf(table: Table): KnownShape {
+  return { ...table, key: table.key.map((place) => table.columns[place]!.name) };
 }

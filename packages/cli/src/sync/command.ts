@@ -1,6 +1,6 @@
+import { nearestName } from '@batondb/core/text/suggest';
 import type { Command } from 'commander';
 import { type ConfigReader, noConfig } from '../config/apply.ts';
-import { nearestName } from '@batondb/core/text/suggest';
 import { usage } from '../option-values.ts';
 import { type CommandLine, parseSubcommands } from '../service/subcommands.ts';
 import { addFileOptions, applyFiles } from './config.ts';
@@ -13,7 +13,9 @@ import { addSyncTokenCommand } from './token-command.ts';
 export function parseSync(words: readonly string[], read: ConfigReader = noConfig): CommandLine {
   return parseSubcommands('baton sync', words, (program, accept) => {
     addSyncOptions(addFileOptions(program))
-      .description('Keeps etcd, SQLite and others supplied from PostgreSQL: its state, then every change, exactly once.')
+      .description(
+        'Keeps etcd, SQLite and others supplied from PostgreSQL: its state, then every change, exactly once.',
+      )
       .usage('[options] | baton sync COMMAND …')
       .argument('[words...]')
       .addHelpText('after', `\n${exitHelp}`)
