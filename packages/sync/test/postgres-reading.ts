@@ -1,7 +1,6 @@
 // Reads a real server by the codecs alone, without the source that is built on them: what a stream says, and the rows of a table.
 import type { Socket } from 'node:net';
 import { BatonError } from '@batondb/core/errors';
-import type { PostgresServer } from '@batondb/testbed/postgres';
 import pg from 'pg';
 import { copyOut } from '../src/postgres/copy-out.ts';
 import { decodeMessage } from '../src/postgres/pgoutput.ts';
@@ -11,24 +10,33 @@ import { decodeFrame, encodeStandbyStatus } from '../src/postgres/replication-fr
 import { sessionSettings } from '../src/postgres/session-settings.ts';
 import type { Row } from '../src/table.ts';
 
+/** A database of a server. */
+export type Place = {
+  readonly host: string;
+  readonly port: number;
+  readonly password: string;
+  /** Default: `postgres`. */
+  readonly database?: string;
+};
+
 /** How connections to a server are made; all are closed at the end of its block. */
 export class PostgresReading implements AsyncDisposable {
-  readonly #server: PostgresServer;
+  readonly #server: Place;
   readonly #clients = new Set<pg.Client>();
 
   readonly #user: string;
 
-  constructor(server: PostgresServer, user = 'postgres') {
+  constructor(server: Place, user = 'postgres') {
     this.#server = server;
     this.#user = user;
   }
 
   readonly connect = async ({ replication = false }: { replication?: boolean } = {}): Promise<pg.Client> => {
-    const { host, port, password } = this.#server;
+    const { host, port, password, database = 'postgres' } = this.#server;
     const options = Object.entries(sessionSettings)
       .map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`)
       .join(' ');
-    const login = { host, port, password, user: this.#user, database: 'postgres', options };
+    const login = { host, port, password, user: this.#user, database, options };
     const client = new pg.Client({ ...login, ...(replication ? { replication: 'database' } : {}) } as pg.ClientConfig);
     client.on('error', () => undefined);
     await client.connect();

@@ -1,7 +1,7 @@
 // Proves: a snapshot and the stream after its position are the table (Y5); what a snapshot cannot show, or has to wait for, is said and never missing.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { type PostgresServer, startPostgres } from '@batondb/testbed/postgres';
+import { after, test } from 'node:test';
+import { startPostgres } from '@batondb/testbed/postgres';
 import { Random } from '@batondb/testbed/random';
 import { makeSandbox } from '@batondb/testbed/sandbox';
 import { parseLsn, parsePosition } from '../src/postgres/position.ts';
@@ -10,14 +10,32 @@ import { pageRanges } from '../src/postgres/snapshot-plan.ts';
 import { valueCodecs } from '../src/postgres/values.ts';
 import type { RowPart, TableSnapshot } from '../src/source.ts';
 import type { Row } from '../src/table.ts';
-import { PostgresReading } from './postgres-reading.ts';
+import { type Place, PostgresReading } from './postgres-reading.ts';
 
 const timeout = 120_000;
 const seed = Number(process.env['BATON_SEED'] ?? 5) | 0;
 const loadMs = process.env['BATON_SOAK'] === '1' ? 20_000 : 1500;
 const { signal } = new AbortController();
 
-async function published(server: PostgresServer, name: string, columns: readonly string[]): Promise<PublishedRows> {
+const sandbox = makeSandbox();
+const postgres = await startPostgres(sandbox);
+after(async () => {
+  await postgres[Symbol.asyncDispose]();
+  await sandbox[Symbol.asyncDispose]();
+});
+let databases = 0;
+
+type TestDatabase = Place & { readonly psql: (sql: string) => Promise<string> };
+
+/** Each test has a database of its own on the file's one server. */
+async function makeDatabase(): Promise<TestDatabase> {
+  const database = `test_${++databases}`;
+  await postgres.psql(`CREATE DATABASE ${database}`);
+  const { host, port, password } = postgres;
+  return { host, port, password, database, psql: async (sql) => await postgres.psql(sql, { database }) };
+}
+
+async function published(server: TestDatabase, name: string, columns: readonly string[]): Promise<PublishedRows> {
   const id = await server.psql(`SELECT 'public.${name}'::regclass::oid`);
   const codec = valueCodecs(new Map())(25);
   const described = columns.map((column) => ({ name: column, type: 'text', isNullable: true, codec }));
@@ -58,8 +76,7 @@ async function work(reading: PostgresReading, random: Random, isStopped: () => b
 }
 
 test('rows of the snapshot and changes of the stream after it are the table', { timeout }, async () => {
-  await using sandbox = makeSandbox();
-  await using server = await startPostgres(sandbox);
+  const server = await makeDatabase();
   await server.psql(`CREATE TABLE account (id int PRIMARY KEY, name text);
     INSERT INTO account SELECT g, 'name ' || g FROM generate_series(1, 2000) g;
     CREATE PUBLICATION everything FOR TABLE account;
@@ -102,12 +119,15 @@ test('rows of the snapshot and changes of the stream after it are the table', { 
   const now = await reading.rows('SELECT id, name FROM public.account', 2);
   assert.deepEqual(sorted([...rows]), sorted(now));
   assert(applied > 0 && skipped > 0, `${applied} after, ${skipped} before; seed ${seed}`);
-  assert.equal(await server.psql("SELECT count(*) FROM pg_replication_slots WHERE slot_name <> 'slot'"), '0');
+  await reading[Symbol.asyncDispose]();
+  const slots = 'SELECT count(*) FROM pg_replication_slots';
+  assert.equal(await server.psql(slots), '1');
+  while ((await server.psql(`${slots} WHERE active`)) !== '0');
+  await server.psql("SELECT pg_drop_replication_slot('slot')");
 });
 
 test('partitions, row filters, chosen columns, quoted names, long values, empty tables', { timeout }, async () => {
-  await using sandbox = makeSandbox();
-  await using server = await startPostgres(sandbox);
+  const server = await makeDatabase();
   await server.psql(`
     CREATE TABLE day (id int, at date, twice int GENERATED ALWAYS AS (id * 2) STORED) PARTITION BY RANGE (at);
     CREATE TABLE day_1 PARTITION OF day FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
@@ -147,8 +167,7 @@ test('partitions, row filters, chosen columns, quoted names, long values, empty 
 });
 
 test('what happened to a table since is an error that leads to another snapshot', { timeout }, async () => {
-  await using sandbox = makeSandbox();
-  await using server = await startPostgres(sandbox);
+  const server = await makeDatabase();
   const names = ['emptied', 'rewritten', 'dropped', 'renamed', 'grown'];
   await server.psql(
     names.map((name) => `CREATE TABLE ${name} (id int, x text); INSERT INTO ${name} VALUES (1)`).join('; '),
@@ -178,8 +197,7 @@ test('what happened to a table since is an error that leads to another snapshot'
 test('open transactions that a snapshot waits for are named; an abort ends the wait and leaves nothing', {
   timeout,
 }, async () => {
-  await using sandbox = makeSandbox();
-  await using server = await startPostgres(sandbox);
+  const server = await makeDatabase();
   await server.psql('CREATE TABLE t (id int)');
   await using reading = new PostgresReading(server);
   const table = await published(server, 't', ['id']);
@@ -204,8 +222,7 @@ test('open transactions that a snapshot waits for are named; an abort ends the w
 test('a part is read as fast as it is taken, can be broken off, and fails with its connection', {
   timeout,
 }, async () => {
-  await using sandbox = makeSandbox();
-  await using server = await startPostgres(sandbox);
+  const server = await makeDatabase();
   await server.psql(
     "CREATE TABLE t (id int, x text); INSERT INTO t SELECT g, repeat('x', 300) FROM generate_series(1, 60000) g",
   );
