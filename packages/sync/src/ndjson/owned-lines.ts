@@ -92,7 +92,8 @@ export class OwnedLines implements OwnedSink {
         if (end !== undefined) yield end.position;
       }
     } finally {
-      if (isInside) await this.#rollBack();
+      // A target that cannot do it fails at the next call, too; what ended the stream is worth more to a reader.
+      if (isInside) await this.#rollBack().catch(() => {});
     }
   }
 
@@ -103,6 +104,7 @@ export class OwnedLines implements OwnedSink {
   #tell(event: StreamEvent): void {
     if (event.kind === 'begin') return;
     if (event.kind === 'commit' || event.kind === 'reached') {
+      this.#memory.end(event.position);
       const committedAtMs = event.kind === 'commit' ? event.committedAtMs : undefined;
       this.#commit({ position: event.position, committedAtMs, isOpen: event.isOpen ?? false });
       return;

@@ -9,6 +9,8 @@ export class TableMemory {
   /** What was known of what has changed. */
   #before = new Map<string, TableRecord | undefined>();
 
+  readonly #whole = new Set<string>();
+
   constructor(records: ReadonlyMap<string, TableRecord>) {
     this.#records = new Map(records);
   }
@@ -32,6 +34,7 @@ export class TableMemory {
       else this.#records.set(name, record);
     }
     this.takeChanged();
+    this.#whole.clear();
   }
 
   remember(table: Table, changes: { readonly dumpedAt?: Position | undefined; readonly isResyncing?: boolean }): void {
@@ -56,7 +59,22 @@ export class TableMemory {
   apply(change: Change): void {
     if (change.kind === 'reshape') this.#reshape(change.table);
     else if (change.kind === 'drop') this.forget(nameOf(change.table));
-    else if (change.kind === 'resync') this.remember(change.table, { isResyncing: change.state === 'begin' });
+    else if (change.kind === 'resync') this.#resync(change);
+  }
+
+  /** At the end of a transaction: tables that were never dumped, and of which all rows have come in the stream, count as dumped at its position. */
+  end(position: Position): void {
+    for (const name of this.#whole) {
+      const record = this.#records.get(name);
+      if (record !== undefined) this.#change(name, { ...record, dumpedAt: position });
+    }
+    this.#whole.clear();
+  }
+
+  #resync({ table, state, scope }: Extract<Change, { kind: 'resync' }>): void {
+    this.remember(table, { isResyncing: state === 'begin' });
+    const name = nameOf(table);
+    if (state === 'end' && scope === 'table' && this.#records.get(name)?.dumpedAt === undefined) this.#whole.add(name);
   }
 
   /** What is known goes with a table that has another name now, and not to one that was made anew under an old name. */

@@ -119,13 +119,14 @@ export class Replica {
   /** True when what is remembered of tables has changed. */
   apply(changes: Changes): boolean {
     return this.#inTransaction(() => {
-      const hasNewTables = this.#stream.write(changes);
+      let hasNewTables = this.#stream.write(changes);
       const { end, touched } = changes;
       if (touched !== nothingTouched) {
         this.#touched.add(touched, end?.position);
         this.#hasPartsTouched ||= end === undefined;
       }
       if (end !== undefined) {
+        hasNewTables = this.#stream.end(end.position) || hasNewTables;
         if (this.#hasPartsTouched) this.#touched.place(end.position);
         this.#hasPartsTouched = false;
         this.#commitAt(end.position, end.isOpen);

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { assert, BatonError } from '@batondb/core/errors';
 import type { TableRecord } from '../sink.ts';
+import type { Position } from '../stream.ts';
 import { nameOf, type TableName } from '../table.ts';
 import { type Changes, operations, type StructureChange } from './requests.ts';
 import type { Shape } from './shape.ts';
@@ -20,6 +21,9 @@ export class StreamWriter {
   readonly #database: DatabaseSync;
   readonly #tables: Tables;
   readonly #writers = new Map<number, TableWriter>();
+
+  /** Tables that were never dumped, and of which all rows have come in the stream. */
+  #whole: Shape[] = [];
 
   constructor(database: DatabaseSync, tables: Tables) {
     this.#database = database;
@@ -50,6 +54,17 @@ export class StreamWriter {
       }
     }
     return structure.length > 0;
+  }
+
+  /** At the end of a transaction: what is whole now counts as dumped at its position. True when there is such a table. */
+  end(position: Position): boolean {
+    const whole = this.#whole;
+    this.#whole = [];
+    for (const shape of whole) {
+      const record = this.#tables.recordOf(shape);
+      if (record !== undefined) this.#tables.remember({ ...record, dumpedAt: position });
+    }
+    return whole.length > 0;
   }
 
   #update(writer: TableWriter, row: readonly Value[], old: readonly Value[] | undefined): void {
@@ -111,10 +126,9 @@ export class StreamWriter {
   }
 
   #resync({ shape, state, scope }: Extract<StructureChange, { kind: 'resync' }>): void {
-    const isBegin = state === 'begin';
-    // Rows that nothing tells apart would be there twice.
-    if (isBegin && scope === 'table' && shape.keyKind === 'none') new TableWriter(this.#database, shape).clear();
-    this.#tables.remember(recordOf(shape, this.#tables.recordOf(shape)?.dumpedAt, isBegin));
+    const dumpedAt = this.#tables.recordOf(shape)?.dumpedAt;
+    this.#tables.remember(recordOf(shape, dumpedAt, state === 'begin'));
+    if (state === 'end' && scope === 'table' && dumpedAt === undefined) this.#whole.push(shape);
   }
 }
 
