@@ -13,7 +13,10 @@ type FileFlags = { readonly config?: string; readonly contrailConfig?: string };
 export function addFileOptions(command: Command): Command {
   return command
     .option('--config <file>', 'options of this sync from a file of YAML, by the names that they have here')
-    .option('--contrail-config <file>', "what a configuration of Contrail's sync service says: docs/from-contrail-sync.md");
+    .option(
+      '--contrail-config <file>',
+      "what a configuration of Contrail's sync service says: docs/from-contrail-sync.md",
+    );
 }
 
 /** To be called when a command has all of its options: the command line can take back what a file says. */

@@ -31,8 +31,8 @@ export function eventLine(event: SyncEvent): EventLine {
         level: 'warn',
         text: `a failover lost what the sink has after ${event.position}, and its keys are repaired: ${event.reason}`,
       };
-    case 'repaired':
-      return { level: 'warn', text: `repaired ${formatCount(event.keys, 'key')} after a failover` };
+    case 'repairing':
+      return { level: 'warn', text: `repairing ${formatCount(event.keys, 'key')} after a failover` };
     case 'row-recorded':
       return { level: 'warn', text: `a row of ${event.table} was kept aside`, err: event.error };
     case 'retry':

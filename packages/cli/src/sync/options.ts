@@ -22,7 +22,9 @@ export function addSourceOptions(command: Command): Command {
     .option('--password-file <file>', 'a file with the password of its user (or PGPASSWORD, or .pgpass)')
     .addOption(new Option('--slot <name>', 'the replication slot').default(defaultName, defaultName))
     .addOption(
-      new Option('--publication <name>', 'the publication; repeatable').argParser(collectNames).default([], defaultName),
+      new Option('--publication <name>', 'the publication; repeatable')
+        .argParser(collectNames)
+        .default([], defaultName),
     );
 }
 

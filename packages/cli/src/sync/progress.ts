@@ -84,7 +84,8 @@ export function totalLine({ tables, rowsPerSecond, phaseAtMs }: SyncStatus, nowM
   const estimated = sum(({ state, rows: read, estimatedRows = 0 }) =>
     state === 'current' ? read : Math.max(read, estimatedRows),
   );
-  const eta = rowsPerSecond > 0 && estimated > rows ? [`ETA ${formatDuration(((estimated - rows) / rowsPerSecond) * 1000)}`] : [];
+  const eta =
+    rowsPerSecond > 0 && estimated > rows ? [`ETA ${formatDuration(((estimated - rows) / rowsPerSecond) * 1000)}`] : [];
   return [
     `dumping: ${done} of ${tables.length} tables`,
     `${integer(rows)} of about ${integer(estimated)} rows`,

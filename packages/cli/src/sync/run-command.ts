@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
 import * as values from '../option-values.ts';
+import { hasEtcdFlags } from '../service/etcd-options.ts';
 import { addListenOptions, checkListenFlags, type ListenFlags } from '../service/listen-options.ts';
 import { type LogLevel, logLevels } from '../service/log-level.ts';
-import { hasEtcdFlags } from '../service/etcd-options.ts';
 import type { Accept } from '../service/subcommands.ts';
 import { runExamples } from './help.ts';
 import {
@@ -41,9 +41,7 @@ export function addSyncOptions(program: Command): Command {
   addSinkOptions(addChoiceOptions(addSourceOptions(program)));
   program
     .option('--name <name>', 'what this sync is called in its log and metrics (default: the database)')
-    .addOption(
-      new Option('--dump-only', 'fill the sink with one state, and end').conflicts(['until']),
-    )
+    .addOption(new Option('--dump-only', 'fill the sink with one state, and end').conflicts(['until']))
     .option('--no-dump', 'take what the sink has for the state where the stream begins')
     .option('--until <position>', 'end at the first commit there or after it, such as 0/16B3748')
     .addOption(

@@ -56,7 +56,10 @@ export function statusLines(told: SyncStatus, nowMs: number): string[] {
     ['tables', tableText(status.tables)],
     ['kept aside', optional(status.counts.recordedRows, (rows) => formatCount(rows, 'row'))],
     ['repaired', optional(status.counts.repairedKeys, (keys) => `${formatCount(keys, 'key')} after a failover`)],
-    ['divergence', status.lastDivergence && `${ago(status.lastDivergence.atMs, nowMs)}: ${status.lastDivergence.reason}`],
+    [
+      'divergence',
+      status.lastDivergence && `${ago(status.lastDivergence.atMs, nowMs)}: ${status.lastDivergence.reason}`,
+    ],
     ['problem', status.lastError && `${ago(status.lastError.atMs, nowMs)}: ${status.lastError.message}`],
     ['hint', status.lastError?.hint],
   ];
@@ -93,7 +96,8 @@ function lagText({ lagSeconds, lagBytes }: SyncStatus): string | undefined {
 
 function slotText({ retainedBytes, remainingBytes }: SyncStatus): string | undefined {
   if (retainedBytes === undefined) return undefined;
-  const left = remainingBytes === undefined ? 'without a bound' : `${formatBytes(remainingBytes)} left until it is lost`;
+  const left =
+    remainingBytes === undefined ? 'without a bound' : `${formatBytes(remainingBytes)} left until it is lost`;
   return `${formatBytes(retainedBytes)} of log kept, ${left}`;
 }
 

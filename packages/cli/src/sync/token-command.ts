@@ -12,7 +12,8 @@ export function addSyncTokenCommand(program: Command, accept: Accept): void {
     examples: tokenExamples,
     addPlace: (command) => command.option('--token-file <file>', 'the list, as the sync is told of it'),
     pathOf: ({ tokenFile }) => {
-      if (tokenFile === undefined) throw usage('--token-file is missing', 'name the file that the sync is started with');
+      if (tokenFile === undefined)
+        throw usage('--token-file is missing', 'name the file that the sync is started with');
       return resolve(tokenFile);
     },
   });
