@@ -96,6 +96,10 @@ function makeProgram(accept: (request: Request) => void, print: (text: string) =
     .command('sqlite')
     .description('keeps SQLite databases on a log, and serves them: baton sqlite --help')
     .usage('COMMAND …');
+  program
+    .command('sync')
+    .description('keeps etcd, SQLite and others supplied from PostgreSQL: baton sync --help')
+    .usage('[options]');
   program.command('agent', { hidden: true }).description('the far side of a copy, on standard input and output');
   return program;
 }

@@ -9,6 +9,11 @@ async function main(words: readonly string[]): Promise<number> {
     await runAgent(process.stdin, process.stdout);
     return 0;
   }
+  if (words[0] === 'sync') {
+    const { runDoor } = await import('./service/run.ts');
+    const { parseSync } = await import('./sync/command.ts');
+    return await runDoor(parseSync, words.slice(1), process.env);
+  }
   if (words[0] === 'sqlite') {
     const { runDoor } = await import('./service/run.ts');
     const { parseSqlite } = await import('./sqlite/command.ts');

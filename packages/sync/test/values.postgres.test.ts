@@ -43,7 +43,7 @@ test('every type, by COPY and by the stream', { timeout }, async () => {
     assert.equal(update.old?.[place + 1], text, what);
     // The row is so long that some values are kept outside of it, and are not sent again.
     assert(update.row[place + 1] === text || update.row[place + 1] === undefined, what);
-    const told = text === null ? 'null' : codecOf(oids[place + 1] ?? 0).json(text);
+    const told: string = text === null ? 'null' : codecOf(oids[place + 1] ?? 0).json(text);
     assert.equal(told, json, what);
     JSON.parse(told);
   }

@@ -12,7 +12,7 @@ export type ServiceLog = Pick<Logger, 'error' | 'warn' | 'info' | 'debug'>;
 export type LogChoice = { readonly form: 'json' | 'plain'; readonly level: LogLevel };
 
 /** A logger of pino. Errors are logged as `err`. */
-export function makeServiceLog({ form, level }: LogChoice, stderr: Output): ServiceLog {
+export function makeServiceLog({ form, level }: LogChoice, stderr: Pick<Output, 'write'>): ServiceLog {
   return pino(
     {
       level,

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { type ConfigReader, noConfig } from '../config/apply.ts';
 import { usage } from '../option-values.ts';
 import { type CommandLine, parseSubcommands } from '../service/subcommands.ts';
-import { addFileOptions, applyFiles } from './config.ts';
+import { addFileOptions, applyFiles, closeFileOptions } from './config.ts';
 import { exitHelp } from './help.ts';
 import { acceptSync, addSyncOptions, type SyncFlags } from './run-command.ts';
 import { addOrderCommands, addStatusCommand } from './status-command.ts';
@@ -12,7 +12,7 @@ import { addSyncTokenCommand } from './token-command.ts';
 /** Reads the words after `baton sync`. Throws USAGE. */
 export function parseSync(words: readonly string[], read: ConfigReader = noConfig): CommandLine {
   return parseSubcommands('baton sync', words, (program, accept) => {
-    addSyncOptions(addFileOptions(program))
+    closeFileOptions(addSyncOptions(addFileOptions(program)))
       .description(
         'Keeps etcd, SQLite and others supplied from PostgreSQL: its state, then every change, exactly once.',
       )

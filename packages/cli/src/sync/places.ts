@@ -1,0 +1,73 @@
+import type { Sink } from '@batondb/sync';
+import { type PostgresAddress, parsePostgresAddress } from '@batondb/sync/postgres/address';
+import { type PasswordFor, passwordSource } from '@batondb/sync/postgres/passwords';
+import { usage } from '../option-values.ts';
+import type { Environment } from '../service/context.ts';
+import { etcdAccessOf } from '../service/etcd-options.ts';
+import { requireUrl, type SinkFlags, type SourceFlags } from './options.ts';
+
+// From options to the source and the sink that they name. What a sink needs is loaded when it is one.
+
+/** A source that is named, and how its passwords are found. */
+export type SourcePlace = { readonly address: PostgresAddress; readonly passwordFor: PasswordFor };
+
+/** Throws USAGE. */
+export function sourcePlace(flags: SourceFlags, environment: Environment): SourcePlace {
+  const address = parsePostgresAddress(requireUrl('--from', flags.from), environment);
+  return { address, passwordFor: passwordSource(address, environment, flags.passwordFile) };
+}
+
+const schemes = 'etcd://HOST:PORT/PREFIX, sqlite:FILE, ndjson:FILE or ndjson:-';
+
+/** The sink of rows of a database. Throws USAGE. */
+export async function openSink(flags: SinkFlags, database: string, environment: Environment): Promise<Sink> {
+  const url = requireUrl('--to', flags.to);
+  const [, scheme = '', rest = ''] = /^([a-z]+):(.*)$/s.exec(url) ?? [];
+  if (rest === '') throw usage(`${url} is no sink`, `write ${schemes}`);
+  // Hosts change with a failover; what comes from another cluster is told by its positions.
+  const source = `postgres:${database}`;
+  switch (scheme) {
+    case 'etcd':
+    case 'etcds': {
+      const { EtcdSink } = await import('@batondb/sync/etcd/sink');
+      const { planEtcdSink } = await import('@batondb/sync/etcd/settings');
+      return new EtcdSink(planEtcdSink(etcdOptions(flags, url, database, environment)));
+    }
+    case 'sqlite': {
+      const { sqliteSink } = await import('@batondb/sync/sqlite/sink');
+      return sqliteSink({ path: rest, source });
+    }
+    case 'ndjson': {
+      if (rest === '-') {
+        const { ndjsonOutputSink } = await import('@batondb/sync/ndjson/output-sink');
+        return ndjsonOutputSink({ output: process.stdout, source });
+      }
+      const { ndjsonFileSink } = await import('@batondb/sync/ndjson/file-sink');
+      return ndjsonFileSink({ path: rest, source });
+    }
+    default:
+      throw usage(`${scheme}: is no kind of sink`, `write ${schemes}`);
+  }
+}
+
+function etcdOptions(
+  flags: SinkFlags,
+  url: string,
+  database: string,
+  environment: Environment,
+): Parameters<typeof import('@batondb/sync/etcd/settings').planEtcdSink>[0] {
+  const { layout, keyTemplate, envelope = false, onError, adopt = false } = flags;
+  return {
+    url: hasPath(url) ? url : `${url.replace(/\/$/, '')}/baton/${encodeURIComponent(database)}`,
+    ...etcdAccessOf(flags, environment),
+    ...(keyTemplate === undefined ? {} : { layout: { template: keyTemplate } }),
+    ...(layout === undefined ? {} : { layout }),
+    envelope,
+    onError,
+    adopt,
+  };
+}
+
+function hasPath(url: string): boolean {
+  return /^[a-z]+:\/\/[^/]+\/./.test(url);
+}
