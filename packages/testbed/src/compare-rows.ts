@@ -27,8 +27,7 @@ export async function compareRows(
   isWanted: (table: SourceTable) => boolean = () => true,
 ): Promise<Difference[]> {
   const differences: Difference[] = [];
-  for (const table of source.tables.filter(isWanted)) {
-    const rows = await source.rows(table);
+  for await (const { table, rows } of source.read(isWanted)) {
     differences.push(...compareTable(table, rows, (await sinkRows(table, rows)) ?? []));
   }
   return differences;

@@ -38,15 +38,22 @@ export class PostgresClient {
    * first that fails.
    */
   async psql(sql: string, target: PostgresTarget = {}): Promise<string> {
+    const env = this.psqlEnv();
+    const { stdout } = await mustRun(this.psqlArgv(target), { input: sql, env, timeoutMs: 600_000 });
+    return stdout.endsWith('\n') ? stdout.slice(0, -1) : stdout;
+  }
+
+  /** The command that runs statements from its standard input, as `psql()` does. */
+  psqlArgv(target: PostgresTarget = {}): string[] {
     const { database = 'postgres', user = 'postgres' } = target;
     const where = [`--host=${this.host}`, `--port=${this.port}`, `--dbname=${database}`, `--username=${user}`];
     const how = ['--no-psqlrc', '--quiet', '--no-align', '--tuples-only', '--set=ON_ERROR_STOP=1', '--file=-'];
-    const { stdout } = await mustRun([postgresProgram('psql'), ...where, ...how], {
-      input: sql,
-      env: { PGPASSFILE: this.pgpassPath, PGCONNECT_TIMEOUT: '10' },
-      timeoutMs: 600_000,
-    });
-    return stdout.endsWith('\n') ? stdout.slice(0, -1) : stdout;
+    return [postgresProgram('psql'), ...where, ...how];
+  }
+
+  /** What that command needs in its environment. */
+  psqlEnv(): Record<string, string> {
+    return { PGPASSFILE: this.pgpassPath, PGCONNECT_TIMEOUT: '10' };
   }
 
   /** A connection string without the password, or with it. */

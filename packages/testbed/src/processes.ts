@@ -95,3 +95,36 @@ export async function mustRun(argv: readonly string[], options: CommandOptions =
   }
   return result;
 }
+
+/**
+ * Runs a command and gives the lines of its standard output as they come, however much that is. Throws after the last one when its
+ * exit code is not 0. A reader that stops early ends it.
+ */
+export async function* linesOf(
+  argv: readonly string[],
+  options: Pick<CommandOptions, 'env' | 'input'> = {},
+): AsyncGenerator<string> {
+  const [program = '', ...rest] = argv;
+  const child = spawn(program, rest, { env: { ...process.env, ...options.env }, stdio: 'pipe', detached: true });
+  const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+  const stderr: Buffer[] = [];
+  child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(options.input);
+  try {
+    let rest = '';
+    for await (const text of child.stdout.setEncoding('utf8') as AsyncIterable<string>) {
+      const lines = `${rest}${text}`.split('\n');
+      rest = lines.pop() ?? '';
+      yield* lines;
+    }
+    if (rest !== '') yield rest;
+    const [code, signal] = await closed;
+    if (code !== 0) {
+      const said = Buffer.concat(stderr).toString().slice(-2000).trim();
+      throw new Error(`${argv.join(' ').slice(0, 500)} ended with ${code ?? signal}: ${said}`);
+    }
+  } finally {
+    if (child.exitCode === null) killGroup(child.pid);
+  }
+}

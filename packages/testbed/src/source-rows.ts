@@ -1,6 +1,7 @@
 // The rows of a PostgreSQL as a sink must have them, read by psql.
 import { canonicalText, type ExactJson, parseExactJson } from './exact-json.ts';
 import type { PostgresClient } from './postgres-client.ts';
+import { linesOf } from './processes.ts';
 import { type Form, quoteIdentifier, SourceTypes, typesSql } from './source-types.ts';
 
 export type SourceColumn = { readonly name: string; readonly type: number; readonly form: Form };
@@ -10,12 +11,14 @@ export type SourceTable = {
   readonly schema: string;
   readonly name: string;
   readonly columns: readonly SourceColumn[];
-  /** Names of the primary key's columns, in its order; empty when there is none. */
+  /** Names of the columns of the primary key, or of the index that is the replica identity instead, in its order. */
   readonly key: readonly string[];
 };
 
 /** A row: texts of the key's values, and each value's JSON by column, such that equal values are equal texts. */
 export type ComparedRow = { readonly keyTexts: readonly string[]; readonly values: ReadonlyMap<string, string> };
+
+export type TableRows = { readonly table: SourceTable; readonly rows: readonly ComparedRow[] };
 
 /** Of a text: the forms that the comparison expects, and names of types, functions and tables in full. */
 const session = `
@@ -40,25 +43,43 @@ export class SourceDatabase {
     this.tables = tables;
   }
 
-  /** All rows of a table. */
-  async rows(table: SourceTable): Promise<ComparedRow[]> {
-    const { columns, key } = table;
-    const values = columns.map(({ name, type }) => this.#types.tell(`t.${quoteIdentifier(name)}`, type));
-    const keys = key.map((name) => `format('%s', t.${quoteIdentifier(name)})`);
-    const from = `${quoteIdentifier(table.schema)}.${quoteIdentifier(table.name)} t`;
-    const sql = `${session} SELECT jsonb_build_array(${arrayOf(keys)}, ${arrayOf(values)}) FROM ${from};`;
-    const lines = (await this.#client.psql(sql, { database: this.#database }))
-      .split('\n')
-      .filter((line) => line !== '');
-    return lines.map((line) => {
-      const [keyTexts, told] = parseExactJson(line) as readonly [readonly string[], readonly ExactJson[]];
-      const texts = columns.map(({ name, type }, place) => {
-        return [name, canonicalText(this.#types.read(told[place] ?? null, type))] as const;
-      });
-      return { keyTexts, values: new Map(texts) };
+  /** Tables with all of their rows, one after the other, all from one snapshot. */
+  async *read(isWanted: (table: SourceTable) => boolean): AsyncGenerator<TableRows> {
+    const tables = this.tables.filter(isWanted);
+    const queries = tables.map((table) => `${this.#query(table)};\n\\echo ${tableEnd}\n`);
+    const input = `${session} BEGIN ISOLATION LEVEL REPEATABLE READ;\n${queries.join('')}`;
+    const argv = this.#client.psqlArgv({ database: this.#database });
+    let rows: ComparedRow[] = [];
+    let place = 0;
+    for await (const line of linesOf(argv, { input, env: this.#client.psqlEnv() })) {
+      const table = tables[place] as SourceTable;
+      if (line !== tableEnd) rows.push(this.#row(table, line));
+      else {
+        yield { table, rows };
+        rows = [];
+        place++;
+      }
+    }
+  }
+
+  #query({ schema, name, columns, key }: SourceTable): string {
+    const values = columns.map((column) => this.#types.tell(`t.${quoteIdentifier(column.name)}`, column.type));
+    const keys = key.map((column) => `format('%s', t.${quoteIdentifier(column)})`);
+    const from = `${quoteIdentifier(schema)}.${quoteIdentifier(name)} t`;
+    return `SELECT jsonb_build_array(${arrayOf(keys)}, ${arrayOf(values)}) FROM ${from}`;
+  }
+
+  #row({ columns }: SourceTable, line: string): ComparedRow {
+    const [keyTexts, told] = parseExactJson(line) as readonly [readonly string[], readonly ExactJson[]];
+    const texts = columns.map(({ name, type }, place) => {
+      return [name, canonicalText(this.#types.read(told[place] ?? null, type))] as const;
     });
+    return { keyTexts, values: new Map(texts) };
   }
 }
+
+/** A line between tables; those of rows are arrays. */
+const tableEnd = 'end';
 
 function arrayOf(values: readonly string[]): string {
   const parts: string[] = [];
@@ -97,7 +118,7 @@ SELECT coalesce(json_agg(json_build_object(
     SELECT coalesce(json_agg(a.attname ORDER BY k.place), '[]')
     FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY k (attnum, place)
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-    WHERE i.indrelid = c.oid AND i.indisprimary
+    WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END
   )
 ) ORDER BY n.nspname, c.relname), '[]')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
