@@ -17,7 +17,7 @@ export function sourceOf(
   more: Partial<PostgresSourceOptions> = {},
 ): PostgresSource {
   const address = parsePostgresAddress(server.url({ withPassword: true }), {});
-  return new PostgresSource({
+  const source = new PostgresSource({
     address,
     passwordFor: passwordSource(address, {}, undefined),
     slot: 'baton',
@@ -26,6 +26,17 @@ export function sourceOf(
     onNotice: () => undefined,
     ...more,
   });
+  servers.set(source, { server, slot: more.slot ?? 'baton' });
+  return source;
+}
+
+const servers = new WeakMap<PostgresSource, { readonly server: PostgresServer; readonly slot: string }>();
+
+/** A server takes a moment to notice that the reader of a slot has gone. */
+async function slotIsFree(source: PostgresSource): Promise<void> {
+  const { server, slot } = servers.get(source)!;
+  while ((await server.psql(`SELECT active FROM pg_replication_slots WHERE slot_name = '${slot}'`)) === 't')
+    await delay(50);
 }
 
 export const setup =
@@ -59,6 +70,7 @@ export class Follower implements AsyncDisposable {
     source: PostgresSource,
     options: { position?: Position; from?: Follower } = {},
   ): Promise<Follower> {
+    await slotIsFree(source);
     const session = await source.open(new AbortController().signal);
     const follower = new Follower(session, options.from?.position ?? options.position ?? (await session.start()));
     const tables = await session.tables();
@@ -153,6 +165,7 @@ export class Follower implements AsyncDisposable {
     }
     const { table } = change;
     const rows = this.rows(nameOf(table));
+    if (change.kind === 'insert' || change.kind === 'update') shapesOfRows.set(rows, table);
     this.changes.push(`${change.kind} ${nameOf(table)}${change.kind === 'resync' ? ` ${change.state}` : ''}`);
     switch (change.kind) {
       case 'insert':

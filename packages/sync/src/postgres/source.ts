@@ -35,6 +35,9 @@ export type PostgresSourceOptions = {
   readonly onNotice: (message: string) => void;
 };
 
+/** What slots tell of themselves, and publications of partitions, came with 13. */
+export const serverVersionMin = 130_000;
+
 /** A PostgreSQL cluster, read through a publication and a slot that exist (Y8). */
 export class PostgresSource implements Source {
   readonly address: string;
@@ -48,6 +51,13 @@ export class PostgresSource implements Source {
   async open(signal: AbortSignal): Promise<SourceSession> {
     const { address, passwordFor } = this.#options;
     const node = await findPrimary(address, passwordFor, signal);
+    if (node.serverVersion < serverVersionMin) {
+      const version = Math.floor(node.serverVersion / 10_000);
+      throw new BatonError(
+        'UNSUPPORTED',
+        `${node.name} is PostgreSQL ${version}, and 13 is the oldest that can be read`,
+      );
+    }
     const replication = await node.connect({ replication: true });
     const identity = await useClient(replication, (client) => readIdentity(client, node.name));
     return new PostgresSession(this.#options, node, identity, await node.connect());
