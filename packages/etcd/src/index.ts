@@ -10,3 +10,4 @@ export { Seat, type SeatClaim, type SeatPlan, type Tenure } from './seat.ts';
 export { testFences } from './self-test.ts';
 export { expectNoTenants } from './tenants.ts';
 export { EtcdUpkeep, type UpkeepPlan } from './upkeep.ts';
+export type { Write, WriteOperation, WriteResult } from './write-codec.ts';

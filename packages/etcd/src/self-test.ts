@@ -29,7 +29,9 @@ export async function testFences(client: EtcdClient, prefix: string, lease: numb
   ];
   for (const [comparison, expected] of cases) {
     const { succeeded } = await client.txn({ when: [comparison], do: [] });
-    if (made.succeeded && again.succeeded && succeeded === expected) continue;
+    const written = await client.write({ when: [comparison], do: [] });
+    const agrees = succeeded === expected && written.succeeded === expected;
+    if (made.succeeded && again.succeeded && agrees) continue;
     throw new BatonError('UNSUPPORTED', `this etcd takes ${JSON.stringify(comparison)} for ${String(succeeded)}`, {
       hint: 'connect to etcd itself, of version 3.4 or later',
     });

@@ -16,7 +16,8 @@ import {
 // Between what callers see and what the codec takes: names of fields as in proto/etcd.proto, enumerations as numbers, 64-bit numbers as text.
 // Everything that is not written out here is left to the codec: it checks neither the range of numbers nor what fields mean.
 
-const targets = { version: 0, createRevision: 1, modRevision: 2, value: 3 } as const;
+/** Numbers of what is compared. */
+export const targets = { version: 0, createRevision: 1, modRevision: 2, value: 3 } as const;
 const orders = { ascending: 1, descending: 2 } as const;
 
 type WireHeader = { readonly revision: string };

@@ -1,4 +1,4 @@
-import { after, type EtcdClient, type KeyValue, type Operation, readPages, withPrefix } from '@batondb/etcd';
+import { after, type EtcdClient, type KeyValue, readPages, type WriteOperation, withPrefix } from '@batondb/etcd';
 import { KeySet } from '../key-set.ts';
 import type { LoadResult, TableLoad } from '../sink.ts';
 import type { Position } from '../stream.ts';
@@ -141,7 +141,7 @@ function isSame(found: string | undefined, value: string | null, envelope: boole
   return envelope ? rowOfValue(found, envelope) === rowOfValue(value, envelope) : found === value;
 }
 
-type Run = { readonly operation: Operation; readonly keys: number };
+type Run = { readonly operation: WriteOperation; readonly keys: number };
 
 /** Neighbours go in one operation: a page is complete, and nobody else writes there. */
 function unseenRuns(page: readonly KeyValue[], isSeen: (key: string) => boolean): readonly Run[] {

@@ -1,5 +1,5 @@
 import { BatonError } from '@batondb/core/errors';
-import type { EtcdBudget, EtcdClient, EtcdUpkeep, Operation, Seat, Tenure } from '@batondb/etcd';
+import type { EtcdBudget, EtcdClient, EtcdUpkeep, Seat, Tenure, WriteOperation } from '@batondb/etcd';
 import type { Group, TxnLimits } from './group.ts';
 import { encodePlace, type MetaKeys, type Place } from './records.ts';
 
@@ -62,7 +62,7 @@ export class Writer {
   }
 
   /** Writes a part of what is behind the position: readers do not see it yet. */
-  async advancePart(values: Values, deletes: readonly Operation[] = []): Promise<void> {
+  async advancePart(values: Values, deletes: readonly WriteOperation[] = []): Promise<void> {
     const part = ({ position, partAfter = this.#revision }: Place): Place => ({
       position,
       open: true,
@@ -73,7 +73,7 @@ export class Writer {
   }
 
   /** Writes what belongs to no position: the tables leave their common one, if they are at one. */
-  async advanceOpen(values: Values, deletes: readonly Operation[] = []): Promise<void> {
+  async advanceOpen(values: Values, deletes: readonly WriteOperation[] = []): Promise<void> {
     const opened = (place: Place): Place => ({ ...place, open: true, closedRevision: this.closedRevision });
     await this.advance(opened, values, deletes);
   }
@@ -82,7 +82,11 @@ export class Writer {
    * Writes values and the place in one step, of which there is one at a time. The place goes in last: who watches knows by it that the step is whole. `next` makes the
    * place of the one before.
    */
-  async advance(next: (before: Place) => Place, values: Values, deletes: readonly Operation[] = []): Promise<void> {
+  async advance(
+    next: (before: Place) => Place,
+    values: Values,
+    deletes: readonly WriteOperation[] = [],
+  ): Promise<void> {
     const before = this.#turn;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#turn = promise;
@@ -101,20 +105,20 @@ export class Writer {
   }
 
   /** Writes values while the sink is open, in no order with others. */
-  async scatter(operations: readonly Operation[]): Promise<void> {
+  async scatter(operations: readonly WriteOperation[]): Promise<void> {
     await this.#commit(operations);
   }
 
   /** Returns the revision of what was done. */
   async #commit(
-    operations: readonly Operation[],
+    operations: readonly WriteOperation[],
     where?: { readonly key: string; readonly version: number } | { readonly key: string; readonly modRevision: number },
   ): Promise<number> {
     const { client, budget, seat, tenure, keys } = this.#parts;
     const owner = { key: keys.owner, createRevision: tenure.createRevision };
     try {
       await budget.expectRoom(bytesOf(operations));
-      const { succeeded, revision } = await client.txn({
+      const { succeeded, revision } = await client.write({
         when: where === undefined ? [owner] : [owner, where],
         do: operations,
       });
@@ -153,13 +157,13 @@ export class Writer {
   }
 }
 
-export function operationsOf(values: Values): Operation[] {
-  const operations: Operation[] = [];
+export function operationsOf(values: Values): WriteOperation[] {
+  const operations: WriteOperation[] = [];
   for (const [key, value] of values) operations.push(value === null ? { delete: key } : { put: key, value });
   return operations;
 }
 
-function bytesOf(operations: readonly Operation[]): number {
+function bytesOf(operations: readonly WriteOperation[]): number {
   let bytes = 0;
   for (const operation of operations) if ('put' in operation) bytes += operation.put.length + operation.value.length;
   return bytes;
