@@ -33,7 +33,7 @@ export function readLines(text: string): Contents {
   for (const line of withoutUndone(lines.slice(0, end + 1))) readLine(tables, JSON.parse(line) as Line);
   const contents = [...tables.values()].map(({ name, columns, rows }): [string, string[]] => {
     const texts = [...rows.values()].map((row) => columns.map((column) => asText(row[column])));
-    const table = { columns: columns.map((column) => ({ name: column })) } as Parameters<typeof rowText>[0];
+    const table = { columns: columns.map((column) => ({ name: column })) };
     return [name.join('.'), texts.map(rowText(table)).toSorted()];
   });
   return new Map(contents.toSorted(([one], [other]) => (one < other ? -1 : 1)));
