@@ -25,6 +25,8 @@ export type SinkKind = {
   readonly comparesRows: boolean;
   /** Rows of a transaction: beyond what the sink takes in one step. */
   readonly manyRows: number;
+  /** Random streams that are tried. */
+  readonly rounds: number;
 };
 
 const silent = new AbortController().signal;
@@ -638,12 +640,12 @@ function describeRepair({ name, place }: SinkKind): void {
   });
 }
 
-function describeRandom({ name, place }: SinkKind): void {
+function describeRandom({ name, place, rounds }: SinkKind): void {
   // Proves: whatever a stream tells, and wherever an owner is lost, the next one finds a state that the stream had, and goes on from there to the same end
   // (Y1, Y4): nothing twice, no hole.
   test(`${name}: owners that are lost at any point`, async () => {
     const random = new Random(seedOfRun());
-    const { numRuns } = runs(6);
+    const { numRuns } = runs(rounds);
     for (let round = 0; round < numRuns; round++) {
       await using at = await place();
       try {
@@ -654,6 +656,9 @@ function describeRandom({ name, place }: SinkKind): void {
     }
   });
 }
+
+/** Owners of one stream that are lost. */
+const lossesMax = 6;
 
 async function followWithLosses(at: SinkPlace, random: Random): Promise<void> {
   const model = new SinkModel(startingTables);
@@ -670,7 +675,7 @@ async function followWithLosses(at: SinkPlace, random: Random): Promise<void> {
     if (position !== 'p0') assert.deepEqual(await at.contents(), model.at(position!).contents, `at ${position}`);
     if (position === last) break;
     assert.ok(losses < 200, 'the stream comes to its end');
-    const isLost = losses < 12;
+    const isLost = losses < lossesMax;
     await followSome(
       owned,
       transactions.slice(done).flatMap(({ events }) => events),

@@ -114,6 +114,8 @@ export function contentsOf(tables: readonly { readonly table: Table; readonly ro
 }
 
 /** `["id=1","x=two"]`, with the source's own texts. */
-export function rowText(table: Pick<Table, 'columns'>): (row: readonly (string | null | undefined)[]) => string {
+export function rowText(table: {
+  readonly columns: readonly { readonly name: string }[];
+}): (row: readonly (string | null | undefined)[]) => string {
   return (row) => JSON.stringify(table.columns.map(({ name }, place) => `${name}=${row[place] ?? 'NULL'}`));
 }

@@ -9,6 +9,7 @@ describeSink({
   name: 'sqlite',
   comparesRows: true,
   manyRows: 25_000,
+  rounds: 2,
   place: async () => {
     const directory = await mkdtemp(join(tmpdir(), 'baton-sqlite-sink-'));
     const path = join(directory, 'replica.db');

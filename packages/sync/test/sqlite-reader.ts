@@ -15,7 +15,7 @@ export function readReplica(path: string): Contents {
       statement.setReadBigInts(true);
       const rows = statement.all() as unknown as unknown[][];
       const texts = rows.map((row) => row.map((value) => (value === null ? null : String(value))));
-      return [`${String(schema)}.${String(name)}`, texts.map(rowText({ columns: names as never })).toSorted()];
+      return [`${String(schema)}.${String(name)}`, texts.map(rowText({ columns: names })).toSorted()];
     });
     return new Map(contents.toSorted(([one], [other]) => (one < other ? -1 : 1)));
   } finally {

@@ -63,6 +63,8 @@ export class OwnedLines implements OwnedSink {
     this.#memory.remember(table, { dumpedAt: undefined, isResyncing: false });
     this.#target.add(tableLine(table));
     this.#target.add(dumpLine(table));
+    if (this.#position !== undefined)
+      this.#commit({ position: this.#position, committedAtMs: undefined, isOpen: true });
     await this.#flush();
     let rows = 0;
     return {

@@ -51,10 +51,10 @@ export class TableWriter {
     const isMoved = this.#keyOf(next).some((field, index) => field !== undefined && !isSame(field, where[index]));
     // No constraint does it there: a row that has the new key gives way.
     if (isMoved && this.shape.keyKind === 'nullable') this.#delete.run(...known(this.#keyOf(next)));
-    const set = next.map((field, place) => field !== undefined && (isMoved || !this.#isKey[place]));
+    const told = next.map((field, place) => field !== undefined && (isMoved || !this.#isKey[place]));
+    // Where nothing but the key is known, its update says whether the row is there.
+    const set = told.includes(true) ? told : this.#isKey;
     const values = next.filter((_, place) => set[place]);
-    // Nothing but what is its key is known: nothing else was changed.
-    if (values.length === 0) return true;
     if (this.#updateStatement(set).run(...known(values), ...where).changes !== 0) return true;
     if (isMissingIgnored && this.shape.keyKind === 'none') return true;
     if (next.includes(undefined)) return isMissingIgnored;
