@@ -90,14 +90,14 @@ test('a sync and its operator', async () => {
 
     const resync = await runBaton(['sync', 'resync', '--table', 'public.item', url], { json: false });
     assert.equal(resync.code, 0, resync.stderr);
-    await run.untilType('table-resynced');
+    await run.until(({ type }) => type === 'table-resynced');
     assert.deepEqual(await order(url, '/resync?table=public.nothing'), [404, undefined]);
     assert.deepEqual((await fetch(`${url}/pause`, { method: 'POST' })).status, 415);
     assert.equal(rowsOf(file, 'item'), 1002);
 
     run.kill('SIGTERM');
     assert.equal((await run.finished).code, 0, run.stderr);
-    assert.equal((await run.untilType('done')).type, 'done');
+    assert.equal(run.events.at(-1)?.type, 'done');
   }
   await server.psql("DELETE FROM item WHERE id > 1000; UPDATE item SET name = 'other' WHERE id = 1");
   const config = sandbox.join('sync.yaml');
