@@ -1,12 +1,11 @@
 // Proves: systemd finds nothing wrong with the unit, whose command the command line takes; and a server tells its manager when it is ready, reloads, and stops.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
 import { runCommand } from '@batondb/testbed/processes';
 import { makeSandbox } from '@batondb/testbed/sandbox';
+import { Manager } from './service-manager.ts';
 import { baton, ServerProcess } from './sqlite-bed.ts';
 
 const timeout = 60_000;
@@ -22,40 +21,6 @@ test('the unit', { timeout }, async () => {
   const { code, stdout, stderr } = await runCommand(['systemd-analyze', 'verify', '--man=no', path]);
   assert.deepEqual([code, stdout, stderr], [0, '', '']);
 });
-
-/** Binds a datagram socket, says so, and prints every datagram that comes. */
-const receiver = `
-  use Socket; $| = 1;
-  socket(S, PF_UNIX, SOCK_DGRAM, 0) && bind(S, pack_sockaddr_un($ARGV[0])) or die $!;
-  print "bound\\n"; while (defined recv(S, my $text, 4096, 0)) { print $text; }`;
-
-/** A manager that listens. Disposing ends it. */
-class Manager implements AsyncDisposable {
-  readonly #child: ChildProcess;
-  #told = '';
-
-  constructor(path: string) {
-    this.#child = spawn('perl', ['-e', receiver, path], { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.#child.stdout?.setEncoding('utf8').on('data', (piece: string) => (this.#told += piece));
-  }
-
-  /** Waits until it was told something; the rest of what it was told comes next. */
-  async hears(what: RegExp): Promise<void> {
-    for (;;) {
-      const found = what.exec(this.#told);
-      if (found !== null) {
-        this.#told = this.#told.slice(found.index + found[0].length);
-        return;
-      }
-      await once(this.#child.stdout!, 'data');
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#child.kill('SIGKILL');
-    await once(this.#child, 'close');
-  }
-}
 
 test('what the manager is told', { timeout }, async () => {
   await using sandbox = makeSandbox();

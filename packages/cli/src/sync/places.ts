@@ -17,7 +17,7 @@ export function sourcePlace(flags: SourceFlags, environment: Environment): Sourc
   return { address, passwordFor: passwordSource(address, environment, flags.passwordFile) };
 }
 
-const schemes = 'etcd://HOST:PORT/PREFIX, sqlite:FILE, ndjson:FILE or ndjson:-';
+const schemes = 'etcd://HOST:PORT/PREFIX, sqlite:FILE, ndjson:FILE, ndjson:- or exec:COMMAND';
 
 /** The sink of rows of a database. Throws USAGE. */
 export async function openSink(flags: SinkFlags, database: string, environment: Environment): Promise<Sink> {
@@ -44,6 +44,10 @@ export async function openSink(flags: SinkFlags, database: string, environment: 
       }
       const { ndjsonFileSink } = await import('@batondb/sync/ndjson/file-sink');
       return ndjsonFileSink({ path: rest, source });
+    }
+    case 'exec': {
+      const { commandSink } = await import('@batondb/sync/ndjson/command-sink');
+      return commandSink({ command: rest, source });
     }
     default:
       throw usage(`${scheme}: is no kind of sink`, `write ${schemes}`);
