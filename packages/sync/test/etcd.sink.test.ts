@@ -5,7 +5,7 @@ import type { Insert, StreamEvent } from '@batondb/sync';
 import { type EtcdCluster, startEtcd } from '@batondb/testbed/etcd';
 import { startGate } from '@batondb/testbed/gate';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
-import { apply, begun, EtcdBed, listed, never, ownedBy, transaction } from './etcd-bed.ts';
+import { apply, begun, EtcdBed, never, ownedBy, transaction } from './etcd-bed.ts';
 import { textTable } from './tables.ts';
 
 const timeout = 60_000;
@@ -256,7 +256,7 @@ test('what was touched since', { timeout }, async () => {
   await apply(owned, transaction('21', [{ kind: 'delete', table, old: ['r3', undefined, undefined] }, ...inserts(40)]));
   const touched = await owned.touchedAfter!((position) => Number(position) <= 17);
   const keys: string[] = [];
-  for await (const { keys: some } of touched!) keys.push(...some.map(([id]) => id!));
+  for await (const { keys: some } of touched!) keys.push(...some!.map(([id]) => id!));
   assert.deepEqual(keys.toSorted(), ['r18', 'r19', 'r20', 'r3', ...inserts(40).map(({ row }) => row[0]!)].toSorted());
   await owned.rewind!('17', [table]);
   assert.equal(owned.state.position, '17');

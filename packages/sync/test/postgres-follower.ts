@@ -47,7 +47,7 @@ export class Follower implements AsyncDisposable {
   readonly session: SourceSession;
   /** By name, then by the key's text. */
   readonly tables = new Map<string, Map<string, Row>>();
-  readonly shapes = new Map<string, KnownShape>();
+  readonly shapes = new Map<string, Table>();
   /** Kinds of changes, in order, with the table's name: `insert public.t`. */
   readonly changes: string[] = [];
   transactions = 0;
@@ -65,6 +65,10 @@ export class Follower implements AsyncDisposable {
     this.position = position;
   }
 
+  #known(): ReadonlyMap<string, KnownShape> {
+    return new Map([...this.shapes].map(([id, table]) => [id, shapeOf(table)]));
+  }
+
   /** Begins at a position, or where the slot is, with the shapes of now and no rows. */
   static async start(
     source: PostgresSource,
@@ -74,7 +78,7 @@ export class Follower implements AsyncDisposable {
     const session = await source.open(new AbortController().signal);
     const follower = new Follower(session, options.from?.position ?? options.position ?? (await session.start()));
     const tables = await session.tables();
-    if (options.from === undefined) for (const table of tables) follower.shapes.set(table.id, shapeOf(table));
+    if (options.from === undefined) for (const table of tables) follower.shapes.set(table.id, table);
     else {
       for (const [id, shape] of options.from.shapes) follower.shapes.set(id, shape);
       for (const [name, rows] of options.from.tables) follower.tables.set(name, rows);
@@ -127,7 +131,7 @@ export class Follower implements AsyncDisposable {
 
   async #run(): Promise<void> {
     let isInside = false;
-    for await (const events of this.session.stream(this.position, this.shapes, this.#stop.signal)) {
+    for await (const events of this.session.stream(this.position, this.#known(), this.#stop.signal)) {
       for (const event of events) {
         switch (event.kind) {
           case 'begin':
@@ -184,7 +188,7 @@ export class Follower implements AsyncDisposable {
         rows.delete(keyText(table, change.old));
         break;
       case 'reshape':
-        this.shapes.set(table.id, shapeOf(table));
+        this.shapes.set(table.id, table);
         reshape(rows, table);
         break;
       case 'drop':

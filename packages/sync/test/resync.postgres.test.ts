@@ -44,7 +44,7 @@ async function load(table: string, rows: number, signal: AbortSignal): Promise<n
 function tableOf(follower: Follower, name: string): Table {
   const found = [...follower.shapes.values()].find((shape) => shape.name === name);
   assert.ok(found !== undefined);
-  return found as Table;
+  return found;
 }
 
 // Proves: a table that is read anew chunk by chunk, while every part of it changes, is what the server has.

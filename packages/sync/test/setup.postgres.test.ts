@@ -151,7 +151,7 @@ test('setup, a least-privileged role, and drop', { timeout }, async () => {
   for (const { parts } of snapshot.tables)
     for (const part of parts) for await (const batch of part.read(signal)) rows += batch.length;
   assert.equal(rows, 11);
-  follower.session.resync({ table: [...follower.shapes.values()][0] as Table });
+  follower.session.resync({ table: [...follower.shapes.values()][0]! });
   await follower.until(
     'what came later',
     () => follower.changes.includes('resync sales.orders end') && follower.rows('sales.later').size === 1,
