@@ -7,6 +7,18 @@ import type { SourceDatabase, SourceTable } from './source-rows.ts';
 type Line = ReadonlyMap<string, ExactJson>;
 type StoredRow = ReadonlyMap<string, string>;
 
+type Operation =
+  | 'table'
+  | 'read'
+  | 'dumped'
+  | 'insert'
+  | 'update'
+  | 'delete'
+  | 'truncate'
+  | 'drop'
+  | 'resync'
+  | 'commit';
+
 /** Rows of one table while lines are folded. */
 class FoldedTable {
   readonly #rows = new Map<string, StoredRow[]>();
@@ -79,7 +91,7 @@ class Folding {
 
   #take(line: Line): void {
     const table = this.#table(line.get('table'));
-    switch (line.get('op')) {
+    switch (line.get('op') as Operation) {
       case 'table':
         return table.describe(line.get('key') as readonly string[]);
       case 'read':
@@ -100,6 +112,10 @@ class Folding {
         return;
       case 'drop':
         return table.clear();
+      // Rows that are read anew come as inserts; a commit changes nothing.
+      case 'resync':
+      case 'commit':
+        return;
     }
   }
 

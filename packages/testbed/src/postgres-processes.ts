@@ -37,8 +37,8 @@ export function signalServer(pid: number, signal: NodeJS.Signals): void {
 /** kill -9 of all processes of a server, and of the shared memory that a machine's death would have taken as well. */
 export async function killServer(pid: number, dataDirectory: string): Promise<void> {
   const postmaster = readPostmaster(dataDirectory);
-  // Stopped first, so that it starts nothing after its children have been listed.
-  signalProcess(pid, 'SIGSTOP');
+  // Stopped first: it starts nothing after its children have been listed, and none of them tells a client that another is gone.
+  signalServer(pid, 'SIGSTOP');
   const all = [pid, ...childrenOf(pid)].map((each) => ({ pid: each, start: processStart(each) }));
   for (const each of all) signalProcess(each.pid, 'SIGKILL');
   await waitUntil(`the processes of the PostgreSQL server ${pid} end`, () =>

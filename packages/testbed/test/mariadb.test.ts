@@ -1,13 +1,10 @@
 // Proves: database servers start, replicate, and leave nothing, also when the test that started them is killed.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { startMariadb, startReplication, startWriteLoad, tableChecksum, waitUntilCaughtUp } from '../src/mariadb.ts';
-import { killProcess, processStart } from '../src/process-table.ts';
-import { sweep } from '../src/removal.ts';
+import { processStart } from '../src/process-table.ts';
 import { makeSandbox } from '../src/sandbox.ts';
+import { assertSweptAfterKill } from './killed-run.ts';
 
 const timeout = 60_000;
 
@@ -31,21 +28,5 @@ test('a replica has what its source has', { timeout }, async () => {
 });
 
 test('a killed test leaves nothing behind after a sweep', { timeout }, async () => {
-  const module = (name: string): string => JSON.stringify(new URL(`../src/${name}.ts`, import.meta.url).pathname);
-  const script = `
-    import { startMariadb } from ${module('mariadb')};
-    import { makeSandbox } from ${module('sandbox')};
-    const sandbox = makeSandbox();
-    const server = await startMariadb(sandbox, { name: 'left' });
-    console.log(JSON.stringify({ pid: server.pid, path: sandbox.path }));
-  `;
-  const argv = ['--conditions=batondb-source', '--input-type=module', '--eval', script];
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [said] = (await once(child.stdout, 'data')) as [Buffer];
-  const { pid, path } = JSON.parse(said.toString()) as { pid: number; path: string };
-  await killProcess(child.pid ?? 0);
-  assert.notEqual(processStart(pid), undefined);
-  await sweep();
-  assert.equal(processStart(pid), undefined);
-  assert.equal(existsSync(path), false);
+  await assertSweptAfterKill('mariadb', "startMariadb(sandbox, { name: 'left' })");
 });

@@ -5,6 +5,7 @@ import { startPostgres } from '../src/postgres.ts';
 import { listProcesses } from '../src/process-table.ts';
 import { mustRun } from '../src/processes.ts';
 import { makeSandbox } from '../src/sandbox.ts';
+import { assertSweptAfterKill } from './killed-run.ts';
 
 const timeout = 60_000;
 
@@ -62,4 +63,8 @@ test('a standby follows, and becomes a primary on a new timeline', { timeout }, 
   await primary.kill();
   await standby.promote();
   assert.equal(await standby.psql('CREATE TABLE here (); SELECT timeline_id FROM pg_control_checkpoint()'), '2');
+});
+
+test('a killed test leaves nothing behind after a sweep', { timeout }, async () => {
+  await assertSweptAfterKill('postgres', 'startPostgres(sandbox)');
 });
