@@ -27,7 +27,7 @@ const packages: Readonly<Record<string, string>> = {
   'etcd-client': 'the independent hand on its keys: etcdctl',
   'mariadb-server': 'a real server that is backed up, started from the backup, and replicates',
   postgresql: 'a real server that is followed; its own cluster `main` is neither started nor touched',
-  'postgresql-contrib': 'types of extensions, and pgbench',
+  'postgresql-contrib': 'types of extensions: hstore and citext',
   patroni: 'failovers, promotions and rewinds as they happen to people',
   haproxy: 'one address that leads to the primary',
   'mariadb-backup': 'hot backups: mariadb-backup and mbstream',

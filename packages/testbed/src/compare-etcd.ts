@@ -14,7 +14,7 @@ async function readRows(etcd: EtcdCluster, prefix: string): Promise<Map<string, 
   return new Map(kvs.map(({ key, value }) => [decode(key), decode(value)]));
 }
 
-/** `/`, `%` and control characters, and the space that etcdctl would not show, as `%XX`. */
+/** `/`, `%`, spaces and control characters as `%XX`. */
 function escapePart(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is escaped
   return text.replaceAll(/[/%\u0000-\u0020\u007f]/g, (found) => {
@@ -22,8 +22,12 @@ function escapePart(text: string): string {
   });
 }
 
+function tablePrefix(prefix: string, { schema, name }: SourceTable): string {
+  return `${prefix}/d/${escapePart(schema)}/${escapePart(name)}`;
+}
+
 function keyOf(prefix: string, table: SourceTable, row: ComparedRow): string {
-  return [`${prefix}/d`, ...[table.schema, table.name, ...row.keyTexts].map(escapePart)].join('/');
+  return [tablePrefix(prefix, table), ...row.keyTexts.map(escapePart)].join('/');
 }
 
 /**
@@ -37,6 +41,9 @@ export async function compareWithEtcd(
   isWanted: (table: SourceTable) => boolean = () => true,
 ): Promise<Difference[]> {
   const left = await readRows(etcd, prefix);
+  // Rows of tables that nobody asked about are as they are.
+  const unasked = source.tables.filter((table) => !isWanted(table)).map((table) => `${tablePrefix(prefix, table)}/`);
+  for (const key of left.keys()) if (unasked.some((start) => key.startsWith(start))) left.delete(key);
   const misplaced: Difference[] = [];
   const differences = await compareRows(
     source,

@@ -7,7 +7,12 @@ import type { SourceDatabase, SourceTable } from './source-rows.ts';
 type Line = ReadonlyMap<string, ExactJson>;
 type StoredRow = ReadonlyMap<string, string>;
 
+/** `hello` begins a file, and `state` is the writer's own note. */
 type Operation =
+  | 'hello'
+  | 'dump'
+  | 'state'
+  | 'rollback'
   | 'table'
   | 'read'
   | 'dumped'
@@ -26,9 +31,15 @@ class FoldedTable {
   /** Keys that a dump has brought so far. */
   #dumped = new Set<string>();
 
-  /** A table line comes before what has its shape, also before a dump that begins again. */
-  describe(key: readonly string[]): void {
+  /** Columns that are new are null until a row says otherwise; what is not a column any more is gone. */
+  describe(columns: readonly string[], key: readonly string[]): void {
     this.#key = key;
+    const rows = this.rows().map((row) => new Map(columns.map((name) => [name, row.get(name) ?? 'null'])));
+    this.#rows.clear();
+    for (const row of rows) this.insert(row);
+  }
+
+  beginDump(): void {
     this.#dumped.clear();
   }
 
@@ -79,21 +90,29 @@ class FoldedTable {
   }
 }
 
-/** Folds lines up to the last one that says that everything before it is consistent. */
+/** Folds lines up to the last commit that says that everything before it is consistent. */
 class Folding {
   readonly tables = new Map<string, FoldedTable>();
 
   fold(lines: readonly string[]): void {
     const read = lines.filter((line) => line !== '').map((line) => parseExactJson(line) as Line);
     const last = read.findLastIndex((line) => line.get('op') === 'commit' && line.get('open') !== true);
-    for (const line of read.slice(0, last + 1)) this.#take(line);
+    let waiting: Line[] = [];
+    for (const line of read.slice(0, last + 1)) {
+      const operation = line.get('op') as Operation;
+      if (operation === 'commit') for (const each of waiting) this.#take(each);
+      if (operation === 'commit' || operation === 'rollback') waiting = [];
+      else waiting.push(line);
+    }
   }
 
   #take(line: Line): void {
     const table = this.#table(line.get('table'));
     switch (line.get('op') as Operation) {
       case 'table':
-        return table.describe(line.get('key') as readonly string[]);
+        return table.describe(namesOf(line.get('columns')), line.get('key') as readonly string[]);
+      case 'dump':
+        return table.beginDump();
       case 'read':
         return table.read(rowOf(line.get('row')));
       case 'dumped':
@@ -105,16 +124,19 @@ class Folding {
         return table.update(rowOf(line.get('row')), old, (line.get('unchanged') ?? []) as readonly string[]);
       }
       case 'delete':
-        table.delete(rowOf(line.get('key')));
+        table.delete(rowOf(line.get('row') ?? line.get('key')));
         return;
       case 'truncate':
         for (const name of line.get('tables') as readonly ExactJson[]) this.#table(name).clear();
         return;
       case 'drop':
         return table.clear();
-      // Rows that are read anew come as inserts; a commit changes nothing.
+      // Rows that are read anew come as inserts.
       case 'resync':
+      case 'hello':
+      case 'state':
       case 'commit':
+      case 'rollback':
         return;
     }
   }
@@ -125,6 +147,10 @@ class Folding {
     this.tables.set(text, table);
     return table;
   }
+}
+
+function namesOf(columns: ExactJson | undefined): string[] {
+  return (columns as readonly ReadonlyMap<string, string>[]).map((column) => column.get('name') as string);
 }
 
 function rowOf(value: ExactJson | undefined): StoredRow {

@@ -88,17 +88,24 @@ test('rows in a SQLite file', { timeout: 60_000 }, async () => {
 test('lines of NDJSON, folded', { timeout: 60_000 }, async () => {
   const path = sandbox.join('lines');
   const line = (op: string, members: string): string => `{"op":"${op}","table":["public","small"]${members}}`;
-  const shape = line('table', ',"columns":[],"key":["n","k"]');
+  const columns = JSON.stringify(Object.keys(JSON.parse(first) as object).map((name) => ({ name })));
+  const end = line('dumped', ',"position":"p"');
+  const gone = line('delete', ',"key":{"n":2,"k":""}');
   const lines = [
-    shape,
+    '{"op":"hello","version":1}',
+    line('table', `,"columns":${columns},"key":["n","k"]`),
+    line('dump', ''),
     line('read', `,"row":${first.replace('"n":1', '"n":7')}`),
-    shape,
+    line('dump', ''),
     line('read', `,"row":${first.replace('"n":1', '"n":9')}`),
-    line('dumped', ',"position":"p"'),
+    end,
     line('update', `,"old":{"n":9,"k":"a/b"},"unchanged":["bytes"],"row":${first.replace('"bytes":"AP8=",', '')}`),
     line('insert', `,"row":${second.replace('"price":"NaN"', '"price":"1"')}`),
-    line('delete', ',"key":{"n":2,"k":""}'),
+    gone,
     line('insert', `,"row":${second}`),
+    '{"op":"commit","position":"o"}',
+    line('insert', `,"row":${second.replace('"n":2', '"n":4')}`),
+    '{"op":"rollback"}',
     '{"op":"commit","position":"p"}',
     line('insert', `,"row":${second.replace('"n":2', '"n":3')}`),
     '{"op":"commit","position":"p","open":true}',
@@ -109,8 +116,15 @@ test('lines of NDJSON, folded', { timeout: 60_000 }, async () => {
   };
   assert.deepEqual(await compare(lines), []);
   assert.deepEqual(await compare(lines.with(-1, '{"op":"commit","position":"p"}')), ['public.small 3e0,"" ']);
-  assert.equal((await compare(lines.toSpliced(4, 1))).length, 1, 'without the end of the dump its old rows stay');
-  assert.equal((await compare(lines.with(7, '{"op":"truncate","tables":[["public","small"]]}'))).length, 1);
+  assert.equal(
+    (await compare(lines.toSpliced(lines.indexOf(end), 1))).length,
+    1,
+    'without the end of the dump its old rows stay',
+  );
+  assert.equal(
+    (await compare(lines.with(lines.indexOf(gone), '{"op":"truncate","tables":[["public","small"]]}'))).length,
+    1,
+  );
 });
 
 test('JSON is compared without rounding', () => {
