@@ -68,7 +68,7 @@ test('arrays and composites keep every character', () => {
 test('any text is JSON or PROTOCOL, for every type but json', () => {
   const texts = fc.oneof(
     text,
-    fc.string({ unit: fc.constantFrom(...'0123456789-+.: eENaInfityBC{}(),"\\[]=xTtf'), maxLength: 24 }),
+    fc.string({ unit: fc.constantFrom(...'0123456789-+.: eENaInfityBC{}(),"\\[]=xTtf'.split('')), maxLength: 24 }),
   );
   const oids = fc.constantFrom(...builtIn, ...types.map(({ oid }) => oid), 77777);
   fc.assert(
