@@ -1,51 +1,44 @@
 import { openSync, writeSync } from 'node:fs';
-import type { Socket } from 'node:net';
+import { parsePostgresAddress } from '@batondb/sync/postgres/address';
+import { findPrimary, socketOf } from '@batondb/sync/postgres/connect';
+import { passwordSource } from '@batondb/sync/postgres/passwords';
 import { decodeMessage } from '@batondb/sync/postgres/pgoutput';
 import { parseLsn } from '@batondb/sync/postgres/position';
 import { decodeFrame } from '@batondb/sync/postgres/replication-frames';
-import { sessionSettings } from '@batondb/sync/postgres/session-settings';
 import { rowJsonOf } from '@batondb/sync/row-json';
 import type { Table } from '@batondb/sync/table';
-import pg from 'pg';
-
-export type Connection = {
-  readonly host: string;
-  readonly port: number;
-  readonly password: string;
-  readonly passfile: string;
-};
+import type pg from 'pg';
 
 export type Opened = {
   readonly connect: (options?: { readonly replication?: boolean }) => Promise<pg.Client>;
   readonly close: () => void;
 };
 
-/** Connections with our session settings. */
-export function connectTo({ host, port, password }: Connection): Opened {
+/** Connections as a source makes them. */
+export async function openConnections(url: string): Promise<Opened> {
   const clients: pg.Client[] = [];
-  const options = Object.entries(sessionSettings)
-    .map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`)
-    .join(' ');
-  const connect = async ({ replication = false }: { readonly replication?: boolean } = {}) => {
-    const login = { host, port, password, user: 'postgres', database: 'postgres', options };
-    const client = new pg.Client({ ...login, ...(replication ? { replication: 'database' } : {}) } as pg.ClientConfig);
-    client.on('error', () => undefined);
-    await client.connect();
+  const address = parsePostgresAddress(url, {});
+  const node = await findPrimary(address, passwordSource(address, {}, undefined), AbortSignal.timeout(60_000));
+  const connect = async (options: { readonly replication?: boolean } = {}) => {
+    const client = await node.connect(options);
     clients.push(client);
     return client;
   };
-  return { connect, close: () => clients.forEach((client) => void connectionOf(client).stream.destroy()) };
+  const close = () => {
+    for (const client of clients) socketOf(client).destroy();
+  };
+  return { connect, close };
 }
 
 /** Decodes inserts of a slot as JSON lines until `end`. */
 export async function streamToLines(
-  place: Connection,
+  url: string,
   slot: string,
   publication: string,
   end: string,
   table: Table,
 ): Promise<{ readonly seconds: number; readonly cpuSeconds: number }> {
-  const opened = connectTo(place);
+  const opened = await openConnections(url);
   const client = await opened.connect({ replication: true });
   const json = rowJsonOf(table);
   const output = openSync('/dev/null', 'w');
@@ -73,12 +66,12 @@ export async function streamToLines(
   });
   const { user, system } = process.cpuUsage(cpu);
   const seconds = (performance.now() - begin) / 1000;
-  const ended = new Promise((resolve) => connectionOf(client).stream.once('close', resolve));
+  const ended = new Promise((resolve) => socketOf(client).once('close', resolve));
   opened.close();
   await ended;
   return { seconds, cpuSeconds: (user + system) / 1e6 };
 }
 
-function connectionOf(client: pg.Client): NodeJS.EventEmitter & { readonly stream: Socket } {
-  return (client as unknown as { connection: NodeJS.EventEmitter & { readonly stream: Socket } }).connection;
+function connectionOf(client: pg.Client): NodeJS.EventEmitter {
+  return (client as unknown as { connection: NodeJS.EventEmitter }).connection;
 }

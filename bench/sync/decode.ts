@@ -11,7 +11,7 @@ import { postgresProgram } from '@batondb/testbed/postgres-programs';
 import { makeSandbox } from '@batondb/testbed/sandbox';
 import { wholeNumber } from '../args.ts';
 import { spread } from '../statistics.ts';
-import { type Connection, streamToLines } from './decode-stream.ts';
+import { openConnections, streamToLines } from './decode-stream.ts';
 
 // What reading PostgreSQL costs, without a sink: a dump as JSON lines beside psql's \copy, a stream as JSON lines beside pg_recvlogical, each to /dev/null.
 
@@ -23,6 +23,7 @@ const usage = `Usage: node --conditions=batondb-source bench/sync/decode.ts [opt
   --help       this text
 `;
 
+type Connection = { readonly host: string; readonly port: number; readonly passfile: string };
 type Run = { readonly seconds: number; readonly cpuSeconds: number };
 type Pair = {
   readonly name: string;
@@ -50,7 +51,8 @@ async function main(): Promise<void> {
   await using sandbox = makeSandbox();
   const settings = { shared_buffers: '256MB', max_wal_size: '4GB', logical_decoding_work_mem: '256MB' };
   await using server = await startPostgres(sandbox, { settings });
-  const connection = { host: server.host, port: server.port, password: server.password, passfile: server.pgpassPath };
+  const connection = { host: server.host, port: server.port, passfile: server.pgpassPath };
+  const url = server.url({ withPassword: true });
   const of = (count: number, from: number) =>
     `SELECT g, g % 1000, 'name ' || g, g / 100.0, '2026-01-01'::timestamptz + g * interval '1 second' FROM generate_series(${from}, ${from + count - 1}) g`;
   await server.psql(`CREATE TABLE small (id bigint PRIMARY KEY, account int, name text, amount numeric(12,2), at timestamptz);
@@ -59,9 +61,7 @@ async function main(): Promise<void> {
     CREATE PUBLICATION streamed FOR TABLE streamed`);
   const ids = (await server.psql("SELECT 'small'::regclass::oid, 'streamed'::regclass::oid")).split('|');
   const table = tableOf('small', ids[0] ?? '');
-  const pairs: Pair[] = [
-    { name: 'dump', rows, peer: () => psqlCopy(connection), ours: () => dumpToLines(connection, table) },
-  ];
+  const pairs: Pair[] = [{ name: 'dump', rows, peer: () => psqlCopy(connection), ours: () => dumpToLines(url, table) }];
   for (const [name, perTransaction] of [
     ['stream of 4-row transactions', 4],
     ['stream of 1000-row transactions', 1000],
@@ -88,7 +88,7 @@ async function main(): Promise<void> {
       peer: async () => await withSlot(copySlot, drop, (copy) => recvLogical(connection, copy, end)),
       ours: async () =>
         await withSlot(copySlot, drop, (copy) =>
-          streamToLines(connection, copy, 'streamed', end, tableOf('streamed', ids[1] ?? '')),
+          streamToLines(url, copy, 'streamed', end, tableOf('streamed', ids[1] ?? '')),
         ),
     });
   }
@@ -126,9 +126,8 @@ function tableOf(name: string, id: string): Table {
 }
 
 /** The whole dump as one connection reads it: the peer has one, too. */
-async function dumpToLines(connection: Connection, table: Table): Promise<Run> {
-  const { connectTo } = await import('./decode-stream.ts');
-  const open = connectTo(connection);
+async function dumpToLines(url: string, table: Table): Promise<Run> {
+  const open = await openConnections(url);
   const { signal } = new AbortController();
   const options = { node: 'bench', serverVersion: 150_000, connect: open.connect, onWait: () => undefined };
   await using snapshot = await openSnapshot([{ table, filter: undefined }], options, signal);

@@ -1,5 +1,5 @@
 import { jsonString } from './json-string.ts';
-import type { Row, Table } from './table.ts';
+import type { Column, Row, Table } from './table.ts';
 
 // Rows as JSON objects, the same in every sink that holds JSON.
 
@@ -22,18 +22,42 @@ export function rowJsonOf(table: Table): RowJson {
   return made;
 }
 
+/** `{"name":`, `,"name":` and `","name":`, with what a value begins with. The last one also ends the string before it. */
+type Heads = { readonly first: string; readonly next: string; readonly afterString: string };
+
+type Member = {
+  readonly tell: (text: string) => string;
+  readonly isString: boolean;
+  readonly heads: Heads;
+  /** With the value. */
+  readonly nullHeads: Heads;
+};
+
+function memberOf({ name, codec }: Column): Member {
+  const { json, quoted } = codec;
+  const headsOf = (value: string): Heads => {
+    const member = `${jsonString(name)}:${value}`;
+    return { first: `{${member}`, next: `,${member}`, afterString: `",${member}` };
+  };
+  const isString = quoted !== undefined;
+  return { tell: quoted ?? json, isString, heads: headsOf(isString ? '"' : ''), nullHeads: headsOf('null') };
+}
+
 function compile({ columns }: Table): RowJson {
-  const tellers = columns.map(({ codec }) => codec.json);
-  const firstHeads = columns.map(({ name }) => `{${jsonString(name)}:`);
-  const heads = columns.map(({ name }) => `,${jsonString(name)}:`);
+  const members = columns.map(memberOf);
   return (row) => {
     let json = '';
-    for (let place = 0; place < tellers.length; place++) {
+    let isInString = false;
+    for (let place = 0; place < members.length; place++) {
       const field = row[place];
       if (field === undefined) continue;
-      json += (json === '' ? firstHeads[place] : heads[place]) as string;
-      json += field === null ? 'null' : (tellers[place] as (text: string) => string)(field);
+      const { tell, isString, heads: plainHeads, nullHeads } = members[place] as Member;
+      const heads = field === null ? nullHeads : plainHeads;
+      json += json === '' ? heads.first : isInString ? heads.afterString : heads.next;
+      if (field !== null) json += tell(field);
+      isInString = isString && field !== null;
     }
-    return json === '' ? '{}' : `${json}}`;
+    if (json === '') return '{}';
+    return isInString ? `${json}"}` : `${json}}`;
   };
 }

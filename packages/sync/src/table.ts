@@ -35,6 +35,8 @@ export type ValueCodec = {
   readonly kind: ValueKind;
   /** The value as JSON: what 64 bits hold and decimals are strings, so nobody rounds them; docs/sync-types.md has all types. */
   readonly json: (text: string) => string;
+  /** Where every value is a JSON string: the same without its quotes, so that a row's text is put together from fewer pieces. */
+  readonly quoted?: (text: string) => string;
   readonly sqlite: (text: string) => SqliteValue;
 };
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BatonError } from '@batondb/core/errors';
 import fc from 'fast-check';
+import { CopyFrames } from '../src/postgres/copy-frames.ts';
 import { CopyTextDecoder } from '../src/postgres/text.ts';
 import type { Row } from '../src/table.ts';
 import { runs } from './property.ts';
@@ -113,4 +114,37 @@ test('a row beyond the limit, a row that does not end, a wrong number of fields,
   assert.throws(decodeOne('a\\x41\n', 1), { code: 'PROTOCOL' });
   assert.throws(decodeOne('\\N\\\n', 1), { code: 'PROTOCOL' });
   assert.deepEqual(decodeOne('\n\n', 0)(), [[], []]);
+});
+
+test('rows are taken out of the messages of a COPY, wherever these are cut; what ends it is given back', () => {
+  const message = (letter: string, content: Buffer) => {
+    const head = Buffer.alloc(5);
+    head.write(letter, 'latin1');
+    head.writeUInt32BE(content.length + 4, 1);
+    return Buffer.concat([head, content]);
+  };
+  const content = fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes));
+  const inside = fc.array(fc.tuple(fc.constantFrom('d', 'd', 'd', 'H', 'N', 'S', 'A'), content), { maxLength: 20 });
+  fc.assert(
+    fc.property(inside, fc.constantFrom('c', 'E', 'C'), fc.array(fc.nat()), (given, last, cuts) => {
+      const end = Buffer.concat([message(last, Buffer.from('end')), Buffer.from('more')]);
+      const bytes = Buffer.concat([...given.map(([letter, data]) => message(letter, data)), end]);
+      const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length];
+      const frames = new CopyFrames();
+      const data: Buffer[] = [];
+      const rest: Buffer[] = [];
+      for (const [place, to] of places.slice(1).entries()) {
+        const chunk = Buffer.from(bytes.subarray(places[place], to));
+        // After its end, the connection is the driver's again.
+        const piece = rest.length > 0 ? { data: chunk.subarray(0, 0), rest: chunk } : frames.split(chunk);
+        data.push(Buffer.from(piece.data));
+        if (piece.rest !== undefined) rest.push(Buffer.from(piece.rest));
+      }
+      const rows = given.flatMap(([letter, bytesOf]) => (letter === 'd' ? [bytesOf] : []));
+      assert.deepEqual(Buffer.concat(data), Buffer.concat(rows));
+      assert.deepEqual(Buffer.concat(rest), end);
+    }),
+    runs(500),
+  );
+  assert.throws(() => new CopyFrames().split(Buffer.from([0x64, 0, 0, 0, 3, 0])), { code: 'PROTOCOL' });
 });

@@ -1,45 +1,30 @@
 // Reads a real server by the codecs alone, without the source that is built on them: what a stream says, and the rows of a table.
-import type { Socket } from 'node:net';
 import { BatonError } from '@batondb/core/errors';
-import pg from 'pg';
+import type pg from 'pg';
+import { parsePostgresAddress } from '../src/postgres/address.ts';
+import { findPrimary, type PrimaryNode, socketOf } from '../src/postgres/connect.ts';
 import { copyOut } from '../src/postgres/copy-out.ts';
+import { passwordSource } from '../src/postgres/passwords.ts';
 import { decodeMessage } from '../src/postgres/pgoutput.ts';
 import type { PgoutputMessage } from '../src/postgres/pgoutput-messages.ts';
 import { formatLsn, type Lsn } from '../src/postgres/position.ts';
 import { decodeFrame, encodeStandbyStatus } from '../src/postgres/replication-frames.ts';
-import { sessionSettings } from '../src/postgres/session-settings.ts';
 import type { Row } from '../src/table.ts';
 
-/** A database of a server. */
-export type Place = {
-  readonly host: string;
-  readonly port: number;
-  readonly password: string;
-  /** Default: `postgres`. */
-  readonly database?: string;
-};
-
-/** How connections to a server are made; all are closed at the end of its block. */
+/** Connections to a database by its address; all are closed at the end of its block. */
 export class PostgresReading implements AsyncDisposable {
-  readonly #server: Place;
+  readonly #url: string;
   readonly #clients = new Set<pg.Client>();
+  #node: Promise<PrimaryNode> | undefined;
 
-  readonly #user: string;
-
-  constructor(server: Place, user = 'postgres') {
-    this.#server = server;
-    this.#user = user;
+  constructor(url: string) {
+    this.#url = url;
   }
 
-  readonly connect = async ({ replication = false }: { replication?: boolean } = {}): Promise<pg.Client> => {
-    const { host, port, password, database = 'postgres' } = this.#server;
-    const options = Object.entries(sessionSettings)
-      .map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`)
-      .join(' ');
-    const login = { host, port, password, user: this.#user, database, options };
-    const client = new pg.Client({ ...login, ...(replication ? { replication: 'database' } : {}) } as pg.ClientConfig);
-    client.on('error', () => undefined);
-    await client.connect();
+  readonly connect = async (options: { readonly replication?: boolean } = {}): Promise<pg.Client> => {
+    const address = parsePostgresAddress(this.#url, {});
+    this.#node ??= findPrimary(address, passwordSource(address, {}, undefined), AbortSignal.timeout(60_000));
+    const client = await (await this.#node).connect(options);
     this.#clients.add(client);
     return client;
   };
@@ -99,8 +84,4 @@ export class PostgresReading implements AsyncDisposable {
     for (const client of this.#clients) socketOf(client).destroy();
     await Promise.resolve();
   }
-}
-
-function socketOf(client: pg.Client): Socket {
-  return (client as unknown as { connection: { stream: Socket } }).connection.stream;
 }

@@ -10,7 +10,7 @@ import { pageRanges } from '../src/postgres/snapshot-plan.ts';
 import { valueCodecs } from '../src/postgres/values.ts';
 import type { RowPart, TableSnapshot } from '../src/source.ts';
 import type { Row } from '../src/table.ts';
-import { type Place, PostgresReading } from './postgres-reading.ts';
+import { PostgresReading } from './postgres-reading.ts';
 
 const timeout = 120_000;
 const seed = Number(process.env['BATON_SEED'] ?? 5) | 0;
@@ -25,14 +25,16 @@ after(async () => {
 });
 let databases = 0;
 
-type TestDatabase = Place & { readonly psql: (sql: string) => Promise<string> };
+type TestDatabase = { readonly url: (user?: string) => string; readonly psql: (sql: string) => Promise<string> };
 
 /** Each test has a database of its own on the file's one server. */
 async function makeDatabase(): Promise<TestDatabase> {
   const database = `test_${++databases}`;
   await postgres.psql(`CREATE DATABASE ${database}`);
-  const { host, port, password } = postgres;
-  return { host, port, password, database, psql: async (sql) => await postgres.psql(sql, { database }) };
+  return {
+    url: (user = 'postgres') => postgres.url({ database, user, withPassword: true }),
+    psql: async (sql) => await postgres.psql(sql, { database }),
+  };
 }
 
 async function published(server: TestDatabase, name: string, columns: readonly string[]): Promise<PublishedRows> {
@@ -81,7 +83,7 @@ test('rows of the snapshot and changes of the stream after it are the table', { 
     INSERT INTO account SELECT g, 'name ' || g FROM generate_series(1, 2000) g;
     CREATE PUBLICATION everything FOR TABLE account;
     SELECT FROM pg_create_logical_replication_slot('slot', 'pgoutput')`);
-  await using reading = new PostgresReading(server);
+  await using reading = new PostgresReading(server.url());
   const table = await published(server, 'account', ['id', 'name']);
   let isStopped = false;
   const load = [1, 2, 3].map((number) => work(reading, new Random(seed + number), () => isStopped));
@@ -141,7 +143,7 @@ test('partitions, row filters, chosen columns, quoted names, long values, empty 
     CREATE TABLE parent (id int); CREATE TABLE child () INHERITS (parent);
     INSERT INTO parent VALUES (1); INSERT INTO child VALUES (2);
     CREATE TABLE no_columns (); INSERT INTO no_columns DEFAULT VALUES; INSERT INTO no_columns DEFAULT VALUES`);
-  await using reading = new PostgresReading(server);
+  await using reading = new PostgresReading(server.url());
   const named = await published(server, '"a ""table"', ['a "column']);
   const tables = [
     { ...(await published(server, 'day', ['at', 'id'])), filter: '(id < 40)' },
@@ -172,7 +174,7 @@ test('what happened to a table since is an error that leads to another snapshot'
   await server.psql(
     names.map((name) => `CREATE TABLE ${name} (id int, x text); INSERT INTO ${name} VALUES (1)`).join('; '),
   );
-  await using reading = new PostgresReading(server);
+  await using reading = new PostgresReading(server.url());
   const tables = await Promise.all(names.map((name) => published(server, name, ['id', 'x'])));
   await using snapshot = await openSnapshot(tables, optionsOf(reading), signal);
   await server.psql(`TRUNCATE emptied; ALTER TABLE rewritten ALTER id TYPE bigint; DROP TABLE dropped;
@@ -187,9 +189,9 @@ test('what happened to a table since is an error that leads to another snapshot'
   });
   assert.equal(await server.psql('SELECT count(*) FROM pg_replication_slots'), '0');
   const hidden = tables.filter(({ table }) => table.name === 'grown');
-  await server.psql(`CREATE ROLE reader LOGIN REPLICATION PASSWORD '${server.password}'; GRANT SELECT ON grown TO reader;
+  await server.psql(`CREATE ROLE reader LOGIN REPLICATION PASSWORD '${postgres.password}'; GRANT SELECT ON grown TO reader;
     ALTER TABLE grown ENABLE ROW LEVEL SECURITY; CREATE POLICY none ON grown USING (false)`);
-  await using asReader = new PostgresReading(server, 'reader');
+  await using asReader = new PostgresReading(server.url('reader'));
   await using blind = await openSnapshot(hidden, optionsOf(asReader), signal);
   await assert.rejects(readAll(blind.tables[0]?.parts ?? []), { code: 'ACCESS_DENIED', message: /row-level security/ });
 });
@@ -199,7 +201,7 @@ test('open transactions that a snapshot waits for are named; an abort ends the w
 }, async () => {
   const server = await makeDatabase();
   await server.psql('CREATE TABLE t (id int)');
-  await using reading = new PostgresReading(server);
+  await using reading = new PostgresReading(server.url());
   const table = await published(server, 't', ['id']);
   const holder = await reading.connect();
   await holder.query("SET application_name = 'the holder'; BEGIN; INSERT INTO public.t VALUES (1)");
@@ -226,10 +228,10 @@ test('a part is read as fast as it is taken, can be broken off, and fails with i
   await server.psql(
     "CREATE TABLE t (id int, x text); INSERT INTO t SELECT g, repeat('x', 300) FROM generate_series(1, 60000) g",
   );
-  await using reading = new PostgresReading(server);
+  await using reading = new PostgresReading(server.url());
   const table = await published(server, 't', ['id', 'x']);
   await using snapshot = await openSnapshot([table], optionsOf(reading, { partBytes: 1_000_000_000 }), signal);
-  const [part] = snapshot.tables[0]?.parts as readonly [RowPart];
+  const [part] = snapshot.tables.flatMap(({ parts }) => parts) as [RowPart];
   const abort = new AbortController();
   const iterator = part.read(abort.signal)[Symbol.asyncIterator]();
   await iterator.next();

@@ -4,8 +4,7 @@ import { test } from 'node:test';
 import { startPostgres } from '@batondb/testbed/postgres';
 import { makeSandbox } from '@batondb/testbed/sandbox';
 import { parseLsn } from '../src/postgres/position.ts';
-import { describeType, type TypeRecord, typesQuery } from '../src/postgres/types.ts';
-import { valueCodecs } from '../src/postgres/values.ts';
+import { readCodecs } from '../src/postgres/type-catalog.ts';
 import { oddValues, ownTypes } from './odd-values.ts';
 import { PostgresReading } from './postgres-reading.ts';
 
@@ -23,7 +22,7 @@ test('every type, by COPY and by the stream', { timeout }, async () => {
     SELECT FROM pg_create_logical_replication_slot('slot', 'pgoutput');
     INSERT INTO odd VALUES (1, ${values.join(', ')});
     UPDATE odd SET id = 2`);
-  await using reading = new PostgresReading(server);
+  await using reading = new PostgresReading(server.url({ withPassword: true }));
   const [dumped = []] = await reading.rows('SELECT * FROM public.odd', oddValues.length + 1);
   const until = parseLsn(await server.psql('SELECT pg_current_wal_insert_lsn()'));
   const messages = await reading.messages('slot', 'everything', until, 3);
@@ -33,9 +32,7 @@ test('every type, by COPY and by the stream', { timeout }, async () => {
   assert(insert?.kind === 'insert' && update?.kind === 'update' && relation?.kind === 'relation');
   assert.equal(update.oldKind, 'row');
   const oids = relation.columns.map(({ typeOid }) => typeOid);
-  const client = await reading.connect();
-  const { rows } = await client.query<TypeRecord>(typesQuery, [oids]);
-  const codecOf = valueCodecs(new Map(rows.map((row) => [row.oid, describeType(row)])));
+  const codecOf = await readCodecs(await reading.connect(), oids, 'the server');
   for (const [place, [type, sql, json]] of oddValues.entries()) {
     const text = dumped[place + 1] as string | null;
     const what = `${type} ${sql}`;

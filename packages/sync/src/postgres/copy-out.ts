@@ -79,7 +79,7 @@ class CopyOutQuery {
   }
 
   submit(connection: pg.Connection): void {
-    const socket = (connection as unknown as { stream: Socket }).stream;
+    const { stream: socket } = connection as unknown as { readonly stream: Socket };
     const [driver] = socket.listeners('data') as ((chunk: Buffer) => void)[];
     this.#socket = socket;
     this.#driver = driver;

@@ -1,8 +1,9 @@
 import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
+import { runSimple, socketOf, type TextRows } from './connect.ts';
 import { isSqlState, toSourceError } from './failures.ts';
 import type { Lsn } from './position.ts';
-import { closeNow, run, type SnapshotContext, type TextRow } from './snapshot-context.ts';
+import type { SnapshotContext } from './snapshot-context.ts';
 import { createTemporarySlot, type SlotPlace } from './snapshot-slot.ts';
 import { quoteText } from './sql.ts';
 
@@ -40,21 +41,21 @@ export class SharedSnapshot implements AsyncDisposable {
       const keeper = await context.connect();
       try {
         await importSnapshot(context, keeper, place.snapshotName);
-        const [row] = await run(context, keeper, 'SELECT pg_catalog.pg_export_snapshot()');
-        return new SharedSnapshot(context, keeper, row?.[0] ?? '', place);
+        const { rows } = await runSimple(keeper, 'SELECT pg_catalog.pg_export_snapshot()', context.node);
+        return new SharedSnapshot(context, keeper, rows[0]?.[0] ?? '', place);
       } catch (error) {
-        closeNow(keeper);
+        socketOf(keeper).destroy();
         throw error;
       }
     } finally {
       // The slot goes with its connection.
-      closeNow(replication);
+      socketOf(replication).destroy();
     }
   }
 
-  /** Rows of a statement in the snapshot, by the keeper's connection. Values are PostgreSQL's text: cast what a driver would parse. */
-  async query(sql: string): Promise<readonly TextRow[]> {
-    return await run(this.#context, this.#keeper, sql);
+  /** Rows of a statement in the snapshot, by the keeper's connection. */
+  async query(sql: string): Promise<TextRows['rows']> {
+    return (await runSimple(this.#keeper, sql, this.#context.node)).rows;
   }
 
   /** Lets `use` have a connection that sees the snapshot. Its locks are given up afterwards. */
@@ -64,17 +65,17 @@ export class SharedSnapshot implements AsyncDisposable {
     try {
       await importSnapshot(this.#context, client, this.#name);
       yield* use(client);
-      await run(this.#context, client, 'COMMIT');
+      await runSimple(client, 'COMMIT', this.#context.node);
       isClean = true;
     } finally {
       if (isClean && !this.#isDisposed) this.#idle.add(client);
-      else closeNow(client);
+      else socketOf(client).destroy();
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isDisposed = true;
-    for (const client of [this.#keeper, ...this.#idle]) closeNow(client);
+    for (const client of [this.#keeper, ...this.#idle]) socketOf(client).destroy();
     this.#idle.clear();
     await Promise.resolve();
   }

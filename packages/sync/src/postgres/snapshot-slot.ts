@@ -1,7 +1,8 @@
 import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
+import { endClient, runSimple } from './connect.ts';
 import { type Lsn, parseLsn } from './position.ts';
-import { run, type SnapshotContext } from './snapshot-context.ts';
+import type { SnapshotContext } from './snapshot-context.ts';
 
 // A temporary slot: the one thing that gives a snapshot together with its place in the log.
 
@@ -21,17 +22,18 @@ export async function createTemporarySlot(
   signal: AbortSignal,
 ): Promise<SlotPlace> {
   signal.throwIfAborted();
-  const [system] = await run(context, client, 'IDENTIFY_SYSTEM');
+  const { node } = context;
+  const system = await runSimple(client, 'IDENTIFY_SYSTEM', node);
   const slotName = `baton_snapshot_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
   const sql = `CREATE_REPLICATION_SLOT ${slotName} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT`;
   await using _watch = await watchWait(context, client, signal);
-  const [slot] = await run(context, client, sql).catch((error: unknown) => {
+  const slot = await runSimple(client, sql, node).catch((error: unknown) => {
     throw signal.aborted ? signal.reason : error;
   });
-  const [systemId, timeline] = system ?? [];
-  const [, consistentPoint, snapshotName] = slot ?? [];
+  const [systemId, timeline] = system.rows[0] ?? [];
+  const [, consistentPoint, snapshotName] = slot.rows[0] ?? [];
   if (!systemId || !timeline || !consistentPoint || !snapshotName) {
-    throw new BatonError('PROTOCOL', `${context.node}: a temporary slot was made, but no snapshot was exported`);
+    throw new BatonError('PROTOCOL', `${node}: a temporary slot was made, but no snapshot was exported`);
   }
   return { systemId, timeline: Number(timeline), lsn: parseLsn(consistentPoint), snapshotName };
 }
@@ -55,9 +57,9 @@ async function watchWait(context: SnapshotContext, waiting: pg.Client, signal: A
   const watcher = await context.connect();
   const waitingPid = (waiting as unknown as { processID: number }).processID;
   const tell = async (): Promise<void> => {
-    const [row] = await run(context, watcher, openTransactionsSql);
-    if (row === undefined) return;
-    const [name, since, count] = row;
+    const { rows } = await runSimple(watcher, openTransactionsSql, context.node);
+    if (rows[0] === undefined) return;
+    const [name, since, count] = rows[0];
     const sinceText = since === null ? '' : `, since ${since}`;
     const othersText = Number(count) > 1 ? `, and ${Number(count) - 1} more` : '';
     context.onWait(`${context.node}: a snapshot waits for open transactions: ${name}${sinceText}${othersText}`);
@@ -65,14 +67,14 @@ async function watchWait(context: SnapshotContext, waiting: pg.Client, signal: A
   // Whether it could be said changes nothing; the slot's own connection tells of a broken server.
   const timer = setInterval(() => void tell().catch(() => undefined), waitNoticeMs);
   const cancel = () => {
-    run(context, watcher, `SELECT pg_catalog.pg_cancel_backend(${waitingPid})`).catch(() => undefined);
+    runSimple(watcher, `SELECT pg_catalog.pg_cancel_backend(${waitingPid})`, context.node).catch(() => undefined);
   };
   signal.addEventListener('abort', cancel);
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
       signal.removeEventListener('abort', cancel);
-      await watcher.end().catch(() => undefined);
+      await endClient(watcher);
     },
   };
 }

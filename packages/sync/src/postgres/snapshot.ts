@@ -2,11 +2,12 @@ import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
 import type { RowPart, RowSnapshot, TableSnapshot } from '../source.ts';
 import { nameOf, type Row, type Table } from '../table.ts';
+import { runSimple } from './connect.ts';
 import { copyOut } from './copy-out.ts';
 import { isSqlState, toSourceError } from './failures.ts';
 import { formatPosition } from './position.ts';
 import { SharedSnapshot } from './snapshot-connections.ts';
-import { run, type SnapshotContext } from './snapshot-context.ts';
+import type { SnapshotContext } from './snapshot-context.ts';
 import { copySql, type PageRange, pageRanges, type StoredTable } from './snapshot-plan.ts';
 
 // A dump: the rows of tables at one place of the log, in parts that several connections read at a time.
@@ -139,8 +140,8 @@ async function* readPart(
  */
 async function checkFile(context: SnapshotContext, client: pg.Client, table: Table, leaf: StoredTable): Promise<void> {
   const sql = `SELECT (relfilenode = pg_catalog.pg_relation_filenode(oid))::pg_catalog.text FROM pg_catalog.pg_class WHERE oid = ${leaf.oid}`;
-  const [row] = await run(context, client, sql);
-  if (row?.[0] !== 'true') throw changed(context, table, 'was rewritten or emptied');
+  const { rows } = await runSimple(client, sql, context.node);
+  if (rows[0]?.[0] !== 'true') throw changed(context, table, 'was rewritten or emptied');
 }
 
 function changed({ node }: SnapshotContext, table: Table, what: string, cause?: unknown): BatonError {

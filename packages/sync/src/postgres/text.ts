@@ -92,7 +92,9 @@ function readRows(bytes: Buffer, columns: number): Row[] {
   let isPlain = true;
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at] as number;
-    if (byte === tab || byte === newline) {
+    if (byte > newline) {
+      if (byte === backslash || byte > 0x7f) isPlain = false;
+    } else if (byte === tab || byte === newline) {
       row.push(isPlain ? text.substring(start, at) : readField(bytes, start, at));
       start = at + 1;
       isPlain = true;
@@ -100,7 +102,7 @@ function readRows(bytes: Buffer, columns: number): Row[] {
         rows.push(checked(row, columns));
         row = [];
       }
-    } else if (byte > 0x7f || byte === backslash) isPlain = false;
+    }
   }
   return rows;
 }

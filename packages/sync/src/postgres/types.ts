@@ -33,7 +33,6 @@ export type TypeRecord = {
 
 /**
  * Describes types and all that they are made of. One parameter: an array of oids. Oids that are of no type (any more) have no row.
- * Numbers are of type int4 or float8, so that a driver gives them as numbers.
  */
 export const typesQuery = `
 WITH RECURSIVE wanted (oid) AS (

@@ -1,20 +1,32 @@
 import { BatonError } from '@batondb/core/errors';
-import { jsonString } from '../json-string.ts';
-import type { ValueCodec, ValueKind } from '../table.ts';
+import { jsonCharacters } from '../json-string.ts';
+import type { SqliteValue, ValueCodec, ValueKind } from '../table.ts';
 
 // Values that are made of no others. Their texts are those that PostgreSQL writes with our session settings. What goes between quotes without being escaped has
 // been looked at before. Not checked: that a text of numeric, date, json and the like is one; it is passed on as it came.
 
 /** A text that its type cannot have; long ones are cut. */
-export function notOf(type: string, text: string): BatonError {
-  return new BatonError('PROTOCOL', `${JSON.stringify(text.slice(0, 100))} is no value of the type ${type}`, {
-    hint: 'the session settings that Baton needs may not have been taken: a role or a database may not override them',
-  });
+export function notOf(type: string, text: string, hint?: string): BatonError {
+  const message = `${JSON.stringify(text.slice(0, 100))} is no value of the type ${type}`;
+  return new BatonError('PROTOCOL', message, hint === undefined ? {} : { hint });
+}
+
+/** Of types whose texts depend on settings. */
+const settingsHint =
+  'something between Baton and the server changed the settings of the session: a pooler may not be used';
+
+/** A JSON string of what `quoted` gives. */
+function stringCodec(
+  kind: ValueKind,
+  quoted: (text: string) => string,
+  sqlite: (text: string) => SqliteValue = (text) => text,
+): ValueCodec {
+  return { kind, json: (text) => `"${quoted(text)}"`, quoted, sqlite };
 }
 
 /** Told as it is printed. */
 function asText(kind: ValueKind): ValueCodec {
-  return { kind, json: jsonString, sqlite: (text) => text };
+  return stringCodec(kind, jsonCharacters);
 }
 
 export const textCodec: ValueCodec = asText('text');
@@ -36,18 +48,14 @@ function isTrue(text: string): boolean {
 
 export const integerCodec: ValueCodec = {
   kind: 'integer',
-  json: (text) => checkedInteger(text),
+  json: checkedInteger,
   sqlite: (text) => Number(checkedInteger(text)),
 };
 
-export const bigintCodec: ValueCodec = {
-  kind: 'bigint',
-  json: (text) => `"${checkedInteger(text)}"`,
-  sqlite: (text) => {
-    const number = Number(checkedInteger(text));
-    return Number.isSafeInteger(number) ? number : BigInt(text);
-  },
-};
+export const bigintCodec: ValueCodec = stringCodec('bigint', checkedInteger, (text) => {
+  const number = Number(checkedInteger(text));
+  return Number.isSafeInteger(number) ? number : BigInt(text);
+});
 
 /** Digits, perhaps a minus before them, no zeros in front: a number in JSON, too. */
 function checkedInteger(text: string): string {
@@ -88,16 +96,12 @@ export const jsonCodec: ValueCodec = {
   sqlite: (text) => text,
 };
 
-export const byteaCodec: ValueCodec = {
-  kind: 'binary',
-  json: (text) => `"${bytesOf(text).toString('base64')}"`,
-  sqlite: bytesOf,
-};
+export const byteaCodec: ValueCodec = stringCodec('binary', (text) => bytesOf(text).toString('base64'), bytesOf);
 
 function bytesOf(text: string): Buffer {
   const bytes = Buffer.from(text.slice(2), 'hex');
   // Node stops at what is no hexadecimal digit.
-  if (!text.startsWith('\\x') || bytes.length * 2 !== text.length - 2) throw notOf('bytea', text);
+  if (!text.startsWith('\\x') || bytes.length * 2 !== text.length - 2) throw notOf('bytea', text, settingsHint);
   return bytes;
 }
 
@@ -126,7 +130,7 @@ function ofTime(type: string, iso: (text: string) => string | undefined): ValueC
     const told = iso(text);
     if (told !== undefined) return told;
     if (text === 'infinity' || text === '-infinity' || beforeChristPattern.test(text)) return text;
-    throw notOf(type, text);
+    throw notOf(type, text, settingsHint);
   };
-  return { kind: 'timestamp', json: (text) => `"${tell(text)}"`, sqlite: tell };
+  return stringCodec('timestamp', tell, tell);
 }
