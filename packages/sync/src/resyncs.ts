@@ -1,7 +1,7 @@
 import { KeySet } from './key-set.ts';
 import type { OwnedSink } from './sink.ts';
 import type { SourceSession } from './source.ts';
-import type { Resync, StreamEvent } from './stream.ts';
+import type { Resync, StreamEvent, Update } from './stream.ts';
 import { keyOf, type Row, type Table } from './table.ts';
 
 /**
@@ -14,8 +14,10 @@ export class Resyncs implements Disposable {
   /** The source's own tables, by id: those of events may be mapped. */
   readonly #original: (id: string) => Table | undefined;
   readonly #seen = new Map<string, KeySet>();
-  /** Tables whose surplus keys are being asked for. */
-  readonly #sweeping = new Set<string>();
+  /** Tables of which more keys are being asked for, and what the reading that they end is of. */
+  readonly #asking = new Map<string, Resync['scope']>();
+  /** Keys that rows were given by updates which did not tell all of them, where the row of the old key may not have been what it has to be. */
+  readonly #moved = new Map<string, Row[]>();
   /** Ids of tables whose rows are not what they have to be, until they have been read anew. */
   readonly #repairing: Set<string>;
 
@@ -41,15 +43,21 @@ export class Resyncs implements Disposable {
     switch (event.kind) {
       case 'resync': {
         const told = event.scope === 'table' ? this.#whole(event) : this.#keys(event);
-        if (told?.state === 'end') this.#repairing.delete(told.table.id);
+        if (told?.state !== 'end') return told;
+        if (this.#askMoved(told)) return undefined;
+        this.#repairing.delete(told.table.id);
         return told;
       }
       case 'drop':
         this.#repairing.delete(event.table.id);
+        this.#moved.delete(event.table.id);
         this.#forget(event.table);
         return event;
-      case 'insert':
       case 'update':
+        this.#noteMove(event);
+        this.#seen.get(event.table.id)?.add(keyOf(event.table, event.row));
+        return event;
+      case 'insert':
         this.#seen.get(event.table.id)?.add(keyOf(event.table, event.row));
         return event;
       default:
@@ -72,20 +80,41 @@ export class Resyncs implements Disposable {
     const seen = this.#seen.get(table.id);
     const original = this.#original(table.id);
     if (seen === undefined || original === undefined) return event;
-    this.#sweeping.add(table.id);
+    this.#asking.set(table.id, 'table');
     this.#session.resync({ table: original, keys: this.#surplus(table, seen) });
     return undefined;
   }
 
   #keys(event: Resync): Resync | undefined {
     const { table, state } = event;
-    if (this.#sweeping.has(table.id)) {
-      if (state === 'begin') return undefined;
-      this.#sweeping.delete(table.id);
-      this.#forget(table);
-      return { ...event, scope: 'table' };
-    }
-    return event;
+    const scope = this.#asking.get(table.id);
+    if (scope === undefined) return event;
+    if (state === 'begin') return undefined;
+    this.#asking.delete(table.id);
+    this.#forget(table);
+    return { ...event, scope };
+  }
+
+  #noteMove({ table, row, old }: Update): void {
+    if (old === undefined || !(this.#repairing.has(table.id) || this.#seen.has(table.id))) return;
+    if (!row.some((field, place) => field === undefined && old[place] === undefined)) return;
+    const keys = this.#moved.get(table.id) ?? [];
+    this.#moved.set(table.id, keys);
+    keys.push(keyOf(table, row));
+  }
+
+  /** Nobody has asked for those keys, and the sink could not know what is in their rows (Y5). */
+  #askMoved({ table, scope }: Resync): boolean {
+    const keys = this.#moved.get(table.id);
+    const original = this.#original(table.id);
+    if (keys === undefined || original === undefined) return false;
+    this.#moved.delete(table.id);
+    this.#asking.set(table.id, scope);
+    const once = async function* (): AsyncIterable<readonly Row[]> {
+      yield keys;
+    };
+    this.#session.resync({ table: original, keys: once() });
+    return true;
   }
 
   async *#surplus(table: Table, seen: KeySet): AsyncIterable<readonly Row[]> {

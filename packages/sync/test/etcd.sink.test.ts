@@ -1,5 +1,7 @@
 // The sink in etcd, on a real one: what readers see, what a crash leaves, what others may not do.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import type { Insert, StreamEvent } from '@batondb/sync';
 import { type EtcdCluster, startEtcd } from '@batondb/testbed/etcd';
@@ -146,12 +148,12 @@ test('two owners', { timeout }, async () => {
   const bed = new EtcdBed(etcd.endpoints);
   await using gate = await startGate(etcd.endpoints[0]!);
   const behind = new EtcdBed([gate.endpoint]);
-  const cut = { url: behind.url.replace(behind.prefix, bed.prefix), leaseSeconds: 2 };
+  const cut = { url: behind.url.replace(behind.prefix, bed.prefix), leaseSeconds: 5 };
   const first = await bed.own(cut);
   await begun(first, [table]);
   await apply(first, transaction('1', [insert('1')]));
   const owners: string[] = [];
-  const waiting = bed.sink({ leaseSeconds: 2 }).own(
+  const waiting = bed.sink({ leaseSeconds: 5 }).own(
     never,
     (owner) => owners.push(owner),
     () => undefined,
@@ -348,3 +350,29 @@ test('tables that change', { timeout }, async () => {
 function* listedPositions(from: number, through: number): Generator<string, void, undefined> {
   for (let position = from; position <= through; position++) yield String(position);
 }
+
+// Proves: the example of a reader prints a state and then whole transactions, values as they are in an envelope, too.
+test('the example of a reader', { timeout }, async () => {
+  const bed = new EtcdBed(etcd.endpoints);
+  await using owned = await bed.own({ envelope: true, layout: { template: '/v1/{table}/{key}' } });
+  await begun(owned, [table]);
+  await apply(owned, transaction('1', [insert('1')]));
+  const example = new URL('../../../docs/examples/sync-reader.ts', import.meta.url).pathname;
+  const child = spawn(process.execPath, ['--conditions=batondb-source', example, bed.url]);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async (): Promise<string> => String((await lines.next()).value);
+  try {
+    assert.equal(await next(), "public.t 1: { id: '1', a: 'a', big: 'b' }");
+    assert.equal(await next(), 'that is the state at 1');
+    await apply(owned, transaction('2', [insert('2'), { kind: 'delete', table, old: ['1', undefined, undefined] }]));
+    assert.equal(await next(), "public.t 2 is now { id: '2', a: 'a', big: 'b' }");
+    assert.equal(await next(), 'public.t 1 is gone');
+    assert.equal(await next(), 'that is the state at 2');
+  } finally {
+    child.kill();
+  }
+  assert.match(
+    await etcd.ctl('get', `${bed.prefix}/v1/t/2`),
+    /\{"position":"2","time":null,"row":\{"id":"2","a":"a","big":"b"\}\}/,
+  );
+});
