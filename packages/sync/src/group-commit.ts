@@ -44,7 +44,7 @@ class ReadAhead {
   #whole = 0;
   #isEnded = false;
   #isStopped = false;
-  #failure: unknown;
+  #failure: Error | undefined;
   /** Who waits for events, and the reader that waits for room. */
   #wakeUser: (() => void) | undefined;
   #wakeReader: (() => void) | undefined;
@@ -108,7 +108,7 @@ class ReadAhead {
         this.#wakeUser?.();
       }
     } catch (error) {
-      this.#failure = error;
+      this.#failure = error instanceof Error ? error : new Error(String(error));
     } finally {
       this.#isEnded = true;
       this.#wakeUser?.();

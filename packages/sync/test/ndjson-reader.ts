@@ -76,7 +76,7 @@ function readLine(tables: Map<string, ReadTable>, line: Line): void {
     case 'update':
       return update(table!, line);
     case 'delete':
-      return void take(table!, (line.row ?? line.key) as JsonRow);
+      return void take(table!, line.key as JsonRow);
   }
 }
 

@@ -20,7 +20,7 @@ export type SinkPlace = AsyncDisposable & {
 
 export type SinkKind = {
   readonly name: string;
-  place(): Promise<SinkPlace>;
+  readonly place: () => Promise<SinkPlace>;
   /** It knows the rows that it has, so a load writes only what differs. */
   readonly comparesRows: boolean;
   /** Rows of a transaction: beyond what the sink takes in one step. */

@@ -1,4 +1,4 @@
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import { type Contents, rowText } from './sink-model.ts';
 
 /** What a reader of a replica finds who knows its documentation and nothing else. */
@@ -13,7 +13,7 @@ export function readReplica(path: string): Contents {
       const statement = database.prepare(`SELECT ${list} FROM "${String(table_name).replaceAll('"', '""')}"`);
       statement.setReturnArrays(true);
       statement.setReadBigInts(true);
-      const rows = statement.all() as unknown as unknown[][];
+      const rows = statement.all() as unknown as SQLOutputValue[][];
       const texts = rows.map((row) => row.map((value) => (value === null ? null : String(value))));
       return [`${String(schema)}.${String(name)}`, texts.map(rowText({ columns: names })).toSorted()];
     });

@@ -103,5 +103,5 @@ function updateLine({ table, row, old }: Extract<StreamEvent, { kind: 'update' }
 function deleteLine(table: Table, old: Row): string {
   const isWhole = table.key.length === 0;
   const told = isWhole ? old : old.map((field, place) => (table.key.includes(place) ? field : undefined));
-  return `{"op":"delete","table":${nameJson(table)},"${isWhole ? 'row' : 'key'}":${rowJson(table, told)}}\n`;
+  return `{"op":"delete","table":${nameJson(table)},"key":${rowJson(table, told)}}\n`;
 }

@@ -1,10 +1,9 @@
-import type { SQLInputValue } from 'node:sqlite';
 import type { Group } from '../group-commit.ts';
 import type { Row, Table } from '../table.ts';
 import { type Changes, operations, type StructureChange } from './requests.ts';
 import { type Shape, shapeOf } from './shape.ts';
 import { touchedBy } from './touched.ts';
-import type { Value } from './writer.ts';
+import type { KnownValue, Value } from './writer.ts';
 
 /** Tells groups of events to the writer's thread: values in SQLite's terms, and each shape once. */
 export class GroupEncoder {
@@ -68,14 +67,14 @@ export class GroupEncoder {
 }
 
 /** Whole rows of a load. */
-export function fieldsOf(table: Table, rows: readonly Row[]): SQLInputValue[] {
+export function fieldsOf(table: Table, rows: readonly Row[]): KnownValue[] {
   const fields: Value[] = [];
   for (const row of rows) {
     pushRow(fields, table, row);
     // A table without columns has one in SQLite, which is always NULL.
     if (table.columns.length === 0) fields.push(null);
   }
-  return fields as SQLInputValue[];
+  return fields as KnownValue[];
 }
 
 function pushRow(fields: Value[], { columns }: Table, row: Row): void {

@@ -1,5 +1,5 @@
-import type { DatabaseSync } from 'node:sqlite';
-import type { ValueKind } from '../table.ts';
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
+import type { SqliteValue, ValueKind } from '../table.ts';
 import { sqliteLimits } from './limits.ts';
 import { quoteName, rowidOf, type Shape } from './shape.ts';
 
@@ -18,13 +18,14 @@ export function keyPage(database: DatabaseSync, shape: Shape, after: bigint | un
   statement.setReadBigInts(true);
   statement.setReturnArrays(true);
   const kinds = shape.key.map((place) => shape.columns[place]?.kind ?? 'other');
-  const rows = statement.all(after ?? -(2n ** 63n), sqliteLimits.readRows) as unknown as unknown[][];
+  const rows = statement.all(after ?? -(2n ** 63n), sqliteLimits.readRows) as unknown as SQLOutputValue[][];
   const keys = rows.map(([, ...fields]) => fields.map((field, index) => textOf(field, kinds[index] ?? 'other')));
   return { keys, last: rows.length < sqliteLimits.readRows ? undefined : (rows[rows.length - 1]?.[0] as bigint) };
 }
 
-function textOf(value: unknown, kind: ValueKind): KeyText {
-  if (value === null) return null;
+/** For a person, too. */
+export function textOf(value: SqliteValue | null | undefined, kind: ValueKind): KeyText {
+  if (value === null || value === undefined) return null;
   if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString('hex')}`;
   if (kind === 'boolean') return value === 1n ? 't' : 'f';
   return String(value);

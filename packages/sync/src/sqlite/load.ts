@@ -1,15 +1,15 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { LoadResult } from '../sink.ts';
 import { sqliteLimits } from './limits.ts';
 import { SeenRows } from './seen-rows.ts';
 import { quoteName, rowidOf, type Shape } from './shape.ts';
-import { matchKey, TableWriter } from './writer.ts';
+import { type KnownValue, matchKey, TableWriter } from './writer.ts';
 
 // The dump of one table, in the writer's thread. What a table had stays until `finish` (Y6).
 
 /** Rows as one array of fields, one row after the other: cheap to hand to a thread. */
 export interface TableFill {
-  write(fields: readonly SQLInputValue[]): void;
+  write(fields: readonly KnownValue[]): void;
   finish(): LoadResult;
   dispose(): void;
 }
@@ -43,7 +43,7 @@ class FreshFill implements TableFill {
     this.#several = database.prepare(`INSERT OR REPLACE INTO ${quoteName(shape.sqlName)} VALUES ${values}`);
   }
 
-  write(fields: readonly SQLInputValue[]): void {
+  write(fields: readonly KnownValue[]): void {
     let at = 0;
     if (this.#several !== undefined) {
       for (; at + this.#severalFields <= fields.length; at += this.#severalFields) {
@@ -81,12 +81,12 @@ class ComparingFill implements TableFill {
     this.#find.setReadBigInts(true);
   }
 
-  write(fields: readonly SQLInputValue[]): void {
+  write(fields: readonly KnownValue[]): void {
     const width = this.#shape.columns.length;
     for (let at = 0; at < fields.length; at += width) this.#writeRow(fields.slice(at, at + width));
   }
 
-  #writeRow(row: readonly SQLInputValue[]): void {
+  #writeRow(row: readonly KnownValue[]): void {
     this.#rows++;
     const key = this.#shape.key.map((place) => row[place]!);
     const found = this.#find.get(...row, ...key);
@@ -129,7 +129,7 @@ class ReplacingFill implements TableFill {
     this.#insert = database.prepare(`INSERT INTO ${this.#staged} VALUES (${marks})`);
   }
 
-  write(fields: readonly SQLInputValue[]): void {
+  write(fields: readonly KnownValue[]): void {
     for (let at = 0; at < fields.length; at += this.#width) this.#insert.run(...fields.slice(at, at + this.#width));
     this.#rows += fields.length / this.#width;
   }

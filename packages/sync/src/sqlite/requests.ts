@@ -1,10 +1,9 @@
-import type { SQLInputValue } from 'node:sqlite';
 import type { LoadResult, TableRecord } from '../sink.ts';
 import type { Position } from '../stream.ts';
 import type { TableName } from '../table.ts';
 import type { KeyPage } from './key-pages.ts';
 import type { Shape } from './shape.ts';
-import type { Value } from './writer.ts';
+import type { KnownValue, Value } from './writer.ts';
 
 // What goes to the writer's thread and what comes back. Rows go as flat arrays: they cost a third of what arrays of arrays do.
 
@@ -44,7 +43,7 @@ export type Calls = {
     reply: TablesReply;
   };
   loadBegin: { request: { readonly number: number; readonly shape: Shape }; reply: TablesReply };
-  loadWrite: { request: { readonly number: number; readonly fields: readonly SQLInputValue[] }; reply: undefined };
+  loadWrite: { request: { readonly number: number; readonly fields: readonly KnownValue[] }; reply: undefined };
   loadFinish: {
     request: { readonly number: number; readonly dumpedAt: Position };
     reply: TablesReply & { readonly result: LoadResult };

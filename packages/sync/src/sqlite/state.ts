@@ -18,9 +18,13 @@ export function claimFile(database: DatabaseSync, path: string, source: string):
   if (!hasTable(database, '_baton_state')) {
     const other = database.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' LIMIT 1`).get();
     if (other !== undefined) {
-      throw new BatonError('USAGE', `${path} is a database of something else: it has the table ${other['name']}`, {
-        hint: 'name another file; nothing was changed in this one',
-      });
+      throw new BatonError(
+        'USAGE',
+        `${path} is a database of something else: it has the table ${String(other['name'])}`,
+        {
+          hint: 'name another file; nothing was changed in this one',
+        },
+      );
     }
     createState(database, source);
     return;
@@ -29,14 +33,14 @@ export function claimFile(database: DatabaseSync, path: string, source: string):
   if (found?.['version'] !== formatVersion) {
     throw new BatonError(
       'VERSION_MISMATCH',
-      `${path} has format ${found?.['version']}, and this program writes ${formatVersion}`,
+      `${path} has format ${String(found?.['version'])}, and this program writes ${formatVersion}`,
       {
         hint: 'use the version of baton that wrote it, or begin a new file',
       },
     );
   }
   if (found['source'] !== source) {
-    throw new BatonError('USAGE', `${path} is the replica of ${found['source']}, not of ${source}`, {
+    throw new BatonError('USAGE', `${path} is the replica of ${String(found['source'])}, not of ${source}`, {
       hint: 'name another file; nothing was changed in this one',
     });
   }

@@ -3,6 +3,7 @@ import { assert, BatonError } from '@batondb/core/errors';
 import type { TableRecord } from '../sink.ts';
 import type { Position } from '../stream.ts';
 import { nameOf, type TableName } from '../table.ts';
+import { textOf } from './key-pages.ts';
 import { type Changes, operations, type StructureChange } from './requests.ts';
 import type { Shape } from './shape.ts';
 import { recordOf } from './state.ts';
@@ -71,7 +72,9 @@ export class StreamWriter {
     const { shape } = writer;
     // Rows that are missing are still to come where the table is being read anew.
     if (writer.update(row, old, this.#tables.recordOf(shape)?.isResyncing ?? false)) return;
-    const key = shape.key.map((place) => row[place]).join(', ');
+    const key = shape.key
+      .map((place) => textOf(row[place], shape.columns[place]?.kind ?? 'other') ?? 'NULL')
+      .join(', ');
     throw new BatonError(
       'DIVERGED',
       `the replica has no row (${key}) of ${nameOf(shape)}, of which an update left columns as they were`,

@@ -1,11 +1,13 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { BatonError } from '@batondb/core/errors';
-import { nameOf } from '../table.ts';
+import { nameOf, type SqliteValue } from '../table.ts';
 import { sqliteLimits } from './limits.ts';
 import { quoteName, rowidOf, type Shape } from './shape.ts';
 
 /** A field as SQLite takes it; undefined is not known. */
-export type Value = SQLInputValue | undefined;
+export type Value = KnownValue | undefined;
+/** A field of a whole row. */
+export type KnownValue = SqliteValue | null;
 
 /** Writes rows of one table, in one shape, with statements that are prepared once. */
 export class TableWriter {
@@ -116,14 +118,14 @@ export class TableWriter {
   }
 }
 
-function known(values: readonly Value[]): SQLInputValue[] {
+function known(values: readonly Value[]): KnownValue[] {
   if (values.includes(undefined)) {
     throw new BatonError('PROTOCOL', 'a field that tells rows apart, or one of a whole row, is not known');
   }
-  return values as SQLInputValue[];
+  return values as KnownValue[];
 }
 
-function isSame(one: SQLInputValue, other: SQLInputValue | undefined): boolean {
+function isSame(one: KnownValue, other: KnownValue | undefined): boolean {
   if (!(one instanceof Uint8Array && other instanceof Uint8Array)) return one === other;
   return Buffer.compare(one, other) === 0;
 }
