@@ -72,7 +72,7 @@ test('every command line of the pages and of the help parses', (t) => {
     .join('\n')
     .split('\n')
     .filter((line) => line.startsWith('  baton '))
-    .map((line) => line.trim().replace(/ {2,}.*| [<>] .*/, ''));
+    .map((line) => line.trim().replace(/ {2,}.*| [<>|] .*/, ''));
   const all = [...pages.flatMap(shownOn), ...examples.map((text) => ({ place: 'the help', words: wordsOf(text) }))];
   assert.ok(all.length >= 30, `only ${all.length} command lines were found`);
   enterDirectoryWithLists(t, all);

@@ -32,7 +32,7 @@ export async function runSync(flags: SyncFlags, context: CommandContext): Promis
   voice.watch(replicator);
   started.use(voice);
   const server = await listen(replicator, flags, voice.log, started);
-  signals.begin(() => void reload(server, voice.log, tell));
+  signals.begin(() => reload(server, voice.log, tell));
   void signals.stopped.then((name) => {
     tell('STOPPING=1');
     voice.log.info({ signal: name }, `${name}: stopping`);
