@@ -19,10 +19,17 @@ before(async () => {
   server = await startPostgres(sandbox);
   await server.psql(`CREATE TABLE item (id bigint PRIMARY KEY, name text);
     INSERT INTO item SELECT i, 'item ' || i FROM generate_series(1, 1000) i;
-    CREATE TABLE extra (id int PRIMARY KEY);
-    CREATE PUBLICATION baton FOR ALL TABLES`);
-  await server.psql(`SELECT pg_create_logical_replication_slot('baton', 'pgoutput')`);
+    CREATE TABLE extra (id int PRIMARY KEY)`);
+  await setUp();
 });
+
+/** Makes publication and slot by the command, and says what was printed. */
+async function setUp(...more: readonly string[]): Promise<string> {
+  const words = ['sync', 'setup', '--from', server.url(), '--allow-unbounded-slot', ...more];
+  const { code, stdout, stderr } = await runBaton(words, { json: false, env: { PGPASSWORD: server.password } });
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
 
 after(async () => {
   await server[Symbol.asyncDispose]();
@@ -120,6 +127,29 @@ test('a dump to standard output', async () => {
     .map((line) => JSON.parse(line) as { readonly op: string });
   assert.equal(lines.filter(({ op }) => op === 'read').length, 1000);
   assert.match(run.stderr, /stopped at \S+: 1000 rows dumped|1,000 rows dumped/);
+});
+
+// Proves: what is set up is found in order, is not made twice, and goes again when that was said and not before; what would be done is SQL that psql takes.
+test('setup, check and drop', async () => {
+  const env = { PGPASSWORD: server.password };
+  const names = ['--slot', 'other', '--publication', 'other_publication'];
+  const sql = await setUp(...names, '--dry-run');
+  assert.match(sql, /^CREATE PUBLICATION "?other_publication"? /m);
+  const check = async (): Promise<number | null> => {
+    const run = await runBaton(['sync', 'check', '--from', server.url(), ...names], { json: false, env });
+    assert.match(run.stdout, /^ok .*wal_level/m, run.stderr);
+    return run.code;
+  };
+  assert.equal(await check(), 30);
+  await server.psql(sql);
+  assert.equal(await setUp(...names), '');
+  assert.equal(await check(), 0);
+  const drop = ['sync', 'drop', '--from', server.url(), ...names];
+  const unsaid = await runBaton(drop, { json: false, env });
+  assert.match(unsaid.stderr, /nobody is here to be asked/);
+  const dropped = await runBaton([...drop, '--yes'], { json: false, env });
+  assert.equal(dropped.code, 0, dropped.stderr);
+  assert.equal(await server.psql('SELECT slot_name FROM pg_replication_slots'), 'baton');
 });
 
 // Proves: no error and no line has a password that stood in the address, and what is wrong ends it with what can be done.

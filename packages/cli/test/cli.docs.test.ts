@@ -9,6 +9,8 @@ import { parseCommandLine } from '../src/command-line.ts';
 import { copyExamples, verifyExamples } from '../src/help.ts';
 import { parseSqlite } from '../src/sqlite/command.ts';
 import * as sqliteHelp from '../src/sqlite/help.ts';
+import { parseSync } from '../src/sync/command.ts';
+import * as syncHelp from '../src/sync/help.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 
@@ -41,7 +43,7 @@ function commandIn(code: string): string[] {
   // What is quoted may hold a pipe of its own.
   const [text = ''] = /^(?:'[^']*'|[^'])*?(?= +[#|<>] | +#| +&(?: |$)|$)/.exec(code.replace(/^# /, '')) ?? [];
   const isWhole =
-    /^(\.\/)?baton ((?:copy|verify) .*(^| )[^-\s]|sqlite .*(?:--|[/.:])|config|help|--)/.test(text) &&
+    /^(\.\/)?baton ((?:copy|verify) .*(^| )[^-\s]|(?:sqlite|sync) .*(?:--|[/.:])|config|help|--)/.test(text) &&
     !/…|SOURCE|\[DIR\]/.test(text);
   return isWhole ? [text.trim()] : [];
 }
@@ -66,18 +68,21 @@ function enterDirectoryWithLists(t: TestContext, all: readonly Shown[]): void {
 
 test('every command line of the pages and of the help parses', (t) => {
   const pages = globSync(['*.md', 'docs/**/*.md', 'bench/*.md', 'packages/*/*.md'], { cwd: root });
-  const examples = [copyExamples, verifyExamples, ...Object.values(sqliteHelp)]
+  const examples = [copyExamples, verifyExamples, ...Object.values(sqliteHelp), ...Object.values(syncHelp)]
     .join('\n')
     .split('\n')
     .filter((line) => line.startsWith('  baton '))
-    .map((line) => line.trim().replace(/ {2,}.*| [<>] .*/, ''));
+    .map((line) => line.trim().replace(/ {2,}.*| [<>|] .*/, ''));
   const all = [...pages.flatMap(shownOn), ...examples.map((text) => ({ place: 'the help', words: wordsOf(text) }))];
   assert.ok(all.length >= 30, `only ${all.length} command lines were found`);
   enterDirectoryWithLists(t, all);
   for (const { place, words } of all) {
     // The entry answers these before there is a grammar.
     if (['--version', '-V'].includes(words[0] ?? '')) continue;
-    const parse = (): unknown => (words[0] === 'sqlite' ? parseSqlite(words.slice(1)) : parseCommandLine(words));
+    const parse = (): unknown => {
+      if (words[0] === 'sync') return parseSync(words.slice(1));
+      return words[0] === 'sqlite' ? parseSqlite(words.slice(1)) : parseCommandLine(words);
+    };
     assert.doesNotThrow(parse, `${place}: baton ${words.join(' ')}`);
   }
 });

@@ -1,5 +1,6 @@
 // What `baton sync` makes of its words and of its files, without anything being started.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { SyncStatus } from '@batondb/sync';
 import { Command } from 'commander';
@@ -99,6 +100,22 @@ test("Contrail's configuration", () => {
   rejects(words, contrail.replace('storage: json', 'dump: false'), /sync\.dump is false/, /--no-dump/);
   rejects(words, contrail.replace('  path: json\n', ''), /has no etcd\.path/);
   rejects(words, contrail.replace('  host: db1', '  hots: db1'), /unknown key 'database\.hots'/, /database\.host\?/);
+});
+
+// Proves: the files that the pages offer are taken, and the one that stands for Contrail's says the same as that.
+test('the examples', () => {
+  const examples = new URL('../../../docs/examples/sync/', import.meta.url);
+  for (const name of ['etcd.yaml', 'sqlite.yaml', 'contrail.yaml'])
+    assert.ok(flagsOf(configured, readFileSync(new URL(name, examples), 'utf8')).from?.startsWith('postgres://'), name);
+  const ours = flagsOf(configured, readFileSync(new URL('contrail.yaml', examples), 'utf8'));
+  const theirs = flagsOf(
+    ['--contrail-config', 'x'],
+    'database: {host: localhost, user: root, name: contrail_test}\netcd: {endpoints: ["localhost:2379"], path: json}\n',
+  );
+  assert.deepEqual(
+    { ...theirs, config: 'sync.yaml', contrailConfig: undefined },
+    { ...ours, contrailConfig: undefined },
+  );
 });
 
 const status: SyncStatus = {

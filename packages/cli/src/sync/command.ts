@@ -6,6 +6,7 @@ import { type CommandLine, parseSubcommands } from '../service/subcommands.ts';
 import { addFileOptions, applyFiles, closeFileOptions } from './config.ts';
 import { exitHelp } from './help.ts';
 import { acceptSync, addSyncOptions, type SyncFlags } from './run-command.ts';
+import { addCheckCommand, addDropCommand, addSetupCommand } from './setup-command.ts';
 import { addOrderCommands, addStatusCommand } from './status-command.ts';
 import { addSyncTokenCommand } from './token-command.ts';
 
@@ -24,6 +25,10 @@ export function parseSync(words: readonly string[], read: ConfigReader = noConfi
         applyFiles(program, program, read);
         acceptSync(program.opts<SyncFlags>(), accept);
       });
+    const files = { grammar: program, read };
+    addSetupCommand(program, accept, files);
+    addCheckCommand(program, accept, files);
+    addDropCommand(program, accept, files);
     addStatusCommand(program, accept);
     addOrderCommands(program, accept);
     addSyncTokenCommand(program, accept);

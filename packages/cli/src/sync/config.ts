@@ -1,4 +1,3 @@
-import { BatonError } from '@batondb/core/errors';
 import type { Command } from 'commander';
 import { addNegations, type ConfigReader, giveSettings } from '../config/apply.ts';
 import { readSettings } from '../config/settings.ts';
@@ -38,6 +37,5 @@ export function applyFiles(command: Command, grammar: Command, read: ConfigReade
   }
   if (contrailConfig === undefined) return;
   const [file] = read({ kind: 'file', path: contrailConfig });
-  if (file === undefined) throw new BatonError('BUG', `${contrailConfig} was not read`);
-  giveSettings(command, contrailSettings(file, grammar));
+  if (file !== undefined) giveSettings(command, contrailSettings(file, grammar));
 }

@@ -167,7 +167,8 @@ function readKeys(file: ConfigFile): Found {
 
 function textsOf(yaml: typeof Yaml, value: unknown): readonly string[] {
   const items = yaml.isSeq(value) ? value.items : [value];
-  return items.flatMap((item) => (yaml.isScalar(item) && item.value !== null ? [String(item.value)] : []));
+  // By the schema that was chosen every scalar is a text.
+  return items.flatMap((item) => (yaml.isScalar<string>(item) && item.value !== null ? [item.value] : []));
 }
 
 function expectKnown(key: string, place: string): void {

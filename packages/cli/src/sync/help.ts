@@ -20,6 +20,29 @@ Every command has more: baton sync check --help`;
 
 export const exitHelp = 'Exit codes: docs/exit-codes.md';
 
+export const setupExamples = `The user of --from has to own the tables, and to have the right to replicate; the
+sync itself needs less: docs/sync-postgres.md. What is there already stays.
+
+Examples:
+  baton sync setup --from postgres://postgres@db1/app
+  baton sync setup --from postgres://baton@db1/app --dry-run > setup.sql
+  baton sync setup --from postgres://postgres@db1/app --schema sales --exclude '*.audit_*'
+  baton sync setup --config /etc/baton/sync/app.yaml`;
+
+export const checkExamples = `Changes nothing. Each finding is ok, a warning, or an error that keeps a sync from
+running, with what is needed and the next step. Exit code 30: there is an error.
+
+Examples:
+  baton sync check --from postgres://baton@db1/app
+  baton sync check --config /etc/baton/sync/app.yaml --json`;
+
+export const dropExamples = `The sync has to be stopped. A slot that nobody reads keeps log until the server's
+disk is full, so it is to be dropped when a sync is given up.
+
+Examples:
+  baton sync drop --from postgres://postgres@db1/app --dry-run
+  baton sync drop --from postgres://postgres@db1/app --yes`;
+
 export const statusExamples = `Examples:
   baton sync status
   baton sync status https://sync1:6481 --token-file read.token

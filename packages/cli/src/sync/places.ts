@@ -1,4 +1,5 @@
 import type { Sink } from '@batondb/sync';
+import type { EtcdSinkOptions } from '@batondb/sync/etcd/settings';
 import { type PostgresAddress, parsePostgresAddress } from '@batondb/sync/postgres/address';
 import { type PasswordFor, passwordSource } from '@batondb/sync/postgres/passwords';
 import { usage } from '../option-values.ts';
@@ -54,12 +55,7 @@ export async function openSink(flags: SinkFlags, database: string, environment: 
   }
 }
 
-function etcdOptions(
-  flags: SinkFlags,
-  url: string,
-  database: string,
-  environment: Environment,
-): Parameters<typeof import('@batondb/sync/etcd/settings').planEtcdSink>[0] {
+function etcdOptions(flags: SinkFlags, url: string, database: string, environment: Environment): EtcdSinkOptions {
   const { layout, keyTemplate, envelope = false, onError, adopt = false } = flags;
   return {
     url: hasPath(url) ? url : `${url.replace(/\/$/, '')}/baton/${encodeURIComponent(database)}`,

@@ -74,7 +74,8 @@ export function addSyncOptions(program: Command): Command {
 export function acceptSync(flags: SyncFlags, accept: Accept): void {
   checkListenFlags(flags);
   if (flags.dumpOnly && !flags.dump) throw values.usage('--dump-only and --no-dump contradict one another');
-  const isEtcd = /^etcds?:/.test(flags.to ?? '');
+  // One that is missing is said to be so when it is needed.
+  const isEtcd = /^etcds?:/.test(flags.to ?? 'etcd:');
   const ofEtcd = [flags.layout, flags.keyTemplate, flags.envelope, flags.adopt];
   if (!isEtcd && (hasEtcdFlags(flags) || ofEtcd.some((value) => value !== undefined)))
     throw values.usage('--etcd-…, --layout, --key-template, --envelope and --adopt are for --to etcd://…');

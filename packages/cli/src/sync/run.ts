@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { toErrorRecord } from '@batondb/core/errors';
+import { BatonError, toErrorRecord } from '@batondb/core/errors';
 import { toBatonError } from '@batondb/core/files/system-error';
 import { formatCount } from '@batondb/core/text/format';
 import { Replicator, type SyncEvent } from '@batondb/sync';
@@ -32,7 +32,7 @@ export async function runSync(flags: SyncFlags, context: CommandContext): Promis
   voice.watch(replicator);
   started.use(voice);
   const server = await listen(replicator, flags, voice.log, started);
-  signals.begin(() => void reload(server, voice.log, tell));
+  signals.begin(() => reload(server, voice.log, tell));
   void signals.stopped.then((name) => {
     tell('STOPPING=1');
     voice.log.info({ signal: name }, `${name}: stopping`);
@@ -106,15 +106,21 @@ async function listen(
 ): Promise<OperationsServer | undefined> {
   const address = flags.listen ?? (flags.dumpOnly ? 'none' : defaultOperations);
   if (address === 'none') return undefined;
-  return started.use(
-    await startOperations(replicator, {
-      listen: address,
-      ...(flags.tokenFile === undefined ? {} : { tokenPath: flags.tokenFile }),
-      ...protectionOf(flags),
-      hosts: flags.allowHost,
-      onFault: (fault) => log.error({ err: fault }, 'a request failed by an error of the server itself'),
-    }),
-  );
+  const starting = startOperations(replicator, {
+    listen: address,
+    ...(flags.tokenFile === undefined ? {} : { tokenPath: flags.tokenFile }),
+    ...protectionOf(flags),
+    hosts: flags.allowHost,
+    onFault: (fault) => log.error({ err: fault }, 'a request failed by an error of the server itself'),
+  });
+  return started.use(await starting.catch(withListenHint));
+}
+
+/** Two syncs of one machine have one usual address: that is what most often takes it. */
+function withListenHint(error: unknown): never {
+  if (!(error instanceof BatonError) || error.code !== 'PORT_TAKEN') throw error;
+  const hint = 'every sync of a machine needs an address of its own, such as --listen 127.0.0.1:6482, or --listen none';
+  throw new BatonError('PORT_TAKEN', error.message, { hint, cause: error });
 }
 
 function reload(server: OperationsServer | undefined, log: ServiceLog, tell: TellManager): void {

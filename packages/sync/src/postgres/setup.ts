@@ -30,6 +30,15 @@ export async function setUp(
   });
 }
 
+/** What would be removed. Changes nothing. */
+export async function prepareTearDown(
+  place: SetupPlace,
+  wish: Pick<SetupWish, 'slot' | 'publication'>,
+  signal: AbortSignal,
+): Promise<readonly Statement[]> {
+  return await withFacts(place, wish, signal, async (_client, facts) => planDrop(facts, wish));
+}
+
 /** Removes both. Throws IN_USE while somebody reads the slot. */
 export async function tearDown(
   place: SetupPlace,
