@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { build, type Plugin } from 'rolldown';
+import { build, type PluginBuild } from 'esbuild';
 
 // npm run build: the command with one file for each process and thread it starts, instead of 280 modules, of which Node has to find
 // and read each one: an agent starts in half the time. Every module keeps its place, packages/copy/src/… in built/copy/src/…, so that
@@ -54,26 +54,36 @@ export async function buildCommand(): Promise<void> {
 }
 
 async function buildEntry(entry: string, newPath: string, sources: Sources): Promise<void> {
-  const dir = dirname(placeIn(newPath, entry));
-  const places: Plugin = {
-    name: 'places',
-    transform(code, id) {
-      if (!id.startsWith(packagesPath)) return undefined;
-      takeIn(id, code, newPath, sources);
-      const place = JSON.stringify(relative(dir, placeIn(newPath, id)));
-      return code.replaceAll('import.meta.url', `new URL(${place}, import.meta.url).href`);
-    },
-  };
+  const outdir = dirname(placeIn(newPath, entry));
   await build({
-    cwd: root,
-    input: entry,
+    absWorkingDir: root,
+    entryPoints: [entry],
+    bundle: true,
     platform: 'node',
-    resolve: { conditionNames: ['batondb-source', 'node', 'import', 'default'] },
-    external: (name) => !/^[./]|^@batondb\//.test(name) && !builtIn.includes(name),
+    target: 'node24',
+    format: 'esm',
+    conditions: ['batondb-source'],
     // What is imported only when it is needed has files of its own, beside that of the entry: hence one place for all of them.
-    output: { dir, entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js', format: 'esm' },
-    plugins: [places],
-    logLevel: 'warn',
+    splitting: true,
+    outdir,
+    chunkNames: '[name]-[hash]',
+    plugins: [{ name: 'places', setup: (setup) => keepPlaces(setup, outdir, newPath, sources) }],
+    logLevel: 'warning',
+  });
+}
+
+/** Has every module of ours keep its place in what it says of itself, and leaves packages outside but for those that are built in. */
+function keepPlaces({ onLoad, onResolve }: PluginBuild, outdir: string, newPath: string, sources: Sources): void {
+  onResolve({ filter: /^[^./]/ }, ({ path }) => {
+    const isInside = path.startsWith('@batondb/') || builtIn.includes(path);
+    return isInside ? undefined : { path, external: true };
+  });
+  onLoad({ filter: /\.ts$/ }, ({ path }) => {
+    const code = readFileSync(path, 'utf8');
+    takeIn(path, code, newPath, sources);
+    const place = JSON.stringify(relative(outdir, placeIn(newPath, path)));
+    const contents = code.replaceAll('import.meta.url', `new URL(${place}, import.meta.url).href`);
+    return { contents, loader: 'ts', resolveDir: dirname(path) };
   });
 }
 
