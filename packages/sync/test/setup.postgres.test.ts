@@ -11,7 +11,6 @@ import { passwordSource } from '../src/postgres/passwords.ts';
 import { roleStatements } from '../src/postgres/privileges.ts';
 import { prepareSetup, type SetupPlace, setUp, tearDown } from '../src/postgres/setup.ts';
 import type { SetupWish } from '../src/postgres/setup-plan.ts';
-import type { Table } from '../src/table.ts';
 import { Follower, sourceOf } from './postgres-follower.ts';
 
 const timeout = 60_000;
