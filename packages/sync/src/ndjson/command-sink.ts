@@ -43,9 +43,9 @@ class CommandTarget implements LinesTarget {
   #waiting: string[] = [];
   /** Lines were told since the last commit. */
   #isInside = false;
-  /** The newest position that was told, and who waits until the command holds it. */
-  #told: Position | undefined;
-  #acknowledged: Position | undefined;
+  /** Positions of commits that wait to be told, and of those that were told and that the command does not hold yet. */
+  #committed: Position[] = [];
+  #unheld: Position[] = [];
   #wake: () => void = () => {};
   #failure: BatonError | undefined;
   #answer: Answer | undefined;
@@ -95,18 +95,18 @@ class CommandTarget implements LinesTarget {
     if (changed.size > 0) this.#waiting.push(stateLine(changed));
     this.#waiting.push(commitLine(commit));
     this.#isInside = false;
-    this.#told = commit.position;
-    this.#acknowledged = undefined;
+    this.#committed.push(commit.position);
   }
 
-  /** Waits until the command says that it holds the last commit: that is what it acknowledges. */
+  /** Waits until the command says that it holds the commits that are among the lines. */
   async flush(): Promise<void> {
     const text = this.#waiting.join('');
     this.#waiting = [];
+    this.#unheld = this.#committed;
+    this.#committed = [];
     if (text === '') return;
     if (!this.#child.stdin.write(text)) await this.#drained();
-    if (this.#isInside) return;
-    await this.#until(() => (this.#acknowledged === this.#told ? true : undefined));
+    await this.#until(() => (this.#unheld.length === 0 ? true : undefined));
   }
 
   async rollBack(): Promise<void> {
@@ -138,7 +138,8 @@ class CommandTarget implements LinesTarget {
       return;
     }
     if (this.#answer === undefined) this.#answer = answer;
-    else this.#acknowledged = answer.position ?? undefined;
+    // Who holds a commit holds those before it.
+    else this.#unheld = this.#unheld.slice(this.#unheld.lastIndexOf(answer.position ?? '') + 1);
     this.#wake();
   }
 
