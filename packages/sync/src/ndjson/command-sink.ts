@@ -4,6 +4,7 @@ import { Lines } from '@batondb/core/process/lines';
 import { spawnTethered } from '@batondb/core/process/tethered';
 import type { Sink, SinkState, TableRecord } from '../sink.ts';
 import type { Position } from '../stream.ts';
+import { afterAbort } from './after-abort.ts';
 import { type Answer, parseAnswer } from './answers.ts';
 import { linesLimits } from './limits.ts';
 import { type Commit, commitLine, helloLine, rollbackLine, stateLine } from './lines.ts';
@@ -27,6 +28,7 @@ export function commandSink({ command, source }: CommandSinkOptions): Sink {
       const child = await spawnTethered(['sh', '-c', command]);
       const target = held.use(new CommandTarget(command, child));
       const state = stateOf(await target.hello(source, signal));
+      held.use(target.endedBy(signal));
       return new OwnedLines(target, held.move(), state, target.lost);
     },
   };
@@ -84,6 +86,13 @@ class CommandTarget implements LinesTarget {
       clearTimeout(timer);
       signal.removeEventListener('abort', abort);
     }
+  }
+
+  /** After the signal, the command has a while for what it was told; then nobody waits for it any more. */
+  endedBy(signal: AbortSignal): Disposable {
+    return afterAbort(signal, linesLimits.endMsMax, () => {
+      this.#fail(new BatonError('INTERRUPTED', `${this.#command} did not say in time that it holds what it was told`));
+    });
   }
 
   add(text: string): void {
@@ -144,7 +153,11 @@ class CommandTarget implements LinesTarget {
   }
 
   #fail(error: BatonError): void {
-    this.#failure ??= error;
+    if (this.#failure === undefined) {
+      this.#failure = error;
+      // Nobody may be waiting for it: a command that ends while nothing is told is noticed all the same.
+      this.#lost.abort(error);
+    }
     this.#wake();
   }
 
