@@ -25,6 +25,8 @@ export type SinkKind = {
   readonly comparesRows: boolean;
   /** Rows of a transaction: beyond what the sink takes in one step. */
   readonly manyRows: number;
+  /** A second owner waits for the first. */
+  readonly hasOneOwner: boolean;
   /** Random streams that are tried. */
   readonly rounds: number;
 };
@@ -76,7 +78,7 @@ export function describeSink(kind: SinkKind): void {
   describeLoads(kind);
   describeChanges(kind);
   describeStructure(kind);
-  describeOwners(kind);
+  if (kind.hasOneOwner) describeOwners(kind);
   describeRepair(kind);
   describeRandom(kind);
 }
@@ -314,6 +316,7 @@ function describeChanges({ name, place, manyRows }: SinkKind): void {
       '\t',
       'ä',
       '𝄞',
+      '\u0085',
       '\u2028',
       'null',
       '%N',
