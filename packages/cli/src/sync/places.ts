@@ -1,5 +1,6 @@
 import type { Sink } from '@batondb/sync';
-import type { EtcdSinkOptions } from '@batondb/sync/etcd/settings';
+import type { EtcdSinkOptions, EtcdSinkPlan } from '@batondb/sync/etcd/settings';
+import type { Finding } from '@batondb/sync/finding';
 import { type PostgresAddress, parsePostgresAddress } from '@batondb/sync/postgres/address';
 import { type PasswordFor, passwordSource } from '@batondb/sync/postgres/passwords';
 import { usage } from '../option-values.ts';
@@ -31,8 +32,7 @@ export async function openSink(flags: SinkFlags, database: string, environment: 
     case 'etcd':
     case 'etcds': {
       const { EtcdSink } = await import('@batondb/sync/etcd/sink');
-      const { planEtcdSink } = await import('@batondb/sync/etcd/settings');
-      return new EtcdSink(planEtcdSink(etcdOptions(flags, url, database, environment)));
+      return new EtcdSink(await planEtcd(flags, url, database, environment));
     }
     case 'sqlite': {
       const { sqliteSink } = await import('@batondb/sync/sqlite/sink');
@@ -53,6 +53,30 @@ export async function openSink(flags: SinkFlags, database: string, environment: 
     default:
       throw usage(`${scheme}: is no kind of sink`, `write ${schemes}`);
   }
+}
+
+/** What is found of a sink before anything is done, as far as there is something to be found. Throws USAGE, and what keeps it from being looked at. */
+export async function checkSink(
+  flags: SinkFlags,
+  database: string,
+  environment: Environment,
+): Promise<readonly Finding[]> {
+  const url = requireUrl('--to', flags.to);
+  // What options contradict is told as when it is opened.
+  await openSink(flags, database, environment);
+  if (!/^etcds?:/.test(url)) return [];
+  const { checkEtcd } = await import('@batondb/sync/etcd/check');
+  return await checkEtcd(await planEtcd(flags, url, database, environment));
+}
+
+async function planEtcd(
+  flags: SinkFlags,
+  url: string,
+  database: string,
+  environment: Environment,
+): Promise<EtcdSinkPlan> {
+  const { planEtcdSink } = await import('@batondb/sync/etcd/settings');
+  return planEtcdSink(etcdOptions(flags, url, database, environment));
 }
 
 function etcdOptions(flags: SinkFlags, url: string, database: string, environment: Environment): EtcdSinkOptions {
