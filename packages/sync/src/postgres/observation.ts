@@ -27,7 +27,7 @@ export async function observe(
 ): Promise<Observation> {
   const { shared, replication, slot } = await SharedSnapshot.openWithSlot(context.snapshot, signal);
   await using held = new AsyncDisposableStack();
-  held.defer(() => socketOf(replication).destroy());
+  held.defer(() => void socketOf(replication).destroy());
   const snapshot = held.use(await snapshotOf(shared, tables, context.snapshot));
   const stream = held.use(
     new SlotStream({
