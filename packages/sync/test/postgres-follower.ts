@@ -53,6 +53,8 @@ export class Follower implements AsyncDisposable {
   transactions = 0;
   /** Awaited after each batch. */
   pace: (events: readonly StreamEvent[]) => Promise<void> = async () => undefined;
+  /** Changes go here instead. */
+  take: ((change: Change) => void) | undefined;
   acknowledges = true;
   position: Position;
   isOpen = false;
@@ -154,7 +156,7 @@ export class Follower implements AsyncDisposable {
             break;
           default:
             assert.ok(isInside, `${event.kind} outside of a transaction`);
-            this.#take(event);
+            (this.take ?? ((change: Change) => this.#take(change)))(event);
         }
       }
       await this.pace(events);
