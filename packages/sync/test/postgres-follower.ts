@@ -58,7 +58,7 @@ export class Follower implements AsyncDisposable {
   acknowledges = true;
   position: Position;
   isOpen = false;
-  failure: unknown;
+  failure: Error | undefined;
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
@@ -86,7 +86,7 @@ export class Follower implements AsyncDisposable {
       for (const [name, rows] of options.from.tables) follower.tables.set(name, rows);
     }
     follower.#running = follower.#run().catch((error: unknown) => {
-      follower.failure = error;
+      follower.failure = error instanceof Error ? error : new Error(String(error));
     });
     return follower;
   }

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BatonError } from '@batondb/core/errors';
 import { parsePosition } from '../src/postgres/position.ts';
-import { resume, type ServerIdentity } from '../src/postgres/resumption.ts';
+import { resume, type ServerState } from '../src/postgres/resumption.ts';
 import type { Slot } from '../src/postgres/slot.ts';
 import { parseTimelineHistory } from '../src/postgres/timeline.ts';
 import { parseVisibility } from '../src/postgres/visibility.ts';
 
 const history = parseTimelineHistory('1\t0/1000\tno recovery target specified\n\n2\t0/2000\tbefore 2026-11-21\n');
-const server: ServerIdentity = { systemId: '7', timeline: 3, newest: 0x3000n, history };
+const server: ServerState = { systemId: '7', timeline: 3, newest: 0x3000n, history };
 const slot: Slot = {
   plugin: 'pgoutput',
   database: 'app',

@@ -114,6 +114,7 @@ export class ReplicationFeed implements AsyncDisposable {
 
   /** Tells at once what is acknowledged from here on: the server waits for it. */
   hurry(): void {
+    if (this.#failure !== undefined) return;
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#beat(), streamLimits.hurriedStatusMs);
   }

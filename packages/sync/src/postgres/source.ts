@@ -17,7 +17,7 @@ import { endClient, findPrimary, type PrimaryNode, runQuery, useClient } from '.
 import type { PasswordFor } from './passwords.ts';
 import { formatPosition, isBefore, type Lsn, parseLsn, parsePosition } from './position.ts';
 import { readIdentity, resume, type ServerIdentity } from './resumption.ts';
-import { missingSlot, readSlot, type Slot } from './slot.ts';
+import { abandonment, dropSlot, missingSlot, readSlot, type Slot } from './slot.ts';
 import { openSnapshot } from './snapshot.ts';
 import type { Connect } from './snapshot-context.ts';
 import { SlotStream } from './stream.ts';
@@ -60,7 +60,21 @@ export class PostgresSource implements Source {
     }
     const replication = await node.connect({ replication: true });
     const identity = await useClient(replication, (client) => readIdentity(client, node.name));
-    return new PostgresSession(this.#options, node, identity, await node.connect());
+    const client = await node.connect();
+    await this.#abandon(client, node.name);
+    return new PostgresSession(this.#options, node, identity, client);
+  }
+
+  /** A slot that kept too much while nobody read it. */
+  async #abandon(client: pg.Client, node: string): Promise<void> {
+    const { slot: name, abandonSlotAtBytes } = this.#options;
+    if (abandonSlotAtBytes === undefined) return;
+    const slot = await readSlot(client, name, node);
+    const error = slot && abandonment(slot, name, abandonSlotAtBytes, node);
+    if (error === undefined) return;
+    await dropSlot(client, name, node);
+    await endClient(client);
+    throw error;
   }
 }
 
@@ -91,7 +105,8 @@ class PostgresSession implements SourceSession {
   async resumption(stored: Position): Promise<Resumption> {
     const { slot, address } = this.#options;
     const found = await readSlot(this.#client, slot, this.node);
-    return resume(parsePosition(stored), this.#identity, found, { node: this.node, slot, database: address.database });
+    const server = { ...this.#identity, newest: await this.#newest() };
+    return resume(parsePosition(stored), server, found, { node: this.node, slot, database: address.database });
   }
 
   async tables(): Promise<readonly Table[]> {
@@ -129,6 +144,7 @@ class PostgresSession implements SourceSession {
       unwanted: new Set([...this.#filters.keys()].filter((id) => !known.has(id))),
       spillDirectory,
       note: onNotice,
+      abandonSlotAtBytes: this.#options.abandonSlotAtBytes,
     });
     return this.#stream.events(signal);
   }
@@ -159,8 +175,7 @@ class PostgresSession implements SourceSession {
 
   async status(): Promise<SourceStatus> {
     const slot = await this.#slot();
-    const [[text] = []] = (await runQuery(this.#client, 'SELECT pg_current_wal_lsn()', [], this.node)).rows;
-    const newest = parseLsn(text ?? '');
+    const newest = await this.#newest();
     const acknowledged = this.#stream?.acknowledged ?? slot.confirmed;
     return {
       node: this.node,
@@ -181,6 +196,12 @@ class PostgresSession implements SourceSession {
     const found = await readSlot(this.#client, slot, this.node);
     if (found === undefined) throw missingSlot(slot, this.node);
     return found;
+  }
+
+  /** The end of the log that is safe on the server's disk: nothing beyond is ever sent. */
+  async #newest(): Promise<Lsn> {
+    const [[text] = []] = (await runQuery(this.#client, 'SELECT pg_current_wal_flush_lsn()', [], this.node)).rows;
+    return parseLsn(text ?? '');
   }
 
   #positionOf(lsn: Lsn): Position {
