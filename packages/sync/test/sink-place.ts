@@ -26,7 +26,11 @@ export type SinkKind = {
 
 const silent = new AbortController().signal;
 
-export function own(sink: Sink, onWait: (owner: string) => void = () => {}, signal = silent): Promise<OwnedSink> {
+export function own(
+  sink: Sink,
+  onWait: (owner: string) => void = () => {},
+  signal: AbortSignal = silent,
+): Promise<OwnedSink> {
   return sink.own(signal, onWait, () => {});
 }
 
