@@ -12,7 +12,7 @@ import type {
 import type { Position, StreamEvent } from '../stream.ts';
 import type { Table } from '../table.ts';
 import { formatPostgresAddress, type PostgresAddress } from './address.ts';
-import { readPublishedTables } from './catalog.ts';
+import { type PublishedTable, readPublishedTables } from './catalog.ts';
 import { endClient, findPrimary, type PrimaryNode, runQuery, useClient } from './connect.ts';
 import type { PasswordFor } from './passwords.ts';
 import { formatPosition, isBefore, type Lsn, parseLsn, parsePosition } from './position.ts';
@@ -83,8 +83,8 @@ class PostgresSession implements SourceSession {
   readonly #node: PrimaryNode;
   readonly #identity: ServerIdentity;
   readonly #client: pg.Client;
-  /** Row filters of the tables that were published when they were asked for, by id. */
-  #filters: ReadonlyMap<string, string | undefined> = new Map();
+  /** Tables that were published when they were asked for, by id. */
+  #published: ReadonlyMap<string, PublishedTable> = new Map();
   #stream: SlotStream | undefined;
 
   constructor(options: PostgresSourceOptions, node: PrimaryNode, identity: ServerIdentity, client: pg.Client) {
@@ -112,14 +112,14 @@ class PostgresSession implements SourceSession {
   async tables(): Promise<readonly Table[]> {
     const { publications } = this.#options;
     const found = await readPublishedTables(this.#client, publications, this.#node.serverVersion, this.node);
-    this.#filters = new Map(found.map(({ table, filter }) => [table.id, filter]));
+    this.#published = new Map(found.map((published) => [published.table.id, published]));
     return found.map(({ table }) => table);
   }
 
   async snapshot(tables: readonly Table[], signal: AbortSignal): Promise<RowSnapshot> {
     const { serverVersion } = this.#node;
     const connect: Connect = ({ replication = false } = {}) => this.#node.connect({ replication, statementMs: 0 });
-    const rows = tables.map((table) => ({ table, filter: this.#filters.get(table.id) }));
+    const rows = tables.map((table) => ({ table, filter: this.#published.get(table.id)?.filter }));
     return await openSnapshot(
       rows,
       { node: this.node, serverVersion, connect, onWait: this.#options.onNotice },
@@ -141,7 +141,8 @@ class PostgresSession implements SourceSession {
       publications,
       after: parsePosition(after).lsn,
       known,
-      unwanted: new Set([...this.#filters.keys()].filter((id) => !known.has(id))),
+      unwanted: new Set([...this.#published.keys()].filter((id) => !known.has(id))),
+      partitions: new Map([...this.#published].map(([id, { partitions }]) => [id, partitions])),
       spillDirectory,
       note: onNotice,
       abandonSlotAtBytes: this.#options.abandonSlotAtBytes,
