@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
 import { ChangeBlockWriter } from './change-block.ts';
@@ -22,6 +23,8 @@ type CopyConnection = {
   once(event: 'replicationStart', listener: () => void): void;
   sendCopyFromChunk(chunk: Buffer): void;
 };
+
+const farewellMs = 500;
 
 export class ReplicationFeed implements AsyncDisposable {
   readonly #client: pg.Client;
@@ -119,34 +122,30 @@ export class ReplicationFeed implements AsyncDisposable {
     this.#timer = setInterval(() => this.#beat(), streamLimits.hurriedStatusMs);
   }
 
-  /** Ends the batches with an error, after what was received already. The first one counts. */
+  /**
+   * Ends the batches with an error, after what was received already; the first one counts. The connection goes at once, also when nobody takes batches: a server that is
+   * stopped waits for it.
+   */
   fail(error: unknown): void {
-    this.#failure ??= error ?? new Error('Connection terminated');
+    if (this.#failure !== undefined) return;
+    this.#failure = error ?? new Error('Connection terminated');
     this.#wake?.();
+    const socket = socketOf(this.#client);
+    // What was acknowledged last is not lost with the connection, if the server still listens.
+    if (this.#timer !== undefined && socket.writable) this.#sendStatus(false);
+    clearInterval(this.#timer);
+    socket.end();
+    // Nobody reads what is still on its way, so the end of an orderly farewell would never be seen.
+    socket.resume();
+    const timer = setTimeout(() => socket.destroy(), farewellMs);
+    socket.once('close', () => clearTimeout(timer));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer);
+    const socket = socketOf(this.#client);
+    const closed = socket.destroyed ? undefined : once(socket, 'close');
     this.fail(new Error('Connection terminated'));
-    // What was acknowledged last is not lost with the connection, if the server still listens.
-    if (this.#timer !== undefined && socketOf(this.#client).writable) this.#sendStatus(false);
-    socketOf(this.#client).end();
-    // Nobody reads what is still on its way, so the end of an orderly farewell would never be seen.
-    socketOf(this.#client).resume();
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => {
-        socketOf(this.#client).destroy();
-        resolve();
-      }, 500);
-      socketOf(this.#client).once('close', () => {
-        clearTimeout(timer);
-        resolve();
-      });
-      if (socketOf(this.#client).destroyed) {
-        clearTimeout(timer);
-        resolve();
-      }
-    });
+    await closed?.catch(() => undefined);
   }
 
   /** The driver uses the buffer again, so nothing of it is kept but by copying. */

@@ -1,6 +1,7 @@
 import type { KnownShape, Observation } from '../source.ts';
 import type { Position } from '../stream.ts';
 import type { Table } from '../table.ts';
+import type { PublishedTable } from './catalog.ts';
 import { type PrimaryNode, socketOf } from './connect.ts';
 import { isBefore, parsePosition } from './position.ts';
 import { type PublishedRows, type SnapshotOptions, snapshotOf } from './snapshot.ts';
@@ -15,6 +16,8 @@ export type ObservationContext = {
   readonly publications: readonly string[];
   /** Ids of tables that are published and not observed. */
   readonly unwanted: ReadonlySet<string>;
+  /** As SlotStreamOptions.partitions. */
+  readonly partitions: ReadonlyMap<string, PublishedTable['partitions']>;
   readonly spillDirectory: string;
   readonly note: (message: string) => void;
 };

@@ -13,7 +13,7 @@ import type {
 import type { Position, StreamEvent } from '../stream.ts';
 import type { Table } from '../table.ts';
 import { formatPostgresAddress, type PostgresAddress } from './address.ts';
-import { readPublishedTables } from './catalog.ts';
+import { type PublishedTable, readPublishedTables } from './catalog.ts';
 import { endClient, findPrimary, type PrimaryNode, runQuery, useClient } from './connect.ts';
 import { observe } from './observation.ts';
 import type { PasswordFor } from './passwords.ts';
@@ -85,8 +85,8 @@ class PostgresSession implements SourceSession {
   readonly #node: PrimaryNode;
   readonly #identity: ServerIdentity;
   readonly #client: pg.Client;
-  /** Row filters of the tables that were published when they were asked for, by id. */
-  #filters: ReadonlyMap<string, string | undefined> = new Map();
+  /** Tables that were published when they were asked for, by id. */
+  #published: ReadonlyMap<string, PublishedTable> = new Map();
   #stream: SlotStream | undefined;
 
   constructor(options: PostgresSourceOptions, node: PrimaryNode, identity: ServerIdentity, client: pg.Client) {
@@ -114,7 +114,7 @@ class PostgresSession implements SourceSession {
   async tables(): Promise<readonly Table[]> {
     const { publications } = this.#options;
     const found = await readPublishedTables(this.#client, publications, this.#node.serverVersion, this.node);
-    this.#filters = new Map(found.map(({ table, filter }) => [table.id, filter]));
+    this.#published = new Map(found.map((published) => [published.table.id, published]));
     return found.map(({ table }) => table);
   }
 
@@ -131,7 +131,8 @@ class PostgresSession implements SourceSession {
         node: this.#node,
         snapshot: this.#snapshotContext(),
         publications,
-        unwanted: new Set([...this.#filters.keys()].filter((id) => !wanted.has(id))),
+        unwanted: new Set([...this.#published.keys()].filter((id) => !wanted.has(id))),
+        partitions: this.#partitions(),
         spillDirectory,
         note: onNotice,
       },
@@ -153,7 +154,8 @@ class PostgresSession implements SourceSession {
       publications,
       after: parsePosition(after).lsn,
       known,
-      unwanted: new Set([...this.#filters.keys()].filter((id) => !known.has(id))),
+      unwanted: new Set([...this.#published.keys()].filter((id) => !known.has(id))),
+      partitions: this.#partitions(),
       spillDirectory,
       note: onNotice,
       abandonSlotAtBytes: this.#options.abandonSlotAtBytes,
@@ -203,8 +205,12 @@ class PostgresSession implements SourceSession {
     await endClient(this.#client);
   }
 
+  #partitions(): ReadonlyMap<string, PublishedTable['partitions']> {
+    return new Map([...this.#published].map(([id, { partitions }]) => [id, partitions]));
+  }
+
   #publishedRows(tables: readonly Table[]): readonly PublishedRows[] {
-    return tables.map((table) => ({ table, filter: this.#filters.get(table.id) }));
+    return tables.map((table) => ({ table, filter: this.#published.get(table.id)?.filter }));
   }
 
   #snapshotContext(): SnapshotContext {

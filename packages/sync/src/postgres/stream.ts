@@ -2,7 +2,7 @@ import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
 import type { KnownShape } from '../source.ts';
 import type { StreamEvent } from '../stream.ts';
-import { describeRelation, type PublishedTable, readPublishedTables } from './catalog.ts';
+import { describeRelation, type Partition, type PublishedTable, readPublishedTables } from './catalog.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { endClient, type PrimaryNode, runQuery, runSimple } from './connect.ts';
 import { toSourceError } from './failures.ts';
@@ -31,6 +31,8 @@ export type SlotStreamOptions = {
   readonly known: ReadonlyMap<string, KnownShape>;
   /** Ids of tables that are published, and that the sink does not want. */
   readonly unwanted: ReadonlySet<string>;
+  /** By `Table.id`: partitions as they were when the tables were asked for. */
+  readonly partitions: ReadonlyMap<string, readonly Partition[]>;
   /** Where transactions go that are not committed yet and too large for memory. */
   readonly spillDirectory: string;
   readonly note: (message: string) => void;
@@ -91,7 +93,7 @@ export class SlotStream implements AsyncDisposable {
   }
 
   async *#read(signal: AbortSignal): AsyncGenerator<readonly StreamEvent[], void> {
-    const { node, systemId, after, unwanted, note } = this.#options;
+    const { node, systemId, after, unwanted, partitions, note } = this.#options;
     await using unfinished = await UnfinishedTransactions.open(this.#options.spillDirectory);
     const replication = this.#options.replication ?? (await node.connect({ replication: true, statementMs: 0 }));
     await using feed = new ReplicationFeed(replication, node.name, after);
@@ -107,7 +109,7 @@ export class SlotStream implements AsyncDisposable {
       positionOf,
       after,
     });
-    const watch = new TableWatch({ book: this.#book, unwanted, note, look: (ids) => this.#look(ids) });
+    const watch = new TableWatch({ book: this.#book, unwanted, partitions, note, look: (ids) => this.#look(ids) });
     using _ = this.#watch(watch);
     const either = AbortSignal.any([signal, this.#ending.signal]);
     for await (const batch of feed.batches(either)) yield* transactions.tell(batch);

@@ -17,6 +17,8 @@ export type TableWatchContext = {
   readonly book: RelationBook;
   /** Published and not wanted by the sink. */
   readonly unwanted: ReadonlySet<string>;
+  /** By `Table.id`: partitions that were there before the stream began. */
+  readonly partitions: ReadonlyMap<string, readonly Partition[]>;
   readonly look: (ids: readonly string[]) => Promise<CatalogView>;
   readonly note: (message: string) => void;
 };
@@ -25,10 +27,11 @@ export class TableWatch {
   readonly #context: TableWatchContext;
   readonly #unpublished = new Set<string>();
   /** By `Table.id`, at the last look. */
-  #partitions: ReadonlyMap<string, readonly Partition[]> = new Map();
+  #partitions: ReadonlyMap<string, readonly Partition[]>;
 
   constructor(context: TableWatchContext) {
     this.#context = context;
+    this.#partitions = context.partitions;
   }
 
   /** One look; what it finds is told when the stream has come so far. */
