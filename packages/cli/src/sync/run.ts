@@ -1,6 +1,6 @@
 import { BatonError, toErrorRecord } from '@batondb/core/errors';
 import { formatCount } from '@batondb/core/text/format';
-import { Replicator, type SyncEvent } from '@batondb/sync';
+import { Replicator, type ReplicatorOptions, type SyncEvent } from '@batondb/sync';
 import { defaultOperations } from '@batondb/sync/operations/client';
 import { type OperationsServer, startOperations } from '@batondb/sync/operations/server';
 import { PostgresSource } from '@batondb/sync/postgres/source';
@@ -67,7 +67,7 @@ async function makeReplicator(
     ...(abandonSlotAt === undefined ? {} : { abandonSlotAtBytes: abandonSlotAt }),
     onNotice: (message) => voice.log.warn({}, message),
   });
-  return new Replicator({
+  const options: ReplicatorOptions = {
     name: flags.name ?? address.database,
     source,
     sink,
@@ -79,7 +79,8 @@ async function makeReplicator(
       if (event.kind === 'phase') tell(`STATUS=${event.phase}: ${event.detail}`);
       voice.event(event);
     },
-  });
+  };
+  return new Replicator(options);
 }
 
 /** What ends by itself is looked at by who started it: it listens only where it is told to. */
