@@ -1,4 +1,4 @@
-// Proves: source and sink are compared at one position while both go on: under load no difference is made up, and every kind of damage in a sink is found.
+// Proves: source and sink are compared at one position while both go on: under load no difference is made up (Y10), and every kind of damage in a sink is found.
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
@@ -205,12 +205,12 @@ async function expectFound(place: Place, damages: readonly Damage[]): Promise<vo
     [kind, table, key, ...columns.map(({ column, expected, found }) => `${column}: ${expected} is ${found}`)].join(' '),
   );
   for (const { what, found } of damages) assert.ok(told.includes(found), `${what}: ${told.join('; ')}`);
-  const count = tables.reduce((sum, { missing, surplus, different }) => sum + missing + surplus + different, 0);
+  const count = tables.reduce((sum, { missing, extra, different }) => sum + missing + extra + different, 0);
   assert.deepEqual([count, told.length], [damages.length, damages.length], 'nothing else is told');
   const few = await verify(place, { limit: 1, tables: [parsePattern('emptied')] });
   assert.equal(few.differences.length, 1);
-  const [{ missing, surplus, different }] = few.tables as [TableReport];
-  assert.ok(missing + surplus + different > 1, 'all are counted');
+  const [{ missing, extra, different }] = few.tables as [TableReport];
+  assert.ok(missing + extra + different > 1, 'all are counted');
 }
 
 test('damage in etcd is found', { timeout }, async () => {
@@ -227,7 +227,7 @@ test('damage in etcd is found', { timeout }, async () => {
       do: async () => void (await etcd.ctl('del', `${at}7`)),
       found: `missing public.emptied ${at}7`,
     },
-    { what: 'a surplus row', do: () => put(`${at}99`, '{"id":99,"x":"x99"}'), found: `surplus public.emptied ${at}99` },
+    { what: 'an extra row', do: () => put(`${at}99`, '{"id":99,"x":"x99"}'), found: `extra public.emptied ${at}99` },
     {
       what: 'a value',
       do: () => put(`${at}3`, '{"id":3,"x":"y3"}'),
@@ -244,7 +244,7 @@ test('damage in etcd is found', { timeout }, async () => {
   await etcd.ctl('del', '--prefix', '/hurt/d/public/pair/');
   const { tables } = await verify(place, { tables: [parsePattern('pair')] });
   assert.deepEqual(
-    tables.map(({ table, rows, missing, surplus }) => [table, rows === missing && rows > 0, surplus]),
+    tables.map(({ table, rows, missing, extra }) => [table, rows === missing && rows > 0, extra]),
     [['public.pair', true, 0]],
   );
 });
@@ -263,7 +263,7 @@ test('damage in a replica of SQLite is found', { timeout }, async () => {
   };
   await expectFound(place, [
     { what: 'a missing row', do: run('DELETE FROM emptied WHERE id = 7'), found: 'missing public.emptied [7]' },
-    { what: 'a surplus row', do: run("INSERT INTO emptied VALUES (99, 'x')"), found: 'surplus public.emptied [99]' },
+    { what: 'an extra row', do: run("INSERT INTO emptied VALUES (99, 'x')"), found: 'extra public.emptied [99]' },
     {
       what: 'a value',
       do: run("UPDATE emptied SET x = 'y3' WHERE id = 3"),

@@ -132,12 +132,12 @@ export function reportLines(report: VerifyReport, tookMs: number): string[] {
   ];
 }
 
-function countOf({ missing, surplus, different }: TableReport): number {
-  return missing + surplus + different;
+function countOf({ missing, extra, different }: TableReport): number {
+  return missing + extra + different;
 }
 
-function countsText({ missing, surplus, different }: TableReport): string {
-  const counts = { missing, surplus, different };
+function countsText({ missing, extra, different }: TableReport): string {
+  const counts = { missing, extra, different };
   return Object.entries(counts)
     .filter(([, count]) => count > 0)
     .map(([kind, count]) => `${count.toLocaleString('en-US')} ${kind}`)

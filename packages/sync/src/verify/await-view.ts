@@ -38,7 +38,7 @@ export async function awaitView(
         `the sink has been at ${last} for ${stallMs / 1000} s, and the source is at ${position}: nothing feeds it`,
         {
           retryable: true,
-          hint: 'start its sync, or look what it waits for (baton sync status); a sink that was only dumped cannot be compared once its source has moved on',
+          hint: 'start its sync, or look what it waits for (baton sync status); a sink of --dump-only cannot be compared, since its source has moved on',
         },
       );
     }

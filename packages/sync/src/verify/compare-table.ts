@@ -42,7 +42,7 @@ export async function compareTable(compared: ComparedTable, signal: AbortSignal)
   }
   for await (const page of heldRows(compared, signal)) for (const row of page) sums.take(row);
   const table = nameOf(compared.mapped.table);
-  if (sums.areSame) return { report: { table, rows, missing: 0, surplus: 0, different: 0 }, differences: [] };
+  if (sums.areSame) return { report: { table, rows, missing: 0, extra: 0, different: 0 }, differences: [] };
   return await explain(compared, sums, rows, signal);
 }
 
@@ -59,7 +59,7 @@ async function explain(
   for await (const page of heldRows(compared, signal)) {
     for (const row of page) if (sums.isSuspect(row)) suspects.add(row, -1);
   }
-  const counts = { missing: 0, surplus: 0, different: 0 };
+  const counts = { missing: 0, extra: 0, different: 0 };
   const differences: RowDifference[] = [];
   for (const unequal of suspects.unequal()) {
     const difference = differenceOf(compared.mapped, unequal);
@@ -74,7 +74,7 @@ async function explain(
 function differenceOf({ table }: MappedTable, { key, expected, held }: UnequalRow): RowDifference | undefined {
   const name = nameOf(table);
   if (expected === undefined || held === undefined) {
-    return { table: name, kind: held === undefined ? 'missing' : 'surplus', key, columns: [] };
+    return { table: name, kind: held === undefined ? 'missing' : 'extra', key, columns: [] };
   }
   const columns = columnDifferences(table, expected, held);
   if (columns?.length === 0) return undefined;

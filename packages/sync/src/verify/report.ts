@@ -12,8 +12,8 @@ export type ColumnDifference = {
 export type RowDifference = {
   /** By the name that it has at the sink. */
   readonly table: string;
-  /** `missing` in the sink, `surplus` there, or `different`. */
-  readonly kind: 'missing' | 'surplus' | 'different';
+  /** `missing` in the sink, `extra` there, or `different`. */
+  readonly kind: 'missing' | 'extra' | 'different';
   /** As the sink tells its rows apart: a key of etcd, or an array of values. */
   readonly key: string;
   /** Of `different`. Empty: what the sink has cannot be read as a row. */
@@ -25,7 +25,7 @@ export type TableReport = {
   /** Rows that the source has. */
   readonly rows: number;
   readonly missing: number;
-  readonly surplus: number;
+  readonly extra: number;
   readonly different: number;
 };
 
@@ -43,5 +43,5 @@ export type VerifyReport = {
 
 /** True when no difference was found, whether or not all tables could be compared. */
 export function isSame({ tables }: VerifyReport): boolean {
-  return tables.every(({ missing, surplus, different }) => missing + surplus + different === 0);
+  return tables.every(({ missing, extra, different }) => missing + extra + different === 0);
 }

@@ -12,7 +12,7 @@ import { type ComparedResult, compareTable } from './compare-table.ts';
 import type { VerifyTally } from './progress.ts';
 import type { SkippedTable, VerifyReport } from './report.ts';
 
-// Source and sink compared at one position, while both go on: a state of the source at P, the sink at a later position Q that is its own choice, and between the two the
+// Source and sink compared at one position, while both go on (Y10): a state of the source at P, the sink at a later position Q that is its own choice, and between the two the
 // changes from P to Q. What the sink has to have at Q is the state with these changes.
 
 export type VerifyOptions = {
