@@ -4,6 +4,9 @@ import type { SourceSession } from './source.ts';
 import type { Resync, StreamEvent, Update } from './stream.ts';
 import { keyOf, type Row, type Table } from './table.ts';
 
+/** More keys than this are not kept in memory: the table is read once more. */
+const incompleteMax = 500_000;
+
 /**
  * Tables that are being read anew. After a whole table was read, the sink may have rows that the source has not: their keys are asked for one by one, since a row that
  * has just been made is in neither of the two lists. Until then the table counts as being read, for the sink, too.
@@ -16,8 +19,8 @@ export class Resyncs implements Disposable {
   readonly #seen = new Map<string, KeySet>();
   /** Tables of which more keys are being asked for, and what the reading that they end is of. */
   readonly #asking = new Map<string, Resync['scope']>();
-  /** Keys that rows were given by updates which did not tell all of them, where the row of the old key may not have been what it has to be. */
-  readonly #moved = new Map<string, Row[]>();
+  /** Of the tables that are being read: keys of updates that did not tell whole rows. What the sink has of these may not be what it has to be. */
+  readonly #incomplete = new Map<string, Map<string, Row>>();
   /** Ids of tables whose rows are not what they have to be, until they have been read anew. */
   readonly #repairing: Set<string>;
 
@@ -31,6 +34,7 @@ export class Resyncs implements Disposable {
     this.#sink = sink;
     this.#original = original;
     this.#repairing = new Set(repairing);
+    for (const id of this.#repairing) this.#incomplete.set(id, new Map());
   }
 
   /** Rows that are to be repaired are not yet what they have to be. */
@@ -43,18 +47,21 @@ export class Resyncs implements Disposable {
     switch (event.kind) {
       case 'resync': {
         const told = event.scope === 'table' ? this.#whole(event) : this.#keys(event);
+        if (told?.state === 'begin' && !this.#incomplete.has(told.table.id))
+          this.#incomplete.set(told.table.id, new Map());
         if (told?.state !== 'end') return told;
-        if (this.#askMoved(told)) return undefined;
+        if (this.#askIncomplete(told)) return undefined;
+        this.#incomplete.delete(told.table.id);
         this.#repairing.delete(told.table.id);
         return told;
       }
       case 'drop':
         this.#repairing.delete(event.table.id);
-        this.#moved.delete(event.table.id);
+        this.#incomplete.delete(event.table.id);
         this.#forget(event.table);
         return event;
       case 'update':
-        this.#noteMove(event);
+        this.#noteIncomplete(event);
         this.#seen.get(event.table.id)?.add(keyOf(event.table, event.row));
         return event;
       case 'insert':
@@ -67,6 +74,7 @@ export class Resyncs implements Disposable {
 
   [Symbol.dispose](): void {
     for (const seen of this.#seen.values()) seen[Symbol.dispose]();
+    this.#seen.clear();
   }
 
   #whole(event: Resync): Resync | undefined {
@@ -90,28 +98,30 @@ export class Resyncs implements Disposable {
     const scope = this.#asking.get(table.id);
     if (scope === undefined) return event;
     if (state === 'begin') return undefined;
-    this.#asking.delete(table.id);
     this.#forget(table);
     return { ...event, scope };
   }
 
-  #noteMove({ table, row, old }: Update): void {
-    if (old === undefined || !(this.#repairing.has(table.id) || this.#seen.has(table.id))) return;
-    if (!row.some((field, place) => field === undefined && old[place] === undefined)) return;
-    const keys = this.#moved.get(table.id) ?? [];
-    this.#moved.set(table.id, keys);
-    keys.push(keyOf(table, row));
+  #noteIncomplete({ table, row, old }: Update): void {
+    const keys = this.#incomplete.get(table.id);
+    if (keys === undefined || !row.some((field, place) => field === undefined && old?.[place] === undefined)) return;
+    const key = keyOf(table, row);
+    if (keys.size <= incompleteMax) keys.set(JSON.stringify(key), key);
   }
 
-  /** Nobody has asked for those keys, and the sink could not know what is in their rows (Y5). */
-  #askMoved({ table, scope }: Resync): boolean {
-    const keys = this.#moved.get(table.id);
+  /** Such a row may have come after its table was read and before that was told, so that nobody but the source knows all of it (Y5). */
+  #askIncomplete({ table, scope }: Resync): boolean {
+    const keys = this.#incomplete.get(table.id);
     const original = this.#original(table.id);
-    if (keys === undefined || original === undefined) return false;
-    this.#moved.delete(table.id);
+    if (keys === undefined || keys.size === 0 || original === undefined) return false;
+    if (keys.size > incompleteMax) {
+      this.#session.resync({ table: original });
+      return true;
+    }
+    this.#incomplete.set(table.id, new Map());
     this.#asking.set(table.id, scope);
     const once = async function* (): AsyncIterable<readonly Row[]> {
-      yield keys;
+      yield [...keys.values()];
     };
     this.#session.resync({ table: original, keys: once() });
     return true;
@@ -119,6 +129,8 @@ export class Resyncs implements Disposable {
 
   async *#surplus(table: Table, seen: KeySet): AsyncIterable<readonly Row[]> {
     for await (const keys of this.#sink.keys!(table)) {
+      // The table has gone meanwhile, or is being read anew once more: what was seen before tells nothing about its rows.
+      if (this.#seen.get(table.id) !== seen) return;
       const surplus = keys.filter((key) => !seen.has(key));
       if (surplus.length > 0) yield surplus;
     }
@@ -127,5 +139,6 @@ export class Resyncs implements Disposable {
   #forget({ id }: Table): void {
     this.#seen.get(id)?.[Symbol.dispose]();
     this.#seen.delete(id);
+    this.#asking.delete(id);
   }
 }

@@ -2,6 +2,7 @@ import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
 import type {
   KnownShape,
+  Observation,
   Resumption,
   ResyncRequest,
   RowSnapshot,
@@ -14,12 +15,13 @@ import type { Table } from '../table.ts';
 import { formatPostgresAddress, type PostgresAddress } from './address.ts';
 import { type PublishedTable, readPublishedTables } from './catalog.ts';
 import { endClient, findPrimary, type PrimaryNode, runQuery, useClient } from './connect.ts';
+import { observe } from './observation.ts';
 import type { PasswordFor } from './passwords.ts';
 import { formatPosition, isBefore, type Lsn, parseLsn, parsePosition } from './position.ts';
 import { readIdentity, resume, type ServerIdentity } from './resumption.ts';
 import { abandonment, dropSlot, missingSlot, readSlot, type Slot } from './slot.ts';
-import { openSnapshot } from './snapshot.ts';
-import type { Connect } from './snapshot-context.ts';
+import { openSnapshot, type PublishedRows } from './snapshot.ts';
+import type { Connect, SnapshotContext } from './snapshot-context.ts';
 import { SlotStream } from './stream.ts';
 
 export type PostgresSourceOptions = {
@@ -117,12 +119,22 @@ class PostgresSession implements SourceSession {
   }
 
   async snapshot(tables: readonly Table[], signal: AbortSignal): Promise<RowSnapshot> {
-    const { serverVersion } = this.#node;
-    const connect: Connect = ({ replication = false } = {}) => this.#node.connect({ replication, statementMs: 0 });
-    const rows = tables.map((table) => ({ table, filter: this.#published.get(table.id)?.filter }));
-    return await openSnapshot(
-      rows,
-      { node: this.node, serverVersion, connect, onWait: this.#options.onNotice },
+    return await openSnapshot(this.#publishedRows(tables), this.#snapshotContext(), signal);
+  }
+
+  async observe(tables: readonly Table[], signal: AbortSignal): Promise<Observation> {
+    const { publications, spillDirectory, onNotice } = this.#options;
+    const wanted = new Set(tables.map(({ id }) => id));
+    return await observe(
+      this.#publishedRows(tables),
+      {
+        node: this.#node,
+        snapshot: this.#snapshotContext(),
+        publications,
+        unwanted: new Set([...this.#published.keys()].filter((id) => !wanted.has(id))),
+        spillDirectory,
+        note: onNotice,
+      },
       signal,
     );
   }
@@ -190,6 +202,15 @@ class PostgresSession implements SourceSession {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stream?.[Symbol.asyncDispose]();
     await endClient(this.#client);
+  }
+
+  #publishedRows(tables: readonly Table[]): readonly PublishedRows[] {
+    return tables.map((table) => ({ table, filter: this.#published.get(table.id)?.filter }));
+  }
+
+  #snapshotContext(): SnapshotContext {
+    const connect: Connect = ({ replication = false } = {}) => this.#node.connect({ replication, statementMs: 0 });
+    return { node: this.node, serverVersion: this.#node.serverVersion, connect, onWait: this.#options.onNotice };
   }
 
   async #slot(): Promise<Slot> {

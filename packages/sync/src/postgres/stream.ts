@@ -23,6 +23,8 @@ export type SlotStreamOptions = {
   readonly node: PrimaryNode;
   readonly systemId: string;
   readonly slot: string;
+  /** The connection that a temporary slot lives with, which alone may read it; it is closed with the stream. Undefined: one of the stream's own. */
+  readonly replication?: pg.Client;
   readonly publications: readonly string[];
   readonly after: Lsn;
   /** By `Table.id`: shapes that the sink has. */
@@ -93,7 +95,8 @@ export class SlotStream implements AsyncDisposable {
   async *#read(signal: AbortSignal): AsyncGenerator<readonly StreamEvent[], void> {
     const { node, systemId, after, unwanted, partitions, note } = this.#options;
     await using unfinished = await UnfinishedTransactions.open(this.#options.spillDirectory);
-    await using feed = new ReplicationFeed(await node.connect({ replication: true, statementMs: 0 }), node.name, after);
+    const replication = this.#options.replication ?? (await node.connect({ replication: true, statementMs: 0 }));
+    await using feed = new ReplicationFeed(replication, node.name, after);
     this.#feed = feed;
     this.acknowledge(this.#acknowledged);
     await this.#connection();
