@@ -184,7 +184,13 @@ async function tryClient(
   ssl: ConnectionOptions | false,
 ): Promise<pg.Client> {
   const { client_encoding, ...others } = sessionSettings;
-  const settings = { ...others, statement_timeout: String(statementMs), idle_in_transaction_session_timeout: '0' };
+  const settings = {
+    ...others,
+    statement_timeout: String(statementMs),
+    idle_in_transaction_session_timeout: '0',
+    // What little we write is nobody's data, and must not wait for a standby.
+    synchronous_commit: 'local',
+  };
   const configuration = {
     host,
     port,

@@ -222,7 +222,8 @@ export class Resyncs implements AsyncDisposable {
       );
       return;
     }
-    const replaced = { ...reading };
+    // What was read is void from now on, and what is read meanwhile comes to nobody.
+    const replaced: Reading = { ...reading, chunk: undefined, touches: [], upheavals: new Set() };
     this.#reading = replaced;
     setTimeout(() => {
       if (this.#reading !== replaced) return;

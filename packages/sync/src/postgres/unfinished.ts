@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rm, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
 import { toBatonError } from '@batondb/core/files/system-error';
@@ -108,7 +108,8 @@ export class UnfinishedTransactions implements AsyncDisposable {
   async #makeFile(): Promise<FileHandle> {
     const path = join(this.#directory, `${randomUUID()}.unfinished`);
     const file = await open(path, 'wx+', 0o600);
-    await unlink(path);
+    // Another stream of this process may just have found it.
+    await rm(path, { force: true });
     return file;
   }
 }
