@@ -24,13 +24,13 @@ function nameInFile({ schema, name }: SourceTable): string {
   return schema === 'public' ? name : `${schema}_${name}`;
 }
 
-/** Class of storage and text of each value. A double has 17 digits, which tell it apart from all others. */
+/** Class of storage and text of each value. A double comes as its bits: SQLite's own digits are not exact. */
 function rowSql(columns: readonly SourceColumn[]): string {
   const parts: string[] = [];
   for (let start = 0; start < columns.length; start += columnsMax) {
     const values = columns.slice(start, start + columnsMax).map(({ name }) => {
       const column = quoteIdentifier(name);
-      const text = `CASE typeof(${column}) WHEN 'blob' THEN hex(${column}) WHEN 'real' THEN printf('%!.17g', ${column})
+      const text = `CASE typeof(${column}) WHEN 'blob' THEN hex(${column}) WHEN 'real' THEN hex(ieee754_to_blob(${column}))
         ELSE CAST(${column} AS TEXT) END`;
       return `typeof(${column}), ${text}`;
     });
@@ -94,10 +94,10 @@ function valueOf(form: SourceColumn['form'], storage: string, text: string | nul
   }
 }
 
-/** NaN, which SQLite would take for NULL, is text. Others are the double's shortest text, as the source tells them. */
+/** NaN, which SQLite would take for NULL, is text. Others are told by the double's shortest text, as the source tells them. */
 function floatOf(storage: string, text: string): ExactJson | undefined {
   if (storage === 'text') return text === 'NaN' ? text : undefined;
   if (storage !== 'real') return undefined;
-  if (/^[+-]?Inf$/i.test(text)) return text.startsWith('-') ? '-Infinity' : 'Infinity';
-  return exactNumber(String(Number(text)));
+  const number = Buffer.from(text, 'hex').readDoubleBE();
+  return Number.isFinite(number) ? exactNumber(String(number)) : String(number);
 }
