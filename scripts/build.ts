@@ -73,12 +73,12 @@ async function buildEntry(entry: string, newPath: string, sources: Sources): Pro
 }
 
 /** Has every module of ours keep its place in what it says of itself, and leaves packages outside but for those that are built in. */
-function keepPlaces({ onLoad, onResolve }: PluginBuild, outdir: string, newPath: string, sources: Sources): void {
-  onResolve({ filter: /^[^./]/ }, ({ path }) => {
+function keepPlaces(setup: PluginBuild, outdir: string, newPath: string, sources: Sources): void {
+  setup.onResolve({ filter: /^[^./]/ }, ({ path }) => {
     const isInside = path.startsWith('@batondb/') || builtIn.includes(path);
     return isInside ? undefined : { path, external: true };
   });
-  onLoad({ filter: /\.ts$/ }, ({ path }) => {
+  setup.onLoad({ filter: /\.ts$/ }, ({ path }) => {
     const code = readFileSync(path, 'utf8');
     takeIn(path, code, newPath, sources);
     const place = JSON.stringify(relative(outdir, placeIn(newPath, path)));

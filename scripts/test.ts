@@ -10,9 +10,10 @@ import { buildCommand } from './build.ts';
 import { ensureDebianPackages } from './debian-packages.ts';
 import { type RunnerEvent, Totals } from './test-totals.ts';
 
-// npm test: everything that runs. First the packages' own tests, then the black-box tests in test/, several files at a time; then, two at a
-// time, those that mostly wait for links and silences, and judge how soon something ended; and by themselves the one that judges
-// how much is on its way when a host is killed, and the demo, which takes all of the machine.
+// npm test: everything that runs, more files at a time than there are cores, since tests wait for disks, links and silences. First the
+// black-box tests in test/ and the packages' own, the long ones before the many short ones, so that no core waits for a last one; then,
+// fewer at a time, those that judge how soon something ended; and by themselves the one that judges how much is on its way when a host
+// is killed, and the demo, which takes all of the machine.
 
 const help = `Usage: npm test [-- --only PART] [-- --soak]
 
@@ -42,9 +43,14 @@ function findGroups(parts: readonly string[]): Group[] {
       .map((path) => resolve(root, path));
   const blackBox = find('test/**/*.test.ts');
   return [
-    { files: find('packages/*/test/**/*.test.ts'), concurrency: 2 },
-    { files: blackBox.filter((path) => !apart.test(path) && !alone.test(path)), concurrency: 3 },
-    { files: blackBox.filter((path) => apart.test(path)), concurrency: 2 },
+    {
+      files: [
+        ...blackBox.filter((path) => !apart.test(path) && !alone.test(path)),
+        ...find('packages/*/test/**/*.test.ts'),
+      ],
+      concurrency: 4,
+    },
+    { files: blackBox.filter((path) => apart.test(path)), concurrency: 3 },
     { files: blackBox.filter((path) => alone.test(path)), concurrency: 1 },
   ].filter(({ files }) => files.length > 0);
 }

@@ -1,22 +1,23 @@
 import { openSync, writeSync } from 'node:fs';
 import { parsePostgresAddress } from '@batondb/sync/postgres/address';
-import { findPrimary, socketOf } from '@batondb/sync/postgres/connect';
+import { findPrimary, type PrimaryNode, socketOf } from '@batondb/sync/postgres/connect';
 import { passwordSource } from '@batondb/sync/postgres/passwords';
 import { decodeMessage } from '@batondb/sync/postgres/pgoutput';
 import { parseLsn } from '@batondb/sync/postgres/position';
 import { decodeFrame } from '@batondb/sync/postgres/replication-frames';
 import { rowJsonOf } from '@batondb/sync/row-json';
 import type { Table } from '@batondb/sync/table';
-import type pg from 'pg';
+
+type Client = Awaited<ReturnType<PrimaryNode['connect']>>;
 
 export type Opened = {
-  readonly connect: (options?: { readonly replication?: boolean }) => Promise<pg.Client>;
+  readonly connect: (options?: { readonly replication?: boolean }) => Promise<Client>;
   readonly close: () => void;
 };
 
 /** Connections as a source makes them. */
 export async function openConnections(url: string): Promise<Opened> {
-  const clients: pg.Client[] = [];
+  const clients: Client[] = [];
   const address = parsePostgresAddress(url, {});
   const node = await findPrimary(address, passwordSource(address, {}, undefined), AbortSignal.timeout(60_000));
   const connect = async (options: { readonly replication?: boolean } = {}) => {
@@ -72,6 +73,6 @@ export async function streamToLines(
   return { seconds, cpuSeconds: (user + system) / 1e6 };
 }
 
-function connectionOf(client: pg.Client): NodeJS.EventEmitter {
+function connectionOf(client: Client): NodeJS.EventEmitter {
   return (client as unknown as { connection: NodeJS.EventEmitter }).connection;
 }

@@ -2,7 +2,7 @@
 //
 //   node docs/examples/sync-reader.ts etcd://127.0.0.1:2379/baton/shop
 import { BatonError } from '@batondb/core/errors';
-import { type ChangeGroup, openReader, type Snapshot } from '@batondb/sync/reader';
+import { type ChangeGroup, openReader, type ReadChange, type Snapshot } from '@batondb/sync/reader';
 
 async function printRows(snapshot: Snapshot): Promise<void> {
   for (const { schema, name } of snapshot.tables) {
@@ -13,14 +13,14 @@ async function printRows(snapshot: Snapshot): Promise<void> {
   console.log(`that is the state at ${snapshot.position}`);
 }
 
+function printChange(change: ReadChange): void {
+  if (change.kind === 'put') console.log(`${change.table} ${change.key.join(', ')} is now`, change.row);
+  else if (change.kind === 'delete') console.log(`${change.table} ${change.key.join(', ')} is gone`);
+  else console.log(`${change.table}: ${change.kind}`);
+}
+
 async function printChanges({ position, changes }: ChangeGroup): Promise<void> {
-  for await (const some of changes) {
-    for (const change of some) {
-      if (change.kind === 'put') console.log(`${change.table} ${change.key.join(', ')} is now`, change.row);
-      else if (change.kind === 'delete') console.log(`${change.table} ${change.key.join(', ')} is gone`);
-      else console.log(`${change.table}: ${change.kind}`);
-    }
-  }
+  for await (const some of changes) some.forEach(printChange);
   console.log(`that is the state at ${position}`);
 }
 

@@ -11,6 +11,7 @@ import fc from 'fast-check';
 import { parseCommandLine, type Request } from '../src/command-line.ts';
 import type { ConfigReader } from '../src/config/apply.ts';
 import { parseSqlite } from '../src/sqlite/command.ts';
+import { parseSync } from '../src/sync/command.ts';
 
 type CopyRequest = Request & { kind: 'copy' };
 
@@ -293,7 +294,8 @@ test('every configuration that a page or the help shows is taken', () => {
   const shown = pages.flatMap((page) => [...page.matchAll(/^```yaml\n(.*?)^```/gms)].map(([, text = '']) => text));
   assert.ok(shown.length >= 2, `only ${shown.length} were found`);
   for (const text of shown) {
-    if (/^sqlite:/m.test(text)) assert.equal(parseSqlite(['serve'], readerOf(text)).kind, 'run', text);
+    if (/^from:/m.test(text)) assert.equal(parseSync(['--config', 'x'], readerOf(text)).kind, 'run', text);
+    else if (/^sqlite:/m.test(text)) assert.equal(parseSqlite(['serve'], readerOf(text)).kind, 'run', text);
     else assert.notDeepEqual(parseCopy(readerOf(text)).options, defaultOptions, text);
   }
   const help = parseCommandLine(['config', '--help']);

@@ -67,6 +67,7 @@ export class Resyncs implements Disposable {
 
   [Symbol.dispose](): void {
     for (const seen of this.#seen.values()) seen[Symbol.dispose]();
+    this.#seen.clear();
   }
 
   #whole(event: Resync): Resync | undefined {
@@ -90,7 +91,6 @@ export class Resyncs implements Disposable {
     const scope = this.#asking.get(table.id);
     if (scope === undefined) return event;
     if (state === 'begin') return undefined;
-    this.#asking.delete(table.id);
     this.#forget(table);
     return { ...event, scope };
   }
@@ -119,6 +119,8 @@ export class Resyncs implements Disposable {
 
   async *#surplus(table: Table, seen: KeySet): AsyncIterable<readonly Row[]> {
     for await (const keys of this.#sink.keys!(table)) {
+      // The table has gone meanwhile, or is being read anew once more: what was seen before tells nothing about its rows.
+      if (this.#seen.get(table.id) !== seen) return;
       const surplus = keys.filter((key) => !seen.has(key));
       if (surplus.length > 0) yield surplus;
     }
@@ -127,5 +129,6 @@ export class Resyncs implements Disposable {
   #forget({ id }: Table): void {
     this.#seen.get(id)?.[Symbol.dispose]();
     this.#seen.delete(id);
+    this.#asking.delete(id);
   }
 }

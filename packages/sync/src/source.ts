@@ -30,6 +30,8 @@ export interface SourceSession extends AsyncDisposable {
   tables(): Promise<readonly Table[]>;
   /** A state of these tables, all at one position. Only one at a time. */
   snapshot(tables: readonly Table[], signal: AbortSignal): Promise<RowSnapshot>;
+  /** A state of these tables and what comes after it, beside whatever else reads this source, and without a trace in it. Only one at a time. */
+  observe(tables: readonly Table[], signal: AbortSignal): Promise<Observation>;
   /**
    * Everything after a position. To be read once a session. It may not be read for as long as one likes: the source is told meanwhile that we live.
    * `known` are shapes that the sink has, by `Table.id`: a table that is another now, or not there any more, is told of where the stream first shows it.
@@ -71,6 +73,14 @@ export interface RowSnapshot extends AsyncDisposable {
   /** Transactions before it are in the rows, those after it are not. */
   readonly position: Position;
   readonly tables: readonly TableSnapshot[];
+}
+
+/** A state and its future: what anybody who follows these tables has at any later position. */
+export interface Observation extends RowSnapshot {
+  /** True when what is at `position` of this source's present history has all that the state has. Throws DIVERGED for a position of another source. */
+  isReachedBy(position: Position): boolean;
+  /** Everything after the state's position. To be read once, beside the state's rows; the source keeps its log for it until it has ended. */
+  changes(signal: AbortSignal): AsyncIterable<readonly StreamEvent[]>;
 }
 
 export interface TableSnapshot {

@@ -1,4 +1,5 @@
 import { type BatonError, type ErrorRecord, toErrorRecord } from '@batondb/core/errors';
+import { formatCount } from '@batondb/core/text/format';
 import { Rate } from './rate.ts';
 import type { LoadResult, SinkState } from './sink.ts';
 import type { SourceStatus, TableSnapshot } from './source.ts';
@@ -125,7 +126,7 @@ export class Tally {
     for (const { name, snapshot } of tables) {
       this.#tables.set(name, { state: 'waiting', rows: 0, estimatedRows: snapshot.estimatedRows });
     }
-    this.#enter('dumping', `${tables.length} tables at ${position}`);
+    this.#enter('dumping', `${formatCount(tables.length, 'table')} at ${position}`);
   }
 
   dumpedRows(table: string, rows: number): void {

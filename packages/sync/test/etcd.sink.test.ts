@@ -4,6 +4,8 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import type { Insert, StreamEvent } from '@batondb/sync';
+import { planEtcdSink } from '@batondb/sync/etcd/settings';
+import { openEtcdView } from '@batondb/sync/etcd/view';
 import { type EtcdCluster, startEtcd } from '@batondb/testbed/etcd';
 import { startGate } from '@batondb/testbed/gate';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
@@ -96,14 +98,11 @@ test('a transaction larger than a transaction of etcd', { timeout }, async () =>
   await using owned = await bed.own({ txnOperations: 16 });
   await begun(owned, [table]);
   await apply(owned, transaction('1', inserts(3, 'old')));
-  const [first = [], ...rest] = [inserts(500), inserts(500, 'm')];
   async function* slowly(): AsyncGenerator<readonly StreamEvent[], void, undefined> {
-    yield transaction('2', [{ kind: 'truncate', tables: [table] }, ...first]).slice(0, -1);
-    for (const batch of rest) {
-      assert.deepEqual([...(await bed.read(table)).keys()], ['old0', 'old1', 'old2']);
-      assert.equal(await bed.position(), '1');
-      yield batch;
-    }
+    yield transaction('2', [{ kind: 'truncate', tables: [table] }, ...inserts(500)]).slice(0, -1);
+    assert.deepEqual([...(await bed.read(table)).keys()], ['old0', 'old1', 'old2']);
+    assert.equal(await bed.position(), '1');
+    yield inserts(500, 'm');
     assert.equal((await bed.read(table)).size, 3);
     yield transaction('2', []).slice(-1);
   }
@@ -375,4 +374,18 @@ test('the example of a reader', { timeout }, async () => {
     await etcd.ctl('get', `${bed.prefix}/v1/t/2`),
     /\{"position":"2","time":null,"row":\{"id":"2","a":"a","big":"b"\}\}/,
   );
+});
+
+// Proves: what is compared with a source is one state of it, rows by their keys and as the source's rows have to be, whatever is written meanwhile.
+test('a view to compare with', { timeout }, async () => {
+  const bed = new EtcdBed(etcd.endpoints);
+  await using owned = await bed.own({ envelope: true });
+  await begun(owned, [table]);
+  await apply(owned, transaction('1', [insert('1'), insert('a/b')]));
+  await using view = await openEtcdView(planEtcdSink({ url: bed.url }));
+  await apply(owned, transaction('2', [insert('3')]));
+  assert.deepEqual([view.state.position, [...view.state.tables.keys()]], ['1', ['public.t']]);
+  const held: unknown[] = [];
+  for await (const page of view.rows(table)) held.push(...page);
+  assert.deepEqual(held, [view.expect(table, ['1', 'a', 'b']), view.expect(table, ['a/b', 'a', 'b'])]);
 });

@@ -1,7 +1,7 @@
 import { BatonError } from '@batondb/core/errors';
 import type { Change, Position, Row, RowSnapshot, Source, SourceSession, StreamEvent, Table } from '@batondb/sync';
 import { keyOf } from '@batondb/sync';
-import type { KnownShape, Resumption, ResyncRequest } from '@batondb/sync/source';
+import type { KnownShape, Observation, Resumption, ResyncRequest } from '@batondb/sync/source';
 
 // A source that is a list of transactions, for tests of the loop: every state that it ever had is known, and it fails where it is told to.
 
@@ -123,6 +123,16 @@ class MemorySession implements SourceSession {
           parts: parts.map((part) => ({ read: () => read(part) })),
         };
       }),
+      [Symbol.asyncDispose]: async () => {},
+    };
+  }
+
+  async observe(tables: readonly Table[]): Promise<Observation> {
+    const snapshot = await this.snapshot(tables);
+    return {
+      ...snapshot,
+      isReachedBy: (position) => !this.isBefore(position, snapshot.position),
+      changes: (signal) => this.stream(snapshot.position, new Map(), signal),
       [Symbol.asyncDispose]: async () => {},
     };
   }

@@ -14,6 +14,8 @@ type Line = {
   readonly row?: JsonRow;
   readonly old?: JsonRow;
   readonly unchanged?: readonly string[];
+  readonly state?: 'begin' | 'end';
+  readonly scope?: 'table' | 'keys';
 };
 type ReadTable = {
   name: readonly [string, string];
@@ -24,6 +26,8 @@ type ReadTable = {
   rows: Map<string, JsonRow>;
   /** Rows of the dump that is going on. */
   dumped: JsonRow[] | undefined;
+  /** Keys that came since the whole table is read anew. */
+  resynced: Set<string> | undefined;
 };
 
 export function readLines(text: string): Contents {
@@ -71,6 +75,8 @@ function readLine(tables: Map<string, ReadTable>, line: Line): void {
       for (const row of table!.dumped!) put(table!, row);
       table!.dumped = undefined;
       return;
+    case 'resync':
+      return resync(table!, line);
     case 'insert':
       return put(table!, line.row!);
     case 'update':
@@ -91,7 +97,15 @@ function readTable(tables: Map<string, ReadTable>, line: Line): void {
   }
   const columns = line.columns!.map((column) => column.name);
   const key = line.key as readonly string[];
-  const table: ReadTable = { name, id: line.id!, columns, key, rows: new Map(), dumped: undefined };
+  const table: ReadTable = {
+    name,
+    id: line.id!,
+    columns,
+    key,
+    rows: new Map(),
+    dumped: undefined,
+    resynced: before?.[1].resynced,
+  };
   for (const row of before?.[1].rows.values() ?? []) {
     put(table, Object.fromEntries(columns.map((column) => [column, row[column] ?? null])));
   }
@@ -105,7 +119,9 @@ function keyText({ key }: ReadTable, row: JsonRow): string {
 }
 
 function put(table: ReadTable, row: JsonRow): void {
-  table.rows.set(table.key.length === 0 ? `row ${++lastNumber}` : keyText(table, row), row);
+  const key = table.key.length === 0 ? `row ${++lastNumber}` : keyText(table, row);
+  table.rows.set(key, row);
+  table.resynced?.add(key);
 }
 
 function take(table: ReadTable, row: JsonRow): JsonRow | undefined {
@@ -118,6 +134,16 @@ function take(table: ReadTable, row: JsonRow): JsonRow | undefined {
 function placeOf({ rows, columns }: ReadTable, row: JsonRow): string {
   const isEqual = (each: JsonRow): boolean => columns.every((name) => each[name] === row[name]);
   return [...rows].find(([, each]) => isEqual(each))?.[0] ?? '';
+}
+
+/** Of a whole table that was read anew, what did not come is gone. */
+function resync(table: ReadTable, { state, scope }: Line): void {
+  if (scope !== 'table') return;
+  if (state === 'begin') table.resynced = new Set();
+  else {
+    for (const key of table.rows.keys()) if (!table.resynced?.has(key)) table.rows.delete(key);
+    table.resynced = undefined;
+  }
 }
 
 function update(table: ReadTable, { row, old, unchanged }: Line): void {

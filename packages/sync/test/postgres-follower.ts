@@ -53,10 +53,12 @@ export class Follower implements AsyncDisposable {
   transactions = 0;
   /** Awaited after each batch. */
   pace: (events: readonly StreamEvent[]) => Promise<void> = async () => undefined;
+  /** Changes go here instead. */
+  take: ((change: Change) => void) | undefined;
   acknowledges = true;
   position: Position;
   isOpen = false;
-  failure: unknown;
+  failure: Error | undefined;
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
@@ -84,7 +86,7 @@ export class Follower implements AsyncDisposable {
       for (const [name, rows] of options.from.tables) follower.tables.set(name, rows);
     }
     follower.#running = follower.#run().catch((error: unknown) => {
-      follower.failure = error;
+      follower.failure = error instanceof Error ? error : new Error(String(error));
     });
     return follower;
   }
@@ -154,7 +156,7 @@ export class Follower implements AsyncDisposable {
             break;
           default:
             assert.ok(isInside, `${event.kind} outside of a transaction`);
-            this.#take(event);
+            (this.take ?? ((change: Change) => this.#take(change)))(event);
         }
       }
       await this.pace(events);

@@ -7,13 +7,14 @@ import { BatonError } from '@batondb/core/errors';
 import type { OwnedSink, StreamEvent } from '@batondb/sync';
 import { commandSink } from '@batondb/sync/ndjson/command-sink';
 import { readLines } from './ndjson-reader.ts';
+import { describeSink } from './sink-conformance.ts';
 import { contentsOf } from './sink-model.ts';
 import { sinkTable } from './sink-tables.ts';
 
 // A command that gets lines and keeps the position.
 
 const a = sinkTable('a', ['id', 'x']);
-const receiver = `'${process.execPath}' '${join(import.meta.dirname, 'exec-receiver.ts')}'`;
+const receiver = `'${process.execPath}' '${join(import.meta.dirname, '../../../docs/examples/sync-receiver.ts')}'`;
 
 function own(command: string): Promise<OwnedSink> {
   return commandSink({ command, source: 'a source' }).own(
@@ -44,12 +45,28 @@ async function apply(owned: OwnedSink, from: number, to: number): Promise<string
   return told;
 }
 
+describeSink({
+  name: 'exec',
+  comparesRows: false,
+  manyRows: 25_000,
+  hasOneOwner: false,
+  rounds: 1,
+  place: async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'baton-exec-sink-'));
+    return {
+      sink: () => commandSink({ command: `${receiver} ${directory}`, source: 'a source' }),
+      contents: async () => readLines(await readFile(`${directory}/lines`, 'utf8')),
+      [Symbol.asyncDispose]: () => rm(directory, { recursive: true }),
+    };
+  },
+});
+
 // Proves: a command that keeps what it gets is asked where it is, and goes on there; when it dies, the error has its last words and passes, and nothing that it
 // did not acknowledge counts as held (Y3).
 test('a command that dies and comes again', { timeout: 60_000 }, async (t) => {
   const directory = await directoryFor(t);
   {
-    await using owned = await own(`${receiver} ${directory} 20`);
+    await using owned = await own(`sed -u 30q | ${receiver} ${directory}; echo had enough >&2; exit 3`);
     assert.equal(owned.state.position, undefined);
     await owned.begin('0', [a], false);
     const load = await owned.load(a);

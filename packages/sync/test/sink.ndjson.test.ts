@@ -9,6 +9,7 @@ describeSink({
   name: 'ndjson file',
   comparesRows: false,
   manyRows: 25_000,
+  hasOneOwner: true,
   rounds: 20,
   place: async () => {
     const directory = await mkdtemp(join(tmpdir(), 'baton-ndjson-sink-'));

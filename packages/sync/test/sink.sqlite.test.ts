@@ -9,6 +9,7 @@ describeSink({
   name: 'sqlite',
   comparesRows: true,
   manyRows: 25_000,
+  hasOneOwner: true,
   rounds: 2,
   place: async () => {
     const directory = await mkdtemp(join(tmpdir(), 'baton-sqlite-sink-'));

@@ -6,7 +6,7 @@ import { jsonLine } from '../render/json.ts';
 import { type Look, pad, paint, printableValue, type Style } from '../render/style.ts';
 import type { CommandContext } from '../service/context.ts';
 import { mappingOf, publicationsOf } from './options.ts';
-import { openSink, sourcePlace } from './places.ts';
+import { checkSink, sourcePlace } from './places.ts';
 import type { CheckFlags } from './setup-command.ts';
 
 // What `check` finds: what is in order, what may come to matter, and what keeps a sync from running, each with its next step.
@@ -17,13 +17,11 @@ export async function runCheck(flags: CheckFlags, context: CommandContext): Prom
   const place = sourcePlace(flags, environment);
   const mapping = new Mapping(mappingOf(flags));
   const { signal } = context.watchInterruption();
-  const findings = await checkPostgres(
-    place,
-    { slot: flags.slot, publications: publicationsOf(flags), includes: (name) => mapping.includes(name) },
-    signal,
-  );
-  // What a sink's options contradict is told like every other wrong option.
-  if (flags.to !== undefined) await openSink(flags, place.address.database, environment);
+  const { slot } = flags;
+  const wish = { slot, publications: publicationsOf(flags), includes: mapping.includes.bind(mapping) };
+  const ofSource = await checkPostgres(place, wish, signal);
+  const ofSink = flags.to === undefined ? [] : await checkSink(flags, place.address.database, environment);
+  const findings = [...ofSource, ...ofSink];
   const style = { hasColor: stdout.isTerminal && environment['NO_COLOR'] === undefined };
   const lines = flags.json
     ? findings.map((finding) => jsonLine({ type: 'finding', ...finding }, Date.now()))

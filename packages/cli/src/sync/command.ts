@@ -9,6 +9,7 @@ import { acceptSync, addSyncOptions, type SyncFlags } from './run-command.ts';
 import { addCheckCommand, addDropCommand, addSetupCommand } from './setup-command.ts';
 import { addOrderCommands, addStatusCommand } from './status-command.ts';
 import { addSyncTokenCommand } from './token-command.ts';
+import { addVerifyCommand } from './verify-command.ts';
 
 /** Reads the words after `baton sync`. Throws USAGE. */
 export function parseSync(words: readonly string[], read: ConfigReader = noConfig): CommandLine {
@@ -29,6 +30,7 @@ export function parseSync(words: readonly string[], read: ConfigReader = noConfi
     addSetupCommand(program, accept, files);
     addCheckCommand(program, accept, files);
     addDropCommand(program, accept, files);
+    addVerifyCommand(program, accept, files);
     addStatusCommand(program, accept);
     addOrderCommands(program, accept);
     addSyncTokenCommand(program, accept);

@@ -18,6 +18,16 @@ Examples:
 
 Every command has more: baton sync check --help`;
 
+export const verifyExamples = `Source, sink and choice of tables are named as for the sync itself, by options or by
+its --config. The sync goes on, and is not asked; the source needs one free slot.
+Ends with 25 when anything differs, and 20 when nothing does but a table could not
+be compared: its shape was being changed, or it was emptied while it was read.
+
+Examples:
+  baton sync verify --from postgres://baton@db1/app --to sqlite:replica.db
+  baton sync verify --config /etc/baton/sync/app.yaml --table 'sales.*' --limit 100
+  baton sync verify --config /etc/baton/sync/app.yaml --json > differences.ndjson`;
+
 export const exitHelp = 'Exit codes: docs/exit-codes.md';
 
 export const setupExamples = `The user of --from has to own the tables, and to have the right to replicate; the

@@ -76,7 +76,7 @@ function tableLine({ table, rows, estimatedRows }: TableProgress): string {
 }
 
 /** `dumping: 3 of 25 tables, 1,234,567 of about 4,000,000 rows, 410,000 rows/s, ETA 7 s` */
-export function totalLine({ tables, rowsPerSecond, phaseAtMs }: SyncStatus, nowMs: number): string {
+export function totalLine({ tables, phaseAtMs }: SyncStatus, nowMs: number): string {
   const sum = (of: (table: TableProgress) => number): number => tables.reduce((total, table) => total + of(table), 0);
   const done = tables.filter(({ state }) => state === 'current').length;
   const rows = sum((table) => table.rows);
@@ -84,13 +84,13 @@ export function totalLine({ tables, rowsPerSecond, phaseAtMs }: SyncStatus, nowM
   const estimated = sum(({ state, rows: read, estimatedRows = 0 }) =>
     state === 'current' ? read : Math.max(read, estimatedRows),
   );
-  const eta =
-    rowsPerSecond > 0 && estimated > rows ? [`ETA ${formatDuration(((estimated - rows) / rowsPerSecond) * 1000)}`] : [];
+  // Of the whole dump: tables differ, and the rate of the last seconds would let the end jump about.
+  const rate = (rows / Math.max(1, nowMs - phaseAtMs)) * 1000;
+  const eta = rate > 0 && estimated > rows ? [`ETA ${formatDuration(((estimated - rows) / rate) * 1000)}`] : [];
   return [
     `dumping: ${done} of ${tables.length} tables`,
     `${integer(rows)} of about ${integer(estimated)} rows`,
-    `${integer(rowsPerSecond)} rows/s`,
-    `for ${formatDuration(nowMs - phaseAtMs)}`,
+    `${integer(rate)} rows/s`,
     ...eta,
   ].join(', ');
 }

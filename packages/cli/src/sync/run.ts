@@ -1,8 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { BatonError, toErrorRecord } from '@batondb/core/errors';
-import { toBatonError } from '@batondb/core/files/system-error';
 import { formatCount } from '@batondb/core/text/format';
 import { Replicator, type SyncEvent } from '@batondb/sync';
 import { defaultOperations } from '@batondb/sync/operations/client';
@@ -20,6 +16,7 @@ import { mappingOf, publicationsOf } from './options.ts';
 import { openSink, sourcePlace } from './places.ts';
 import { DumpProgress } from './progress.ts';
 import type { SyncFlags } from './run-command.ts';
+import { makeSpillDirectory } from './spill-directory.ts';
 
 /** Syncs until all that was asked for is done or a signal comes, and returns the exit code. */
 export async function runSync(flags: SyncFlags, context: CommandContext): Promise<number> {
@@ -83,18 +80,6 @@ async function makeReplicator(
       voice.event(event);
     },
   });
-}
-
-/** A directory of this process's own. One that a crash has left is the operating system's to clean, as all below TMPDIR is. */
-async function makeSpillDirectory(parent: string | undefined, started: AsyncDisposableStack): Promise<string> {
-  const below = parent ?? tmpdir();
-  try {
-    const path = await mkdtemp(join(below, 'baton-sync-'));
-    started.defer(() => rm(path, { recursive: true, force: true }));
-    return path;
-  } catch (error) {
-    throw toBatonError(error, { path: below });
-  }
 }
 
 /** What ends by itself is looked at by who started it: it listens only where it is told to. */

@@ -1,5 +1,5 @@
 import { assert } from '@batondb/core/errors';
-import { Group, type TxnLimits } from './group.ts';
+import type { Group, TxnLimits } from './group.ts';
 
 /** Groups that wait. One is being filled while one is under way; more only helps when the one who fills them is irregular. */
 const waitingMax = 3;

@@ -1,3 +1,4 @@
+import { BatonError } from '@batondb/core/errors';
 import { EtcdClient, readPages, withPrefix } from '@batondb/etcd';
 import type { HeldRow, SinkState, SinkView } from '../sink.ts';
 import type { Position } from '../stream.ts';
@@ -48,12 +49,22 @@ class EtcdView implements SinkView {
     for await (const page of readPages(this.#client, range)) {
       yield page.map(({ key, value }) => ({
         key: key.toString(),
-        value: rowOfValue(value.toString(), envelope),
+        value: rowTextOf(value.toString(), envelope),
       }));
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client[Symbol.dispose]();
+  }
+}
+
+/** What is no row of ours is shown as it is: it differs from every row. */
+function rowTextOf(value: string, envelope: boolean): string {
+  try {
+    return rowOfValue(value, envelope);
+  } catch (error) {
+    if (error instanceof BatonError && error.code === 'PROTOCOL') return value;
+    throw error;
   }
 }

@@ -4,6 +4,7 @@ import { Lines } from '@batondb/core/process/lines';
 import { spawnTethered } from '@batondb/core/process/tethered';
 import type { Sink, SinkState, TableRecord } from '../sink.ts';
 import type { Position } from '../stream.ts';
+import { afterAbort } from './after-abort.ts';
 import { type Answer, parseAnswer } from './answers.ts';
 import { linesLimits } from './limits.ts';
 import { type Commit, commitLine, helloLine, rollbackLine, stateLine } from './lines.ts';
@@ -27,6 +28,7 @@ export function commandSink({ command, source }: CommandSinkOptions): Sink {
       const child = await spawnTethered(['sh', '-c', command]);
       const target = held.use(new CommandTarget(command, child));
       const state = stateOf(await target.hello(source, signal));
+      held.use(target.endedBy(signal));
       return new OwnedLines(target, held.move(), state, target.lost);
     },
   };
@@ -43,9 +45,9 @@ class CommandTarget implements LinesTarget {
   #waiting: string[] = [];
   /** Lines were told since the last commit. */
   #isInside = false;
-  /** The newest position that was told, and who waits until the command holds it. */
-  #told: Position | undefined;
-  #acknowledged: Position | undefined;
+  /** Positions of commits that wait to be told, and of those that were told and that the command does not hold yet. */
+  #committed: Position[] = [];
+  #unheld: Position[] = [];
   #wake: () => void = () => {};
   #failure: BatonError | undefined;
   #answer: Answer | undefined;
@@ -86,6 +88,13 @@ class CommandTarget implements LinesTarget {
     }
   }
 
+  /** After the signal, the command has a while for what it was told; then nobody waits for it any more. */
+  endedBy(signal: AbortSignal): Disposable {
+    return afterAbort(signal, linesLimits.endMsMax, () => {
+      this.#fail(new BatonError('INTERRUPTED', `${this.#command} did not say in time that it holds what it was told`));
+    });
+  }
+
   add(text: string): void {
     this.#waiting.push(text);
     this.#isInside = true;
@@ -95,18 +104,18 @@ class CommandTarget implements LinesTarget {
     if (changed.size > 0) this.#waiting.push(stateLine(changed));
     this.#waiting.push(commitLine(commit));
     this.#isInside = false;
-    this.#told = commit.position;
-    this.#acknowledged = undefined;
+    this.#committed.push(commit.position);
   }
 
-  /** Waits until the command says that it holds the last commit: that is what it acknowledges. */
+  /** Waits until the command says that it holds the commits that are among the lines. */
   async flush(): Promise<void> {
     const text = this.#waiting.join('');
     this.#waiting = [];
+    this.#unheld = this.#committed;
+    this.#committed = [];
     if (text === '') return;
     if (!this.#child.stdin.write(text)) await this.#drained();
-    if (this.#isInside) return;
-    await this.#until(() => (this.#acknowledged === this.#told ? true : undefined));
+    await this.#until(() => (this.#unheld.length === 0 ? true : undefined));
   }
 
   async rollBack(): Promise<void> {
@@ -138,12 +147,17 @@ class CommandTarget implements LinesTarget {
       return;
     }
     if (this.#answer === undefined) this.#answer = answer;
-    else this.#acknowledged = answer.position ?? undefined;
+    // Who holds a commit holds those before it.
+    else this.#unheld = this.#unheld.slice(this.#unheld.lastIndexOf(answer.position ?? '') + 1);
     this.#wake();
   }
 
   #fail(error: BatonError): void {
-    this.#failure ??= error;
+    if (this.#failure === undefined) {
+      this.#failure = error;
+      // Nobody may be waiting for it: a command that ends while nothing is told is noticed all the same.
+      this.#lost.abort(error);
+    }
     this.#wake();
   }
 

@@ -38,14 +38,18 @@ function crcText(crc: number): string {
   return crc.toString(16).padStart(8, '0');
 }
 
-/** Searches backwards: what is behind the last commit may be gigabytes of a transaction that was not told to its end. */
-export async function lastCommit(file: FileHandle, size: number): Promise<FileCommit | undefined> {
+/** Searches backwards: what is behind the last commit may be gigabytes of a transaction that was not told to its end. `isWanted`: only such a one counts. */
+export async function lastCommit(
+  file: FileHandle,
+  size: number,
+  isWanted: (commit: FileCommit) => boolean = () => true,
+): Promise<FileCommit | undefined> {
   let end = size;
   for (;;) {
     const start = await lastMarker(file, end);
     if (start === undefined) return undefined;
     const commit = await commitAt(file, start + 1, size);
-    if (commit !== undefined) return commit;
+    if (commit !== undefined && isWanted(commit)) return commit;
     end = start + marker.length - 1;
   }
 }

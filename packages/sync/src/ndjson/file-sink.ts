@@ -63,7 +63,7 @@ async function resume(
 }
 
 /** Throws USAGE for a file that something else has written, and leaves it as it is. */
-async function expectOurs(file: FileHandle, path: string, source: string, size: number): Promise<void> {
+export async function expectOurs(file: FileHandle, path: string, source: string, size: number): Promise<void> {
   const wanted = Buffer.from(helloLine(source));
   const found = await readAt(file, 0, Math.min(size, 65_536));
   // Also when our own first line was torn.

@@ -1,21 +1,29 @@
 import type { Writable } from 'node:stream';
 import { BatonError } from '@batondb/core/errors';
 import type { Sink, SinkState, TableRecord } from '../sink.ts';
+import { afterAbort } from './after-abort.ts';
+import { linesLimits } from './limits.ts';
 import { type Commit, commitLine, helloLine, rollbackLine } from './lines.ts';
 import { type LinesTarget, OwnedLines } from './owned-lines.ts';
 
-export const nothingHeld: SinkState = { position: undefined, isOpen: false, tables: new Map() };
+const nothingHeld: SinkState = { position: undefined, isOpen: false, tables: new Map() };
 
 /**
  * Lines to standard output, at least once: nobody says what has become of them, so each run begins with a dump. A line is acknowledged to the source when
  * the operating system has it.
  */
 export function ndjsonOutputSink(options: { readonly output: Writable; readonly source: string }): Sink {
+  const { output, source } = options;
+  let broken: Error | undefined;
+  // Without a listener it would end the process, also when nothing is being written.
+  output.on('error', (error) => {
+    broken ??= error;
+  });
   return {
     address: 'ndjson:-',
-    own() {
-      const target = new OutputTarget(options.output);
-      target.add(helloLine(options.source));
+    own(signal) {
+      const target = new OutputTarget(output, () => broken, signal);
+      target.add(helloLine(source));
       return Promise.resolve(new OwnedLines(target, target, nothingHeld, new AbortController().signal));
     },
   };
@@ -23,17 +31,18 @@ export function ndjsonOutputSink(options: { readonly output: Writable; readonly 
 
 class OutputTarget implements LinesTarget {
   readonly #output: Writable;
+  readonly #broken: () => Error | undefined;
+  readonly #ended: Disposable;
   #waiting: string[] = [];
   /** Lines were told since the last commit. */
   #isInside = false;
-  #failure: Error | undefined;
-  readonly #onError = (error: Error): void => {
-    this.#failure ??= error;
-  };
+  /** The write that is under way is waited for no longer. */
+  #giveUp: () => void = () => {};
 
-  constructor(output: Writable) {
+  constructor(output: Writable, broken: () => Error | undefined, signal: AbortSignal) {
     this.#output = output;
-    output.on('error', this.#onError);
+    this.#broken = broken;
+    this.#ended = afterAbort(signal, linesLimits.endMsMax, () => this.#giveUp());
   }
 
   add(text: string): void {
@@ -50,7 +59,7 @@ class OutputTarget implements LinesTarget {
     const text = this.#waiting.join('');
     this.#waiting = [];
     if (text === '') return;
-    await writeText(this.#output, text, this.#failure);
+    await this.#write(text);
   }
 
   async rollBack(): Promise<void> {
@@ -60,24 +69,28 @@ class OutputTarget implements LinesTarget {
     await this.flush();
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    this.#output.off('error', this.#onError);
-    return Promise.resolve();
-  }
-}
-
-/** Resolves when the operating system has it. */
-function writeText(output: Writable, text: string, failure: Error | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error): void => reject(outputError(error));
-    if (failure !== undefined) fail(failure);
-    else {
-      output.write(text, (error) => {
+  /** Resolves when the operating system has it. */
+  #write(text: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error): void => reject(outputError(error));
+      const broken = this.#broken();
+      if (broken !== undefined) {
+        fail(broken);
+        return;
+      }
+      this.#giveUp = () =>
+        reject(new BatonError('INTERRUPTED', 'whoever reads standard output has not done so in time'));
+      this.#output.write(text, (error) => {
         if (error) fail(error);
         else resolve();
       });
-    }
-  });
+    });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#ended[Symbol.dispose]();
+    return Promise.resolve();
+  }
 }
 
 function outputError(error: Error): BatonError {

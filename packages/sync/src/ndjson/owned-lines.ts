@@ -48,11 +48,11 @@ export class OwnedLines implements OwnedSink {
     const names = new Set(tables.map(nameOf));
     for (const [name, record] of this.#memory.records) {
       if (names.has(name)) continue;
-      this.#target.add(dropLine(record));
+      this.#add(dropLine(record));
       this.#memory.forget(name);
     }
     for (const table of tables) {
-      this.#target.add(tableLine(table));
+      this.#add(tableLine(table));
       this.#memory.remember(table, { dumpedAt: isDumped ? position : undefined, isResyncing: false });
     }
     this.#commit({ position, committedAtMs: undefined, isOpen: !isDumped });
@@ -61,8 +61,8 @@ export class OwnedLines implements OwnedSink {
 
   async load(table: Table): Promise<TableLoad> {
     this.#memory.remember(table, { dumpedAt: undefined, isResyncing: false });
-    this.#target.add(tableLine(table));
-    this.#target.add(dumpLine(table));
+    this.#add(tableLine(table));
+    this.#add(dumpLine(table));
     if (this.#position !== undefined)
       this.#commit({ position: this.#position, committedAtMs: undefined, isOpen: true });
     await this.#flush();
@@ -74,7 +74,7 @@ export class OwnedLines implements OwnedSink {
       },
       finish: async (dumpedAt): Promise<LoadResult> => {
         this.#memory.remember(table, { dumpedAt });
-        this.#target.add(dumpedLine(table, dumpedAt));
+        this.#add(dumpedLine(table, dumpedAt));
         this.#commit({ position: this.#position ?? dumpedAt, committedAtMs: undefined, isOpen: true });
         await this.#flush();
         // What went is known to who reads the lines.
@@ -112,16 +112,20 @@ export class OwnedLines implements OwnedSink {
       return;
     }
     this.#memory.apply(event);
-    this.#target.add(changeLine(event));
+    this.#add(changeLine(event));
   }
 
   async #write(table: Table, rows: readonly Row[]): Promise<void> {
     for (const row of rows) {
       const line = readLine(table, row);
       this.#waitingCharacters += line.length;
-      this.#target.add(line);
+      this.#add(line);
       if (this.#waitingCharacters >= linesLimits.pieceCharacters) await this.#flush();
     }
+  }
+
+  #add(line: string): void {
+    this.#target.add(withoutLineEnds(line));
   }
 
   #commit(commit: Commit): void {
@@ -141,4 +145,14 @@ export class OwnedLines implements OwnedSink {
     this.#flushing = this.#flushing.then(() => this.#target.flush());
     await this.#flushing;
   }
+}
+
+/**
+ * JSON allows characters in a string that many readers take for the end of a line (Node's readline does). They go as escapes, which are the same to a
+ * parser. What JSON itself escapes is below U+0020.
+ */
+function withoutLineEnds(line: string): string {
+  return line.replace(/[\u0085\u2028\u2029]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
 }

@@ -46,13 +46,25 @@ type Place = { readonly name: string; readonly kind: string };
 export class ChunkReader implements AsyncDisposable {
   readonly #context: ChunkReaderContext;
   #client: Promise<pg.Client> | undefined;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(context: ChunkReaderContext) {
     this.#context = context;
   }
 
-  /** One chunk. `changed`: the table is another now than the stream has told yet. */
-  async read(request: ChunkRequest): Promise<ReadChunk | 'changed'> {
+  /** One chunk, after those that were asked for before: they share a connection. `changed`: the table is another now than the stream has told yet. */
+  read(request: ChunkRequest): Promise<ReadChunk | 'changed'> {
+    const read = this.#last.then(() => this.#read(request));
+    this.#last = read.catch(() => undefined);
+    return read;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const client = await this.#client?.catch(() => undefined);
+    if (client !== undefined) await endClient(client);
+  }
+
+  async #read(request: ChunkRequest): Promise<ReadChunk | 'changed'> {
     const filter = await this.#context.filterOf(request.table);
     const client = await this.#connect();
     await this.#run(client, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -65,11 +77,6 @@ export class ChunkReader implements AsyncDisposable {
     } finally {
       await this.#run(client, 'ROLLBACK').catch(() => undefined);
     }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const client = await this.#client?.catch(() => undefined);
-    if (client !== undefined) await endClient(client);
   }
 
   #connect(): Promise<pg.Client> {

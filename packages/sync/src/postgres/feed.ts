@@ -1,5 +1,6 @@
 import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
+import { ChangeBlockWriter } from './change-block.ts';
 import { socketOf } from './connect.ts';
 import { isSqlState, toSourceError } from './failures.ts';
 import { decodeMessage, skimMessage } from './pgoutput.ts';
@@ -10,10 +11,10 @@ import { streamLimits } from './stream-limits.ts';
 
 // A replication connection that streams. Reading pauses when nobody takes what was read; our status goes on by a timer of its own (Y9).
 
-/** A change inside of a transaction that is not committed yet, as it came: it is decoded when the transaction commits. */
-export type StreamedChange = { readonly kind: 'streamed'; readonly xid: number | undefined; readonly bytes: Buffer };
+/** Changes inside of a transaction that is not committed yet, as they came: they are decoded when it commits. */
+export type StreamedChanges = { readonly kind: 'streamed'; readonly block: Buffer };
 
-export type Received = PgoutputMessage | StreamedChange | KeepaliveFrame;
+export type Received = PgoutputMessage | StreamedChanges | KeepaliveFrame;
 
 /** What the driver does not declare. */
 type CopyConnection = {
@@ -27,6 +28,7 @@ export class ReplicationFeed implements AsyncDisposable {
   readonly #node: string;
   readonly #connection: CopyConnection;
   #queue: Received[] = [];
+  readonly #streamed = new ChangeBlockWriter((block) => this.#queue.push({ kind: 'streamed', block }));
   #queuedBytes = 0;
   #isPaused = false;
   /** Between Stream Start and Stream Stop. */
@@ -81,13 +83,14 @@ export class ReplicationFeed implements AsyncDisposable {
     try {
       signal.throwIfAborted();
       for (;;) {
-        while (this.#queue.length === 0) {
+        while (this.#queuedBytes === 0) {
           signal.throwIfAborted();
           if (this.#failure !== undefined) throw toSourceError(this.#failure, this.#node);
           await new Promise<void>((resolve) => {
             this.#wake = resolve;
           });
         }
+        this.#streamed.flush();
         const batch = this.#queue;
         this.#queue = [];
         this.#queuedBytes = 0;
@@ -111,6 +114,7 @@ export class ReplicationFeed implements AsyncDisposable {
 
   /** Tells at once what is acknowledged from here on: the server waits for it. */
   hurry(): void {
+    if (this.#failure !== undefined) return;
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#beat(), streamLimits.hurriedStatusMs);
   }
@@ -150,7 +154,7 @@ export class ReplicationFeed implements AsyncDisposable {
     if (this.#failure !== undefined) return;
     this.#heardAt = Date.now();
     try {
-      this.#queue.push(this.#decode(chunk));
+      this.#take(chunk);
     } catch (error) {
       this.fail(error);
       return;
@@ -163,26 +167,30 @@ export class ReplicationFeed implements AsyncDisposable {
     this.#wake?.();
   }
 
-  #decode(chunk: Buffer): Received {
+  #take(chunk: Buffer): void {
     const frame = decodeFrame(chunk);
     if (frame.kind === 'keepalive') {
       if (frame.walEnd > this.#received) this.#received = frame.walEnd;
       if (frame.isReplyRequested) this.#sendStatus(false);
-      return frame;
+      this.#queue.push(frame);
+      return;
     }
     const walEnd = chunk.readBigUInt64BE(9);
     if (walEnd > this.#received) this.#received = walEnd;
     if (!this.#isStreamed) {
       const message = decodeMessage(chunk, frame.messageAt, false);
       if (message.kind === 'streamStart') this.#isStreamed = true;
-      return message;
+      this.#queue.push(message);
+      return;
     }
     const { kind, xid } = skimMessage(chunk, frame.messageAt, true);
-    if (kind === 'streamStop') {
-      this.#isStreamed = false;
-      return { kind };
+    if (kind !== 'streamStop') {
+      this.#streamed.add(xid ?? 0, chunk, frame.messageAt);
+      return;
     }
-    return { kind: 'streamed', xid, bytes: Buffer.from(chunk.subarray(frame.messageAt)) };
+    this.#isStreamed = false;
+    this.#streamed.flush();
+    this.#queue.push({ kind });
   }
 
   #resume(): void {

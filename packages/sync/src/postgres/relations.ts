@@ -63,7 +63,7 @@ export class RelationBook {
   }
 
   /** A Relation message. It means nothing by itself: those of partitions come, too, whose changes are told as their root's. */
-  heard({ xid: _, ...message }: RelationMessage): void {
+  heard(message: RelationMessage): void {
     this.#heard.set(message.relation, { ...message, xid: undefined });
     this.#tables.delete(message.relation);
   }

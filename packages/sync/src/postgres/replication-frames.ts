@@ -4,7 +4,7 @@ import type { Lsn } from './position.ts';
 
 // What goes in CopyData during replication, as in "Streaming Replication Protocol" of PostgreSQL's documentation. Pure.
 
-/** Log of the server: a message of the plugin from `messageAt` on. One object for all of them: the rest of its head is read where it is wanted. */
+/** Log of the server: a message of the plugin from `messageAt` on. One object for all of them. */
 export type WalFrame = { readonly kind: 'wal'; readonly messageAt: number };
 export type KeepaliveFrame = {
   readonly kind: 'keepalive';
@@ -42,11 +42,6 @@ export function decodeFrame(bytes: Buffer): WalFrame | KeepaliveFrame {
     return { kind: 'keepalive', walEnd, sentAtMs, isReplyRequested };
   }
   throw new BatonError('PROTOCOL', `${bytes.length} bytes of replication begin with ${bytes[0]}, which is not known`);
-}
-
-/** Where the log of a WalFrame begins; 0 for messages that stand for no place of it. */
-export function walStartOf(bytes: Buffer): Lsn {
-  return bytes.readBigUInt64BE(1);
 }
 
 export function encodeStandbyStatus(status: StandbyStatus): Buffer {

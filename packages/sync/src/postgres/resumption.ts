@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { Resumption } from '../source.ts';
 import { runSimple } from './connect.ts';
 import { isSqlState } from './failures.ts';
-import { formatLsn, formatPosition, type Lsn, type PostgresPosition, parseLsn } from './position.ts';
+import { formatLsn, formatPosition, type Lsn, type PostgresPosition } from './position.ts';
 import { faultOf, missingSlot, type Slot } from './slot.ts';
 import { ancestryOf, type PastTimeline, parseTimelineHistory } from './timeline.ts';
 
@@ -13,21 +13,21 @@ import { ancestryOf, type PastTimeline, parseTimelineHistory } from './timeline.
 export type ServerIdentity = {
   readonly systemId: string;
   readonly timeline: number;
-  /** The end of its log. */
-  readonly newest: Lsn;
   /** How its timeline came to be. */
   readonly history: readonly PastTimeline[];
 };
 
+/** A server, and the end of its log at this moment. */
+export type ServerState = ServerIdentity & { readonly newest: Lsn };
+
 /** Asks over a replication connection. */
 export async function readIdentity(client: pg.Client, node: string): Promise<ServerIdentity> {
   const [row] = (await runSimple(client, 'IDENTIFY_SYSTEM', node)).rows;
-  const [systemId, timelineText, newest] = row ?? [];
+  const [systemId, timelineText] = row ?? [];
   const timeline = Number(timelineText);
   return {
     systemId: systemId ?? '',
     timeline,
-    newest: parseLsn(newest ?? ''),
     history: await readHistory(client, timeline, node),
   };
 }
@@ -55,7 +55,7 @@ function textOf(content: string): string {
  */
 export function resume(
   stored: PostgresPosition,
-  server: ServerIdentity,
+  server: ServerState,
   slot: Slot | undefined,
   where: Where,
 ): Resumption {
@@ -106,7 +106,7 @@ export function resume(
 
 export type Where = { readonly node: string; readonly slot: string; readonly database: string };
 
-function reasonOf(stored: PostgresPosition, server: ServerIdentity, known: Lsn): string {
+function reasonOf(stored: PostgresPosition, server: ServerState, known: Lsn): string {
   if (stored.timeline === server.timeline) {
     return `the log of ${formatLsn(known)} is the server's newest, and the sink has ${formatLsn(stored.lsn)}: the server lost what it had written`;
   }

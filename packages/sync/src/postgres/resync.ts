@@ -19,8 +19,8 @@ type Job = {
   isBegun: boolean;
   /** The key of the last row that was told; a chunk begins after it. */
   last: Row | undefined;
-  /** Keys of the present chunk. */
-  asked: readonly Row[] | undefined;
+  /** Keys of the present chunk, which are asked for once: a reading that became void has not told them. */
+  asked: Promise<readonly Row[]> | undefined;
   attempts: number;
 };
 
@@ -76,9 +76,9 @@ export class Resyncs implements AsyncDisposable {
     this.#watch();
   }
 
-  /** From the stream: its beginning is told where it is. A resync of the table that goes on already begins again. */
+  /** From the stream: its beginning is told where it is. It stands for all that was to be read of the table, which may have had another shape or key. */
   begin(table: Table): readonly Change[] {
-    this.forget(table.id, 'table');
+    this.forget(table.id);
     const job = newJob(table, 'table', undefined);
     job.isBegun = true;
     this.#jobs.push(job);
@@ -87,8 +87,8 @@ export class Resyncs implements AsyncDisposable {
   }
 
   /** A table is no more, and nothing of it is to be read. */
-  forget(id: string, scope?: 'table'): void {
-    this.#jobs = this.#jobs.filter((job) => job.table.id !== id || (scope !== undefined && job.scope !== scope));
+  forget(id: string): void {
+    this.#jobs = this.#jobs.filter((job) => job.table.id !== id);
     if (this.#reading !== undefined && !this.#jobs.includes(this.#reading.job)) this.#reading = undefined;
   }
 
@@ -178,11 +178,8 @@ export class Resyncs implements AsyncDisposable {
   async #read(reading: Reading): Promise<void> {
     const { job } = reading;
     const { table } = job;
-    if (job.keys !== undefined && job.asked === undefined) {
-      const next = await job.keys.next();
-      job.asked = next.done === true ? [] : next.value;
-    }
-    const read = await this.#context.reader.read({ table, after: job.last, keys: job.asked });
+    job.asked ??= job.keys?.next().then((next) => (next.done === true ? [] : next.value));
+    const read = await this.#context.reader.read({ table, after: job.last, keys: await job.asked });
     if (this.#reading !== reading) return;
     if (read === 'changed') {
       // The table is ahead of the stream, which will tell of its new shape.

@@ -1,6 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { BatonError } from '@batondb/core/errors';
+import { formatBytes } from '@batondb/core/text/format';
 import type pg from 'pg';
 import { runQuery } from './connect.ts';
+import { isSqlState } from './failures.ts';
 import { type Lsn, parseLsn } from './position.ts';
 
 // A logical replication slot as the server has it ("54.19. pg_replication_slots").
@@ -51,6 +54,35 @@ export function faultOf(slot: Slot, name: string, database: string): string | un
   if (slot.walStatus === 'lost') return `the slot "${name}" has lost the log that it needs (max_slot_wal_keep_size)`;
   return undefined;
 }
+
+/** An error when the server keeps more log for a slot than it may; undefined: it does not. */
+export function abandonment(slot: Slot, name: string, bytesMax: number, node: string): BatonError | undefined {
+  if (slot.retainedBytes <= bytesMax) return undefined;
+  const kept = `${formatBytes(slot.retainedBytes)} of log, more than ${formatBytes(bytesMax)}`;
+  return new BatonError(
+    'HISTORY_LOST',
+    `${node}: the slot "${name}" kept ${kept}, and was given up to save the server's disk`,
+    {
+      hint: '`baton sync setup` makes another; the next run then writes what differs',
+    },
+  );
+}
+
+/** Waits a moment for a reader that has just gone. */
+export async function dropSlot(client: pg.Client, name: string, node: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await runQuery(client, 'SELECT pg_drop_replication_slot($1)', [name], node);
+      return;
+    } catch (error) {
+      if (!isSqlState(error, '55006') || attempt === dropAttempts) throw error;
+    }
+    await delay(dropWaitMs);
+  }
+}
+
+const dropAttempts = 50;
+const dropWaitMs = 200;
 
 export function missingSlot(name: string, node: string): BatonError {
   return new BatonError('NOT_FOUND', `${node}: there is no replication slot "${name}"`, {

@@ -13,6 +13,9 @@ import { quoteText } from './sql.ts';
 /** A wait for somebody's lock on a table ends with an error that leads to another try: a dump has all the time, but must not wait unseen. */
 const lockTimeoutMs = 60_000;
 
+/** What a new snapshot is kept by. */
+type Exported = { readonly keeper: pg.Client; readonly name: string; readonly place: SlotPlace };
+
 /** A state and its place in the log; it lives as long as its keeper's transaction. */
 export class SharedSnapshot implements AsyncDisposable {
   readonly systemId: string;
@@ -25,7 +28,7 @@ export class SharedSnapshot implements AsyncDisposable {
   readonly #idle = new Set<pg.Client>();
   #isDisposed = false;
 
-  private constructor(context: SnapshotContext, keeper: pg.Client, name: string, place: SlotPlace) {
+  private constructor(context: SnapshotContext, { keeper, name, place }: Exported) {
     this.#context = context;
     this.#keeper = keeper;
     this.#name = name;
@@ -35,6 +38,17 @@ export class SharedSnapshot implements AsyncDisposable {
   }
 
   static async open(context: SnapshotContext, signal: AbortSignal): Promise<SharedSnapshot> {
+    const { shared, replication } = await SharedSnapshot.openWithSlot(context, signal);
+    // The slot goes with its connection.
+    socketOf(replication).destroy();
+    return shared;
+  }
+
+  /** The connection that the temporary slot lives with is the caller's to close, and to stream by: what comes after the snapshot. */
+  static async openWithSlot(
+    context: SnapshotContext,
+    signal: AbortSignal,
+  ): Promise<{ readonly shared: SharedSnapshot; readonly replication: pg.Client; readonly slot: string }> {
     const replication = await context.connect({ replication: true });
     try {
       const place = await createTemporarySlot(context, replication, signal);
@@ -42,14 +56,15 @@ export class SharedSnapshot implements AsyncDisposable {
       try {
         await importSnapshot(context, keeper, place.snapshotName);
         const { rows } = await runSimple(keeper, 'SELECT pg_catalog.pg_export_snapshot()', context.node);
-        return new SharedSnapshot(context, keeper, rows[0]?.[0] ?? '', place);
+        const shared = new SharedSnapshot(context, { keeper, name: rows[0]?.[0] ?? '', place });
+        return { shared, replication, slot: place.slot };
       } catch (error) {
         socketOf(keeper).destroy();
         throw error;
       }
-    } finally {
-      // The slot goes with its connection.
+    } catch (error) {
       socketOf(replication).destroy();
+      throw error;
     }
   }
 

@@ -9,6 +9,7 @@ import type { SnapshotContext } from './snapshot-context.ts';
 const waitNoticeMs = 3000;
 
 export type SlotPlace = {
+  readonly slot: string;
   readonly systemId: string;
   readonly timeline: number;
   readonly lsn: Lsn;
@@ -35,7 +36,7 @@ export async function createTemporarySlot(
   if (!systemId || !timeline || !consistentPoint || !snapshotName) {
     throw new BatonError('PROTOCOL', `${node}: a temporary slot was made, but no snapshot was exported`);
   }
-  return { systemId, timeline: Number(timeline), lsn: parseLsn(consistentPoint), snapshotName };
+  return { slot: slotName, systemId, timeline: Number(timeline), lsn: parseLsn(consistentPoint), snapshotName };
 }
 
 const openTransactionsSql = `

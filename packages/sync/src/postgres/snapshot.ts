@@ -32,10 +32,18 @@ const defaultPartBytes = 134_217_728;
  */
 export async function openSnapshot(
   tables: readonly PublishedRows[],
-  { partBytes = defaultPartBytes, ...context }: SnapshotOptions,
+  options: SnapshotOptions,
   signal: AbortSignal,
 ): Promise<RowSnapshot> {
-  const shared = await SharedSnapshot.open(context, signal);
+  return await snapshotOf(await SharedSnapshot.open(options, signal), tables, options);
+}
+
+/** The tables of a snapshot that was made. It is disposed with what is returned, and when that fails. Throws as {@link openSnapshot}. */
+export async function snapshotOf(
+  shared: SharedSnapshot,
+  tables: readonly PublishedRows[],
+  { partBytes = defaultPartBytes, ...context }: SnapshotOptions,
+): Promise<RowSnapshot> {
   try {
     const stored = await readStoredTables(shared, tables);
     const { systemId, timeline, lsn } = shared;

@@ -2,6 +2,7 @@ import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
 import type {
   KnownShape,
+  Observation,
   Resumption,
   ResyncRequest,
   RowSnapshot,
@@ -14,12 +15,13 @@ import type { Table } from '../table.ts';
 import { formatPostgresAddress, type PostgresAddress } from './address.ts';
 import { readPublishedTables } from './catalog.ts';
 import { endClient, findPrimary, type PrimaryNode, runQuery, useClient } from './connect.ts';
+import { observe } from './observation.ts';
 import type { PasswordFor } from './passwords.ts';
 import { formatPosition, isBefore, type Lsn, parseLsn, parsePosition } from './position.ts';
 import { readIdentity, resume, type ServerIdentity } from './resumption.ts';
-import { missingSlot, readSlot, type Slot } from './slot.ts';
-import { openSnapshot } from './snapshot.ts';
-import type { Connect } from './snapshot-context.ts';
+import { abandonment, dropSlot, missingSlot, readSlot, type Slot } from './slot.ts';
+import { openSnapshot, type PublishedRows } from './snapshot.ts';
+import type { Connect, SnapshotContext } from './snapshot-context.ts';
 import { SlotStream } from './stream.ts';
 
 export type PostgresSourceOptions = {
@@ -60,7 +62,21 @@ export class PostgresSource implements Source {
     }
     const replication = await node.connect({ replication: true });
     const identity = await useClient(replication, (client) => readIdentity(client, node.name));
-    return new PostgresSession(this.#options, node, identity, await node.connect());
+    const client = await node.connect();
+    await this.#abandon(client, node.name);
+    return new PostgresSession(this.#options, node, identity, client);
+  }
+
+  /** A slot that kept too much while nobody read it. */
+  async #abandon(client: pg.Client, node: string): Promise<void> {
+    const { slot: name, abandonSlotAtBytes } = this.#options;
+    if (abandonSlotAtBytes === undefined) return;
+    const slot = await readSlot(client, name, node);
+    const error = slot && abandonment(slot, name, abandonSlotAtBytes, node);
+    if (error === undefined) return;
+    await dropSlot(client, name, node);
+    await endClient(client);
+    throw error;
   }
 }
 
@@ -91,7 +107,8 @@ class PostgresSession implements SourceSession {
   async resumption(stored: Position): Promise<Resumption> {
     const { slot, address } = this.#options;
     const found = await readSlot(this.#client, slot, this.node);
-    return resume(parsePosition(stored), this.#identity, found, { node: this.node, slot, database: address.database });
+    const server = { ...this.#identity, newest: await this.#newest() };
+    return resume(parsePosition(stored), server, found, { node: this.node, slot, database: address.database });
   }
 
   async tables(): Promise<readonly Table[]> {
@@ -102,12 +119,22 @@ class PostgresSession implements SourceSession {
   }
 
   async snapshot(tables: readonly Table[], signal: AbortSignal): Promise<RowSnapshot> {
-    const { serverVersion } = this.#node;
-    const connect: Connect = ({ replication = false } = {}) => this.#node.connect({ replication, statementMs: 0 });
-    const rows = tables.map((table) => ({ table, filter: this.#filters.get(table.id) }));
-    return await openSnapshot(
-      rows,
-      { node: this.node, serverVersion, connect, onWait: this.#options.onNotice },
+    return await openSnapshot(this.#publishedRows(tables), this.#snapshotContext(), signal);
+  }
+
+  async observe(tables: readonly Table[], signal: AbortSignal): Promise<Observation> {
+    const { publications, spillDirectory, onNotice } = this.#options;
+    const wanted = new Set(tables.map(({ id }) => id));
+    return await observe(
+      this.#publishedRows(tables),
+      {
+        node: this.#node,
+        snapshot: this.#snapshotContext(),
+        publications,
+        unwanted: new Set([...this.#filters.keys()].filter((id) => !wanted.has(id))),
+        spillDirectory,
+        note: onNotice,
+      },
       signal,
     );
   }
@@ -129,6 +156,7 @@ class PostgresSession implements SourceSession {
       unwanted: new Set([...this.#filters.keys()].filter((id) => !known.has(id))),
       spillDirectory,
       note: onNotice,
+      abandonSlotAtBytes: this.#options.abandonSlotAtBytes,
     });
     return this.#stream.events(signal);
   }
@@ -159,8 +187,7 @@ class PostgresSession implements SourceSession {
 
   async status(): Promise<SourceStatus> {
     const slot = await this.#slot();
-    const [[text] = []] = (await runQuery(this.#client, 'SELECT pg_current_wal_lsn()', [], this.node)).rows;
-    const newest = parseLsn(text ?? '');
+    const newest = await this.#newest();
     const acknowledged = this.#stream?.acknowledged ?? slot.confirmed;
     return {
       node: this.node,
@@ -176,11 +203,26 @@ class PostgresSession implements SourceSession {
     await endClient(this.#client);
   }
 
+  #publishedRows(tables: readonly Table[]): readonly PublishedRows[] {
+    return tables.map((table) => ({ table, filter: this.#filters.get(table.id) }));
+  }
+
+  #snapshotContext(): SnapshotContext {
+    const connect: Connect = ({ replication = false } = {}) => this.#node.connect({ replication, statementMs: 0 });
+    return { node: this.node, serverVersion: this.#node.serverVersion, connect, onWait: this.#options.onNotice };
+  }
+
   async #slot(): Promise<Slot> {
     const { slot } = this.#options;
     const found = await readSlot(this.#client, slot, this.node);
     if (found === undefined) throw missingSlot(slot, this.node);
     return found;
+  }
+
+  /** The end of the log that is safe on the server's disk: nothing beyond is ever sent. */
+  async #newest(): Promise<Lsn> {
+    const [[text] = []] = (await runQuery(this.#client, 'SELECT pg_current_wal_flush_lsn()', [], this.node)).rows;
+    return parseLsn(text ?? '');
   }
 
   #positionOf(lsn: Lsn): Position {

@@ -14,7 +14,7 @@ export const streamLimits = {
   /** What was received and not decoded yet, before reading pauses. */
   receivedBytesMax: 4_194_304,
   /** Events of one batch: some milliseconds of a sink's work. */
-  batchEventsMax: 4096,
+  batchEventsMax: 1024,
   /** A transaction that is not committed yet stays in memory up to this, and all of them together up to the second: what is beyond goes to files. */
   unfinishedBytesMax: 1_048_576,
   allUnfinishedBytesMax: 33_554_432,
@@ -38,5 +38,5 @@ export const streamLimits = {
   /** How often the catalog is looked at for tables that have come, gone or changed their names. */
   catalogMs: 5000,
   /** An administrator who stops the server waits for us: a sink gets so long to take what is under way. */
-  shutdownMs: 10_000,
+  shutdownMs: 5_000,
 } as const;

@@ -10,6 +10,7 @@ import { ReplicationFeed } from './feed.ts';
 import { formatPosition, type Lsn, parseLsn } from './position.ts';
 import { RelationBook } from './relations.ts';
 import { Resyncs } from './resync.ts';
+import { abandonment, dropSlot, readSlot } from './slot.ts';
 import { startCommand } from './start-command.ts';
 import { streamLimits } from './stream-limits.ts';
 import { type CatalogView, TableWatch } from './table-watch.ts';
@@ -22,6 +23,8 @@ export type SlotStreamOptions = {
   readonly node: PrimaryNode;
   readonly systemId: string;
   readonly slot: string;
+  /** The connection that a temporary slot lives with, which alone may read it; it is closed with the stream. Undefined: one of the stream's own. */
+  readonly replication?: pg.Client;
   readonly publications: readonly string[];
   readonly after: Lsn;
   /** By `Table.id`: shapes that the sink has. */
@@ -31,6 +34,8 @@ export type SlotStreamOptions = {
   /** Where transactions go that are not committed yet and too large for memory. */
   readonly spillDirectory: string;
   readonly note: (message: string) => void;
+  /** The slot is given up when the server keeps more log for it. Undefined: never. */
+  readonly abandonSlotAtBytes: number | undefined;
 };
 
 export class SlotStream implements AsyncDisposable {
@@ -42,6 +47,7 @@ export class SlotStream implements AsyncDisposable {
   #catalog: Promise<pg.Client> | undefined;
   #feed: ReplicationFeed | undefined;
   #acknowledged: Lsn;
+  #abandoned: BatonError | undefined;
 
   constructor(options: SlotStreamOptions) {
     this.#options = options;
@@ -74,9 +80,21 @@ export class SlotStream implements AsyncDisposable {
 
   /** To be read once. Throws HISTORY_LOST, UNAVAILABLE and others. */
   async *events(signal: AbortSignal): AsyncGenerator<readonly StreamEvent[], void> {
+    try {
+      yield* this.#read(signal);
+    } catch (error) {
+      // The slot can go only when nobody reads it.
+      if (error === this.#abandoned)
+        await dropSlot(await this.#connection(), this.#options.slot, this.#options.node.name);
+      throw error;
+    }
+  }
+
+  async *#read(signal: AbortSignal): AsyncGenerator<readonly StreamEvent[], void> {
     const { node, systemId, after, unwanted, note } = this.#options;
     await using unfinished = await UnfinishedTransactions.open(this.#options.spillDirectory);
-    await using feed = new ReplicationFeed(await node.connect({ replication: true, statementMs: 0 }), node.name, after);
+    const replication = this.#options.replication ?? (await node.connect({ replication: true, statementMs: 0 }));
+    await using feed = new ReplicationFeed(replication, node.name, after);
     this.#feed = feed;
     this.acknowledge(this.#acknowledged);
     await this.#connection();
@@ -147,9 +165,18 @@ export class SlotStream implements AsyncDisposable {
     return { tables, lsn: parseLsn(lsn ?? ''), gone: (JSON.parse(gone ?? '[]') as (string | number)[]).map(String) };
   }
 
+  async #checkRetention(): Promise<void> {
+    const { node, slot: name, abandonSlotAtBytes } = this.#options;
+    if (abandonSlotAtBytes === undefined) return;
+    const slot = await readSlot(await this.#connection(), name, node.name);
+    this.#abandoned = slot && abandonment(slot, name, abandonSlotAtBytes, node.name);
+    if (this.#abandoned !== undefined) this.#fail(this.#abandoned);
+  }
+
   /** Looks at the catalog now and then. A server that does not answer is gone, whatever its sockets say. */
   #watch(watch: TableWatch): Disposable {
     let timer: NodeJS.Timeout | undefined;
+    let isOver = false;
     const look = async (): Promise<void> => {
       const { name } = this.#options.node;
       const late = new BatonError(
@@ -159,16 +186,22 @@ export class SlotStream implements AsyncDisposable {
       );
       const deadline = setTimeout(() => this.#fail(late), streamLimits.silenceMs);
       try {
+        await this.#checkRetention();
         await watch.look();
         if (this.#book.isWaiting) await this.#nudge();
       } finally {
         clearTimeout(deadline);
       }
-      timer = setTimeout(run, streamLimits.catalogMs);
+      if (!isOver) timer = setTimeout(run, streamLimits.catalogMs);
     };
     const run = (): void => void look().catch((error: unknown) => this.#lookFailed(error));
     run();
-    return { [Symbol.dispose]: () => clearTimeout(timer) };
+    return {
+      [Symbol.dispose]: () => {
+        isOver = true;
+        clearTimeout(timer);
+      },
+    };
   }
 
   /** An ended connection has its own time; everything else is an error now. */

@@ -45,7 +45,7 @@ export class Transactions {
         continue;
       }
       if (received.kind === 'streamed') {
-        const waiting = this.#put(received.xid, received.bytes);
+        const waiting = this.#put(received.block);
         if (waiting !== undefined) await waiting;
         continue;
       }
@@ -72,10 +72,9 @@ export class Transactions {
     if (events.length > 0) yield events;
   }
 
-  #put(xid: number | undefined, bytes: Buffer): Promise<void> | undefined {
-    const top = this.#streamed;
-    if (top === undefined) throw outOfOrder('a streamed change');
-    return this.#context.unfinished.add(top, { xid: xid ?? top, bytes });
+  #put(block: Buffer): Promise<void> | undefined {
+    if (this.#streamed === undefined) throw outOfOrder('a streamed change');
+    return this.#context.unfinished.add(this.#streamed, block);
   }
 
   #message(message: PgoutputMessage, events: StreamEvent[]): Promise<void> | undefined {

@@ -3,24 +3,20 @@ import { type FileHandle, mkdir, open, readdir, rm, unlink } from 'node:fs/promi
 import { join } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
 import { toBatonError } from '@batondb/core/files/system-error';
+import { cutChanges, type UnfinishedChange } from './change-block.ts';
 import { streamLimits } from './stream-limits.ts';
 
 // Transactions that the server streams before they commit. Small ones stay in memory, the others go to a file each, which has no name any more: nothing is
 // left of it when the process dies.
 
-/** A change as it came, and the (sub)transaction that made it; undefined where it says none. */
-export type UnfinishedChange = { readonly xid: number; readonly bytes: Buffer };
-
 type Transaction = {
   file: FileHandle | undefined;
   fileBytes: number;
   /** What is not in the file. */
-  pending: UnfinishedChange[];
+  pending: Buffer[];
   pendingBytes: number;
   readonly aborted: Set<number>;
 };
-
-const headBytes = 8;
 
 export class UnfinishedTransactions implements AsyncDisposable {
   readonly #directory: string;
@@ -44,12 +40,12 @@ export class UnfinishedTransactions implements AsyncDisposable {
     return new UnfinishedTransactions(directory);
   }
 
-  /** Has to be awaited when it returns a promise. Throws NO_SPACE, retryable: somebody may make room. */
-  add(xid: number, change: UnfinishedChange): Promise<void> | undefined {
+  /** Blocks of a {@link ChangeBlockWriter}. Has to be awaited when it returns a promise. Throws NO_SPACE, retryable: somebody may make room. */
+  add(xid: number, block: Buffer): Promise<void> | undefined {
     const transaction = this.#of(xid);
-    transaction.pending.push(change);
-    transaction.pendingBytes += change.bytes.length + headBytes;
-    this.#pendingBytes += change.bytes.length + headBytes;
+    transaction.pending.push(block);
+    transaction.pendingBytes += block.length;
+    this.#pendingBytes += block.length;
     const isLarge = transaction.pendingBytes > streamLimits.unfinishedBytesMax;
     return isLarge || this.#pendingBytes > streamLimits.allUnfinishedBytesMax ? this.#spill(transaction) : undefined;
   }
@@ -66,7 +62,7 @@ export class UnfinishedTransactions implements AsyncDisposable {
     try {
       if (transaction.file !== undefined)
         yield* readChanges(transaction.file, transaction.fileBytes, transaction.aborted);
-      yield transaction.pending.filter((change) => !transaction.aborted.has(change.xid));
+      for (const block of transaction.pending) yield cutChanges(block, transaction.aborted).changes;
     } finally {
       await this.#forget(xid);
     }
@@ -92,20 +88,15 @@ export class UnfinishedTransactions implements AsyncDisposable {
   }
 
   async #spill(transaction: Transaction): Promise<void> {
-    const blocks = transaction.pending.flatMap(({ xid, bytes }) => {
-      const head = Buffer.allocUnsafe(headBytes);
-      head.writeUInt32BE(bytes.length, 0);
-      head.writeUInt32BE(xid, 4);
-      return [head, bytes];
-    });
     try {
       transaction.file ??= await this.#makeFile();
-      const block = Buffer.concat(blocks);
-      for (let at = 0; at < block.length; ) {
-        const { bytesWritten } = await transaction.file.write(block, at, block.length - at, transaction.fileBytes + at);
-        at += bytesWritten;
+      for (const block of transaction.pending) {
+        for (let at = 0; at < block.length; ) {
+          const { bytesWritten } = await transaction.file.write(block, at, block.length - at, transaction.fileBytes);
+          at += bytesWritten;
+          transaction.fileBytes += bytesWritten;
+        }
       }
-      transaction.fileBytes += block.length;
     } catch (error) {
       throw explain(error, this.#directory);
     }
@@ -140,19 +131,6 @@ async function* readChanges(
     rest = bytes.subarray(used);
     yield changes;
   }
-}
-
-function cutChanges(bytes: Buffer, aborted: ReadonlySet<number>): { changes: UnfinishedChange[]; used: number } {
-  const changes: UnfinishedChange[] = [];
-  let at = 0;
-  while (at + headBytes <= bytes.length) {
-    const end = at + headBytes + bytes.readUInt32BE(at);
-    if (end > bytes.length) break;
-    const xid = bytes.readUInt32BE(at + 4);
-    if (!aborted.has(xid)) changes.push({ xid, bytes: bytes.subarray(at + headBytes, end) });
-    at = end;
-  }
-  return { changes, used: at };
 }
 
 function explain(error: unknown, directory: string): BatonError {

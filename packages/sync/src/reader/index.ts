@@ -6,8 +6,7 @@ import { type ChangeGroup, type WatchFrom, watchGroups } from './watch.ts';
 // What programs read a sink in etcd with, that need not know how it is written.
 
 export type { EtcdPlace } from '@batondb/etcd';
-export type { TableRecord } from '../sink.ts';
-export type { ReadChange, ReadRow } from './changes.ts';
+export type { ReadChange } from './changes.ts';
 export type { ChangeGroup, Snapshot, WatchFrom };
 
 /** Opens a reader of what `baton sync` keeps below a prefix. Throws USAGE, NOT_FOUND, UNREACHABLE, ACCESS_DENIED. */

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { setImmediate as turn } from 'node:timers/promises';
 import { BatonError } from '@batondb/core/errors';
+import { jsonString } from '../json-string.ts';
 import type { HeldRow, SinkState, SinkView } from '../sink.ts';
 import type { Position } from '../stream.ts';
 import { nameOf, type Row, type Table, type TableName } from '../table.ts';
@@ -63,21 +64,34 @@ class SqliteView implements SinkView {
       // Where SQLite keeps whole numbers, it gives them back as such.
       return textOf(declared === 'INTEGER' && typeof value === 'number' ? BigInt(value) : value);
     });
-    return heldRow(table.key, texts);
+    return heldRow(
+      columns.map(({ name }) => name),
+      table.key,
+      texts,
+    );
   }
 
   async *rows(name: TableName): AsyncGenerator<readonly HeldRow[], void, undefined> {
     const record = this.state.tables.get(nameOf(name));
-    if (record === undefined) return;
-    const names = record.columns.map((column) => column.name);
+    const sqlName = sqlNameOf(name);
+    // A table that somebody has dropped has no rows, and a column none of its values.
+    if (record === undefined || !hasTable(this.#database, sqlName)) return;
+    const statement = this.#database.prepare(`SELECT * FROM ${quoteName(sqlName)}`);
+    const found = statement.columns().map((column) => column.name);
+    const names = record.columns.map((column) => column.name).filter((column) => found.includes(column));
+    const places = names.map((column) => found.indexOf(column));
     const key = record.key.map((column) => names.indexOf(column));
-    const list = names.length === 0 ? 'NULL' : names.map(quoteName).join(', ');
-    const statement = this.#database.prepare(`SELECT ${list} FROM ${quoteName(sqlNameOf(record))}`);
     statement.setReadBigInts(true);
     statement.setReturnArrays(true);
     let page: HeldRow[] = [];
     for (const row of statement.iterate() as unknown as Iterable<readonly unknown[]>) {
-      page.push(heldRow(key, names.length === 0 ? [] : row.map(textOf)));
+      page.push(
+        heldRow(
+          names,
+          key,
+          places.map((place) => textOf(row[place])),
+        ),
+      );
       if (page.length < sqliteLimits.readRows) continue;
       yield page;
       page = [];
@@ -92,13 +106,14 @@ class SqliteView implements SinkView {
   }
 }
 
-/** Of a table without a key the whole row is what tells it. */
-function heldRow(key: readonly number[], texts: readonly string[]): HeldRow {
-  const value = texts.join(',');
-  return { key: key.length === 0 ? value : key.map((place) => texts[place]).join(','), value };
+/** Told by columns, so that two rows can be compared column by column. Of a table without a key the whole row is what tells it. */
+function heldRow(names: readonly string[], key: readonly number[], texts: readonly string[]): HeldRow {
+  const value = `{${names.map((name, place) => `${jsonString(name)}:${texts[place]}`).join(',')}}`;
+  return { key: key.length === 0 ? value : `[${key.map((place) => texts[place]).join(',')}]`, value };
 }
 
+/** A value with its type of storage: `1`, `"1"` and a blob of one byte are three values. */
 function textOf(value: unknown): string {
-  if (value instanceof Uint8Array) return `x'${Buffer.from(value).toString('hex')}'`;
+  if (value instanceof Uint8Array) return `{"blob":"${Buffer.from(value).toString('base64')}"}`;
   return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }

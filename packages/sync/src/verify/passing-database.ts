@@ -1,0 +1,15 @@
+import { DatabaseSync } from 'node:sqlite';
+import { verifyLimits } from './limits.ts';
+
+/** A database for what may not fit into memory: what does not goes to a temporary file, which is SQLite's and has no name. */
+export function openPassingDatabase(schema: string): DatabaseSync {
+  const database = new DatabaseSync('');
+  database.exec(`
+    PRAGMA journal_mode = OFF;
+    PRAGMA synchronous = OFF;
+    PRAGMA cache_size = -${verifyLimits.cacheKibibytes};
+    ${schema};
+    BEGIN;
+  `);
+  return database;
+}
