@@ -1,9 +1,10 @@
+import type { ErrorRecord } from '@batondb/core/errors';
 import { formatCount, formatDuration } from '@batondb/core/text/format';
 import type { SyncEvent } from '@batondb/sync/status';
 import type { LogLevel } from '../service/log-level.ts';
 
 /** An event as a line of a log: what happened and, of a failure, the error. Pure. */
-export type EventLine = { readonly level: LogLevel; readonly text: string; readonly err?: unknown };
+export type EventLine = { readonly level: LogLevel; readonly text: string; readonly err?: ErrorRecord };
 
 export function eventLine(event: SyncEvent): EventLine {
   switch (event.kind) {

@@ -1,4 +1,4 @@
-import { BatonError, toErrorRecord } from '@batondb/core/errors';
+import { BatonError, fromErrorRecord, toErrorRecord } from '@batondb/core/errors';
 import { formatCount } from '@batondb/core/text/format';
 import { Replicator, type ReplicatorOptions, type SyncEvent } from '@batondb/sync';
 import { defaultOperations } from '@batondb/sync/operations/client';
@@ -160,7 +160,7 @@ class Voice implements Disposable {
     // What cannot be written as fast as it comes is kept by the stream: events are few.
     if (this.#flags.json) return void this.#json({ type: event.kind, ...event, kind: undefined });
     const { level, text, err } = eventLine(event);
-    this.log[level](err === undefined ? {} : { err }, text);
+    this.log[level](err === undefined ? {} : { err: fromErrorRecord(err) }, text);
   }
 
   async ready(replicator: Replicator, url: string | undefined): Promise<void> {

@@ -1,0 +1,187 @@
+// A source with the sample database, and syncs of it into every kind of sink, as processes that can be killed.
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { compareWithEtcd } from '@batondb/testbed/compare-etcd';
+import { compareWithNdjson } from '@batondb/testbed/compare-ndjson';
+import { type Difference, describeDifferences } from '@batondb/testbed/compare-rows';
+import { compareWithSqlite } from '@batondb/testbed/compare-sqlite';
+import { type EtcdCluster, type EtcdOptions, startEtcd } from '@batondb/testbed/etcd';
+import { type PostgresServer, startPostgres } from '@batondb/testbed/postgres';
+import { waitUntil } from '@batondb/testbed/process-table';
+import { type BatonEvent, type BatonRun, startBaton } from '@batondb/testbed/run-baton';
+import { createSampleDatabase } from '@batondb/testbed/sample-database';
+import { type SampleLoad, startSampleLoad } from '@batondb/testbed/sample-load';
+import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
+import { openSourceDatabase, type SourceDatabase, type SourceTable } from '@batondb/testbed/source-rows';
+
+export const isSoak: boolean = process.env['BATON_SOAK'] === '1';
+
+const database = 'app';
+const receiver = resolve(import.meta.dirname, '../docs/examples/sync-receiver.ts');
+const catchUpMsMax = isSoak ? 600_000 : 120_000;
+
+export type SinkKind = 'etcd' | 'sqlite' | 'ndjson' | 'exec';
+
+/** A place that a sync fills, with a slot of its own. */
+export class SyncTarget {
+  readonly kind: SinkKind;
+  readonly slot: string;
+  /** Of a file or a directory of ours. */
+  readonly path: string;
+  readonly #bed: SyncBed;
+
+  constructor(bed: SyncBed, kind: SinkKind, slot: string, path: string) {
+    this.#bed = bed;
+    this.kind = kind;
+    this.slot = slot;
+    this.path = path;
+    if (kind === 'exec') mkdirSync(path, { recursive: true });
+  }
+
+  /** Below it are its keys in etcd. */
+  get prefix(): string {
+    return `/${this.slot}`;
+  }
+
+  get to(): string {
+    switch (this.kind) {
+      case 'etcd':
+        return `etcd://${this.#bed.etcd.endpoints.join(',')}${this.prefix}`;
+      case 'exec':
+        return `exec:${process.execPath} ${receiver} ${this.path}`;
+      default:
+        return `${this.kind}:${this.path}`;
+    }
+  }
+
+  /** Starts a sync and returns while it runs. */
+  start(...more: readonly string[]): BatonRun {
+    // Nothing in etcd tells rows without a key apart.
+    const ofKind = this.kind === 'etcd' ? ['--exclude', 'public.event_log', '--etcd-lease', '2s'] : [];
+    const { server } = this.#bed;
+    const from = ['--from', server.url({ database }), '--password-file', server.passwordPath, '--slot', this.slot];
+    const listen = more.includes('--listen') ? [] : ['--listen', 'none'];
+    return startBaton(['sync', ...from, '--to', this.to, ...ofKind, ...listen, ...more], { timeoutMs: 900_000 });
+  }
+
+  /** Waits until its slot is where the source is now: what was written before is in the sink. */
+  async caughtUp(): Promise<void> {
+    const { server } = this.#bed;
+    const lsn = await this.#bed.newestLsn();
+    const sql = `SELECT confirmed_flush_lsn >= '${lsn}' FROM pg_replication_slots WHERE slot_name = '${this.slot}'`;
+    await waitUntil(`${this.slot} is at ${lsn}`, async () => (await server.psql(sql)) === 't', catchUpMsMax);
+  }
+
+  /** Runs a sync up to where the source is now, which ends by itself. */
+  async finish(...more: readonly string[]): Promise<BatonRun> {
+    const run = this.start('--until', await this.#bed.newestLsn(), ...more);
+    try {
+      const { code, stderr, events } = await run.finished;
+      assert.equal(code, 0, `${this.slot} ended with ${code}: ${stderr}${JSON.stringify(events.slice(-5))}`);
+    } finally {
+      await run[Symbol.asyncDispose]();
+    }
+    return run;
+  }
+
+  /** Every row of the source is in the sink, and nothing else is. Nobody may write meanwhile. */
+  async expectEqual(): Promise<void> {
+    const source = await this.#bed.source();
+    const differences = await this.#differences(source);
+    assert.equal(differences.length, 0, `${this.slot}: ${describeDifferences(differences)}`);
+  }
+
+  /** Lines of what a sink of lines was told. */
+  lines(): string[] {
+    const path = this.kind === 'exec' ? join(this.path, 'lines') : this.path;
+    return readFileSync(path, 'utf8').trimEnd().split('\n');
+  }
+
+  async #differences(source: SourceDatabase): Promise<readonly Difference[]> {
+    switch (this.kind) {
+      case 'etcd': {
+        const isWanted = ({ name }: SourceTable): boolean => name !== 'event_log';
+        return await compareWithEtcd(source, this.#bed.etcd, this.prefix, isWanted);
+      }
+      case 'sqlite':
+        return await compareWithSqlite(source, this.path);
+      case 'ndjson':
+        return await compareWithNdjson(source, this.path);
+      case 'exec':
+        return await compareWithNdjson(source, join(this.path, 'lines'));
+    }
+  }
+}
+
+/** How a bed is made; every field may be left out. */
+export type SyncBedOptions = {
+  /** People of the sample database. Default: 60. */
+  readonly scale?: number;
+  readonly etcd?: EtcdOptions;
+};
+
+/** A PostgreSQL with the sample database and a publication of all of it, and an etcd. */
+export class SyncBed implements AsyncDisposable {
+  readonly sandbox: Sandbox;
+  readonly server: PostgresServer;
+  readonly etcd: EtcdCluster;
+  #targets = 0;
+
+  private constructor(sandbox: Sandbox, server: PostgresServer, etcd: EtcdCluster) {
+    this.sandbox = sandbox;
+    this.server = server;
+    this.etcd = etcd;
+  }
+
+  static async start({ scale = 60, etcd = {} }: SyncBedOptions = {}): Promise<SyncBed> {
+    await using stack = new AsyncDisposableStack();
+    const sandbox = stack.use(makeSandbox());
+    const server = stack.use(await startPostgres(sandbox, { settings: { max_slot_wal_keep_size: '4GB' } }));
+    const cluster = stack.use(await startEtcd(sandbox, etcd));
+    await createSampleDatabase(server, { database, scale });
+    const publish = 'CREATE PUBLICATION baton FOR ALL TABLES WITH (publish_via_partition_root = true)';
+    await server.psql(publish, { database });
+    stack.move();
+    return new SyncBed(sandbox, server, cluster);
+  }
+
+  /** A new sink, empty, and the slot for it. A file is below `directory`, or the bed's own. */
+  async target(kind: SinkKind, directory?: string): Promise<SyncTarget> {
+    const slot = `${kind}_${++this.#targets}`;
+    await this.server.psql(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`, { database });
+    const path = directory === undefined ? this.sandbox.join(slot) : join(directory, slot);
+    return new SyncTarget(this, kind, slot, path);
+  }
+
+  /** Clients that write at once. */
+  async load(seed: number, pauseMs = 20): Promise<SampleLoad> {
+    return await startSampleLoad({ urls: [this.server.url({ database, withPassword: true })], seed, pauseMs });
+  }
+
+  async sql(statements: string): Promise<string> {
+    return await this.server.psql(statements, { database });
+  }
+
+  async newestLsn(): Promise<string> {
+    return await this.server.psql('SELECT pg_current_wal_lsn()');
+  }
+
+  async source(): Promise<SourceDatabase> {
+    return await openSourceDatabase(this.server, database);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.etcd[Symbol.asyncDispose]();
+    await this.server[Symbol.asyncDispose]();
+    await this.sandbox[Symbol.asyncDispose]();
+  }
+}
+
+export const isStreaming = (event: BatonEvent): boolean =>
+  event.type === 'phase' && 'phase' in event && event.phase === 'streaming';
+
+export const isInPhase =
+  (phase: string) =>
+  (event: BatonEvent): boolean =>
+    event.type === 'phase' && 'phase' in event && event.phase === phase;
