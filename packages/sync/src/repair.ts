@@ -15,7 +15,8 @@ const keysMax = 1_000_000;
 export async function prepareRepair(
   { sink, session, mapping, tally }: RunParts,
   position: Position,
-  tables: ReadonlyMap<string, Table>,
+  /** The source's tables by id, with the keys of the sink. */
+  tableOf: (id: string) => Table | undefined,
 ): Promise<readonly ResyncRequest[] | undefined> {
   // What was dumped from the history that is lost is not among the rows that a stream has written.
   const isBeyond = (at: Position | undefined): boolean => at !== undefined && session.isBefore(position, at);
@@ -27,7 +28,7 @@ export async function prepareRepair(
   let count = 0;
   for await (const { table, keys } of touched) {
     // A table that is not there any more: only a dump can tell what became of it.
-    if (!tables.has(table.id)) return undefined;
+    if (tableOf(table.id) === undefined) return undefined;
     if (keys === undefined || table.key.length === 0) {
       wholeTables.add(table.id);
       continue;
@@ -38,7 +39,7 @@ export async function prepareRepair(
     keysById.set(table.id, all);
     for (const key of keys) all.push(key);
   }
-  const originals = [...new Set([...wholeTables, ...keysById.keys()])].map((id) => tables.get(id)!);
+  const originals = [...new Set([...wholeTables, ...keysById.keys()])].map((id) => tableOf(id)!);
   await sink.rewind(
     position,
     originals.map((table) => mapping.map(table)?.table ?? table),

@@ -21,6 +21,7 @@ export type ReplicatorOptions = RunOptions & {
 
 /** How often the source is asked how it stands. */
 const statusMs = 5_000;
+const guardMs = 30_000;
 /** A source that is being repaired is asked twice a minute. */
 const usualRetry = { msMin: 250, msMax: 30_000 };
 
@@ -43,25 +44,14 @@ export class Replicator implements Replication {
 
   /** Ends when the options say so, or quietly with the signal. Throws what time does not heal. To be called once. */
   async run(signal: AbortSignal): Promise<void> {
-    const { msMin, msMax } = this.#options.retry ?? usualRetry;
-    let waitMs = msMin;
-    for (;;) {
-      const before = this.#tally.durables;
-      try {
-        await this.#once(signal);
-        break;
-      } catch (error) {
-        if (signal.aborted) break;
-        if (!(error instanceof BatonError) || !error.retryable) {
-          this.#tally.ended(error);
-          throw error;
-        }
-        if (this.#tally.durables > before) waitMs = msMin;
-        this.#tally.retrying(error, waitMs);
-        await delay(waitMs, undefined, { signal }).catch(() => undefined);
-        if (signal.aborted) break;
-        waitMs = Math.min(waitMs * 2, msMax);
-      }
+    const givenUp = new AbortController();
+    using _ = this.#guard(givenUp);
+    try {
+      await this.#tryAgain(AbortSignal.any([signal, givenUp.signal]));
+      if (givenUp.signal.aborted) throw givenUp.signal.reason;
+    } catch (error) {
+      this.#tally.ended(error);
+      throw error;
     }
     this.#tally.ended();
   }
@@ -90,6 +80,24 @@ export class Replicator implements Replication {
     return this.#tally.status({ name, source: source.address, sink: sink.address }, this.#gate.isClosed);
   }
 
+  async #tryAgain(signal: AbortSignal): Promise<void> {
+    const { msMin, msMax } = this.#options.retry ?? usualRetry;
+    let waitMs = msMin;
+    while (!signal.aborted) {
+      const before = this.#tally.durables;
+      try {
+        return await this.#once(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof BatonError) || !error.retryable) throw error;
+        if (this.#tally.durables > before) waitMs = msMin;
+        this.#tally.retrying(error, waitMs);
+        await delay(waitMs, undefined, { signal }).catch(() => undefined);
+        waitMs = Math.min(waitMs * 2, msMax);
+      }
+    }
+  }
+
   async #once(signal: AbortSignal): Promise<void> {
     const tally = this.#tally;
     tally.connecting();
@@ -111,6 +119,17 @@ export class Replicator implements Replication {
     } finally {
       this.#run = undefined;
     }
+  }
+
+  /** Looks after the source also while the sink is away, and nothing is read. */
+  #guard(givenUp: AbortController): Disposable {
+    const { source } = this.#options;
+    const look = (): void =>
+      void source.guard?.().catch((error: unknown) => {
+        if (error instanceof BatonError && !error.retryable) givenUp.abort(error);
+      });
+    const timer = setInterval(look, guardMs);
+    return { [Symbol.dispose]: () => clearInterval(timer) };
   }
 
   /** Asks the source now and then how it stands. A question that fails is asked again: what is wrong shows elsewhere. */

@@ -96,7 +96,7 @@ export class Run {
     if (resumption.kind === 'continues') return this.#resume(resumption.position, tables, undefined);
     if (resumption.kind === 'diverged') {
       tally.diverged(resumption.reason, resumption.position);
-      const repair = await prepareRepair(this.#parts, resumption.position, this.#tables);
+      const repair = await prepareRepair(this.#parts, resumption.position, (id) => this.#sinkKeyed(id));
       if (repair !== undefined) return this.#resume(resumption.position, tables, repair);
     }
     tally.historyLost(resumption.reason, resumption.position);
@@ -159,7 +159,7 @@ export class Run {
     const catchUp = new CatchUp(session, after, dumpedAt);
     const unfinished = [...sink.state.tables.values()].filter(({ isResyncing }) => isResyncing).map(({ id }) => id);
     // A sink that was left open in the middle of a repair stays so until all of it has been read anew.
-    using resyncs = new Resyncs(session, sink, (id) => this.#tables.get(id), sink.state.isOpen ? unfinished : []);
+    using resyncs = new Resyncs(session, sink, (id) => this.#sinkKeyed(id), sink.state.isOpen ? unfinished : []);
     const batches = session.stream(after, this.#known(), signal);
     for (const request of repair ?? []) session.resync(request);
     for (const id of unfinished) {
@@ -202,6 +202,11 @@ export class Run {
       }
       if (events.length > 0) yield events;
     }
+  }
+
+  #sinkKeyed(id: string): Table | undefined {
+    const table = this.#tables.get(id);
+    return table && this.#parts.mapping.withSinkKey(table);
   }
 
   #known(): ReadonlyMap<string, KnownShape> {

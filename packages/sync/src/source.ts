@@ -17,6 +17,11 @@ export interface Source {
   readonly address: string;
   /** Connects to the node that can be read from. Throws retryable errors while there is none, and others for what time does not heal. */
   open(signal: AbortSignal): Promise<SourceSession>;
+  /**
+   * Looks at what must not go on for ever, whether anything is being read or not: a log that grows for us while a sink is away. Throws what ends a sync for good; what
+   * time may heal is of no concern here, and is thrown as retryable.
+   */
+  guard?(): Promise<void>;
 }
 
 /** A connection to a source. After an error of any call it is of no use any more: a new one is opened. */
@@ -63,6 +68,7 @@ export type KnownShape = TableName & {
 
 /** Rows that are to be read anew: all of a table, or those of some keys, of which those that are not there become deletes. */
 export type ResyncRequest = {
+  /** With the key by which rows are asked for: the source's own, or one that was declared. */
   readonly table: Table;
   /** Keys, in the key's order. Undefined: all rows. */
   readonly keys?: AsyncIterable<readonly Row[]>;

@@ -57,6 +57,15 @@ export class Mapping {
     return to === undefined ? table : { ...table, ...to, original: { schema, name } };
   }
 
+  /** A table of the source's, with the key that its rows have at the sink. */
+  withSinkKey(table: Table): Table {
+    const mapped = this.map(table);
+    if (mapped === undefined || mapped.table === table) return table;
+    const { places } = mapped;
+    const key = places === undefined ? mapped.table.key : mapped.table.key.map((place) => places[place]!);
+    return { ...table, key };
+  }
+
   #map(table: Table): MappedTable {
     const { columns, keys } = this.#options;
     const renamed = this.rename(table);

@@ -107,12 +107,13 @@ export class Resyncs implements AsyncDisposable {
   touched(table: Table, row: Row, xid: number): void {
     const reading = this.#reading;
     if (reading === undefined || reading.job.table.id !== table.id) return;
-    if (table.key.length === 0) {
+    const { chunk, job } = reading;
+    if (job.table.key.length === 0) {
       this.truncated(table, xid);
       return;
     }
-    const key = keyText(keyOf(table, row));
-    const { chunk } = reading;
+    // Rows that are asked for by another key than the source's are told apart by that one.
+    const key = keyText(keyOf(job.table, row));
     if (chunk === undefined) reading.touches.push({ xid, key });
     else if (chunk.visibility.isInvisible(xid)) remove(chunk, key);
     if (reading.touches.length > streamLimits.touchedMax) this.#readAgain(reading);

@@ -62,9 +62,16 @@ export class PostgresSource implements Source {
     }
     const replication = await node.connect({ replication: true });
     const identity = await useClient(replication, (client) => readIdentity(client, node.name));
+    await this.guard();
     const client = await node.connect();
-    await this.#abandon(client, node.name);
     return new PostgresSession(this.#options, node, identity, client);
+  }
+
+  async guard(): Promise<void> {
+    const { address, passwordFor, abandonSlotAtBytes } = this.#options;
+    if (abandonSlotAtBytes === undefined) return;
+    const node = await findPrimary(address, passwordFor, AbortSignal.timeout(address.connectMs * address.hosts.length));
+    await useClient(await node.connect(), (client) => this.#abandon(client, node.name));
   }
 
   /** A slot that kept too much while nobody read it. */
@@ -75,7 +82,6 @@ export class PostgresSource implements Source {
     const error = slot && abandonment(slot, name, abandonSlotAtBytes, node);
     if (error === undefined) return;
     await dropSlot(client, name, node);
-    await endClient(client);
     throw error;
   }
 }
