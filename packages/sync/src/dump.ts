@@ -1,3 +1,4 @@
+import { BatonError } from '@batondb/core/errors';
 import { type Mapping, projectRow } from './mapping/mapping.ts';
 import type { OwnedSink, TableLoad } from './sink.ts';
 import type { RowPart, RowSnapshot, TableSnapshot } from './source.ts';
@@ -10,7 +11,7 @@ type Job = { readonly dump: TableDump; readonly part: RowPart };
 
 /**
  * Loads all tables of a snapshot. A table counts as dumped as soon as all of its parts are there, so a failure costs those that were not. At most `jobs` parts are read
- * at a time, and a table begins when one of its parts does.
+ * at a time, and a table begins when one of its parts does. Throws SOURCE_CHANGED (retryable) when all others are dumped.
  */
 export async function dumpTables(
   snapshot: RowSnapshot,
@@ -25,10 +26,21 @@ export async function dumpTables(
     const dump = dumps.use(new TableDump(table, { sink, mapping, tally, position: snapshot.position }));
     return partsOf(table).map((part) => ({ dump, part }));
   });
+  // A table that was rewritten or emptied is read again by another dump; the others need not wait for that one.
+  let changed: BatonError | undefined;
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
   const work = async (): Promise<void> => {
-    for (let job = queue.shift(); job !== undefined; job = queue.shift()) await job.dump.read(job.part, either);
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+      if (job.dump.isGivenUp) continue;
+      try {
+        await job.dump.read(job.part, either);
+      } catch (error) {
+        if (!(error instanceof BatonError) || error.code !== 'SOURCE_CHANGED') throw error;
+        job.dump.isGivenUp = true;
+        changed ??= error;
+      }
+    }
   };
   const workers = Array.from({ length: Math.min(jobs, queue.length) }, async () => {
     try {
@@ -40,6 +52,7 @@ export async function dumpTables(
   });
   const results = await Promise.allSettled(workers);
   if (results.some(({ status }) => status === 'rejected')) throw failed.signal.reason;
+  if (changed !== undefined) throw changed;
 }
 
 /** An empty table has no parts, and is dumped all the same: the sink may have rows of it. */
@@ -57,6 +70,8 @@ class TableDump implements AsyncDisposable {
     readonly tally: Tally;
     readonly position: string;
   };
+  /** It does not come to its end. */
+  isGivenUp: boolean = false;
   #partsLeft: number;
   #load: Promise<TableLoad> | undefined;
 

@@ -78,7 +78,7 @@ const phases: Readonly<Record<Exclude<VerifyProgress['phase'], 'comparing'>, str
   following: 'reading what was changed since',
 };
 
-/** `comparing: 3 of 25 tables, 1,234,567 of about 4,000,000 rows, 410,000 rows/s, ETA 7 s`. Pure. */
+/** `comparing: 3 of 25 tables, 1,234,567 of about 4,000,000 rows of both sides, 410,000 rows/s, ETA 7 s`. Pure. */
 export function progressLine({
   phase,
   tables,
@@ -92,7 +92,7 @@ export function progressLine({
   const leftMs = rowsPerSecond > 0 ? ((estimatedRows - rows) / rowsPerSecond) * 1000 : 0;
   return [
     `comparing: ${tablesDone} of ${tables} tables`,
-    `${integer(rows)} of about ${integer(estimatedRows)} rows`,
+    `${integer(rows)} of about ${integer(estimatedRows)} rows of both sides`,
     `${integer(rowsPerSecond)} rows/s`,
     ...(leftMs > 0 ? [`ETA ${formatDuration(leftMs)}`] : []),
   ].join(', ');

@@ -40,7 +40,10 @@ export async function compareTable(compared: ComparedTable, signal: AbortSignal)
     }
     compared.tally.compared(batch.length);
   }
-  for await (const page of heldRows(compared, signal)) for (const row of page) sums.take(row);
+  for await (const page of heldRows(compared, signal)) {
+    for (const row of page) sums.take(row);
+    compared.tally.compared(page.length);
+  }
   const table = nameOf(compared.mapped.table);
   if (sums.areSame) return { report: { table, rows, missing: 0, extra: 0, different: 0 }, differences: [] };
   return await explain(compared, sums, rows, signal);

@@ -4,7 +4,7 @@ export type VerifyProgress = {
   readonly phase: 'observing' | 'waiting' | 'following' | 'comparing';
   readonly tables: number;
   readonly tablesDone: number;
-  /** Rows of the source that were compared, and how many there are, by the source's guess. */
+  /** Rows that were read on both sides, and how many there are, by the source's guess. */
   readonly rows: number;
   readonly estimatedRows: number;
   /** Over the whole of the comparison. */
