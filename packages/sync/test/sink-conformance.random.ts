@@ -9,7 +9,8 @@ import { own, type SinkKind, type SinkPlace } from './sink-place.ts';
 
 // Of every sink: streams at random, and owners that are lost.
 
-export function describeRandom({ name, place, rounds }: SinkKind): void {
+export function describeRandom(kind: SinkKind): void {
+  const { name, place, rounds } = kind;
   // Proves: whatever a stream tells, and wherever an owner is lost, the next one finds a state that the stream had, and goes on from there to the same end
   // (Y1, Y4): nothing twice, no hole.
   test(`${name}: owners that are lost at any point`, async () => {
@@ -18,7 +19,7 @@ export function describeRandom({ name, place, rounds }: SinkKind): void {
     for (let round = 0; round < numRuns; round++) {
       await using at = await place();
       try {
-        await followWithLosses(at, random.fork(`round ${round}`));
+        await followWithLosses(at, kind, random.fork(`round ${round}`));
       } catch (error) {
         throw new Error(`BATON_SEED=${random.seed}, round ${round}`, { cause: error });
       }
@@ -29,12 +30,13 @@ export function describeRandom({ name, place, rounds }: SinkKind): void {
 /** Owners of one stream that are lost. */
 const lossesMax = 6;
 
-async function followWithLosses(at: SinkPlace, random: Random): Promise<void> {
-  const model = new SinkModel(startingTables);
-  const transactions = randomStream(random, model, 40);
+async function followWithLosses(at: SinkPlace, kind: SinkKind, random: Random): Promise<void> {
+  const tables = startingTables.filter(({ key }) => kind.keepsUnkeyed || key.length > 0);
+  const model = new SinkModel(tables);
+  const transactions = randomStream(random, model, { count: 40, hasRenames: kind.followsRenames });
   {
     await using owned = await own(at.sink());
-    await owned.begin('p0', startingTables, true);
+    await owned.begin('p0', tables, true);
   }
   const last = transactions[transactions.length - 1]!.position;
   for (let losses = 0; ; losses++) {

@@ -15,7 +15,11 @@ export const startingTables: readonly Table[] = [
 export type RandomTransaction = { readonly position: Position; readonly events: readonly StreamEvent[] };
 
 /** Transactions with positions of their own; the model has been led through all of them. */
-export function randomStream(random: Random, model: SinkModel, count: number): readonly RandomTransaction[] {
+export function randomStream(
+  random: Random,
+  model: SinkModel,
+  { count, hasRenames }: { readonly count: number; readonly hasRenames: boolean },
+): readonly RandomTransaction[] {
   return Array.from({ length: count }, (_, number) => {
     const position = `${number + 1}`;
     const events: StreamEvent[] = [];
@@ -28,18 +32,18 @@ export function randomStream(random: Random, model: SinkModel, count: number): r
       return { position, events };
     }
     tell({ kind: 'begin', transaction: position, commitsAt: position, committedAtMs: undefined });
-    for (let left = random.integer(0, 12); left > 0; left--) tell(randomChange(random, model));
+    for (let left = random.integer(0, 12); left > 0; left--) tell(randomChange(random, model, hasRenames));
     tell({ kind: 'commit', position, committedAtMs: random.integer(0, 1) === 0 ? undefined : number });
     return { position, events };
   });
 }
 
-function randomChange(random: Random, model: SinkModel): Change {
+function randomChange(random: Random, model: SinkModel, hasRenames: boolean): Change {
   const table = random.pick(model.tables);
   const rows = model.rowsOf(table);
   const kind = random.integer(0, 29);
   if (kind === 0) return { kind: 'truncate', tables: random.integer(0, 1) === 0 ? [table] : model.tables };
-  if (kind === 1) return { kind: 'reshape', table: reshaped(random, table) };
+  if (kind === 1) return { kind: 'reshape', table: reshaped(random, table, hasRenames) };
   if (kind === 2) return { kind: 'reshape', table: sinkTable(`t${random.word()}`, ['id', 'x']) };
   if (kind === 3 && model.tables.length > 3) return { kind: 'drop', table };
   if (kind < 14 || rows.length === 0) return { kind: 'insert', table, row: randomRow(random, table) };
@@ -76,9 +80,9 @@ function randomRow(random: Random, table: Table): Row {
   });
 }
 
-function reshaped(random: Random, table: Table): Table {
+function reshaped(random: Random, table: Table, hasRenames: boolean): Table {
   const kind = random.integer(0, 3);
-  if (kind === 0) return { ...table, name: `renamed${random.word()}` };
+  if (kind === 0 && hasRenames) return { ...table, name: `renamed${random.word()}` };
   const isKey = (place: number): boolean => table.key.includes(place);
   const removable = [...table.columns.keys()].filter((place) => !isKey(place) && place > 0);
   if (kind === 1 && removable.length > 1) {

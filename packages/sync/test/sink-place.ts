@@ -20,6 +20,10 @@ export type SinkKind = {
   readonly manyRows: number;
   /** A second owner waits for the first. */
   readonly hasOneOwner: boolean;
+  /** Rows that nothing tells apart have a place in it. */
+  readonly keepsUnkeyed: boolean;
+  /** A table that is told of under another name keeps its rows; else its source drops it first. */
+  readonly followsRenames: boolean;
   /** Random streams that are tried. */
   readonly rounds: number;
 };

@@ -50,6 +50,8 @@ describeSink({
   comparesRows: false,
   manyRows: 25_000,
   hasOneOwner: false,
+  keepsUnkeyed: true,
+  followsRenames: true,
   rounds: 1,
   place: async () => {
     const directory = await mkdtemp(join(tmpdir(), 'baton-exec-sink-'));

@@ -10,6 +10,8 @@ describeSink({
   comparesRows: false,
   manyRows: 25_000,
   hasOneOwner: true,
+  keepsUnkeyed: true,
+  followsRenames: true,
   rounds: 20,
   place: async () => {
     const directory = await mkdtemp(join(tmpdir(), 'baton-ndjson-sink-'));

@@ -10,6 +10,8 @@ describeSink({
   comparesRows: true,
   manyRows: 25_000,
   hasOneOwner: true,
+  keepsUnkeyed: true,
+  followsRenames: true,
   rounds: 2,
   place: async () => {
     const directory = await mkdtemp(join(tmpdir(), 'baton-sqlite-sink-'));

@@ -85,7 +85,9 @@ export class OwnedEtcdSink implements OwnedSink {
     const place = this.#place(table);
     expectApart(layout, [...records.values(), keyedOf(table)]);
     await this.#whole();
-    await writer.advanceOpen(new Map());
+    const undumped = recordOf(table, { dumpedAt: undefined, isResyncing: false });
+    await writer.advanceOpen(new Map([[keys.table(table), encodeRecord(undumped)]]));
+    records.set(nameOf(table), undumped);
     const { count } = await client.range({ ...withPrefix(place.prefix), countOnly: true, limit: 1 });
     const record = async (dumpedAt: Position): Promise<void> => {
       const dumped = recordOf(table, { dumpedAt, isResyncing: false });

@@ -30,8 +30,8 @@ export function filled(row: Row, old: Row | undefined): Row {
 }
 
 /**
- * The row as JSON, of which some fields are as they stand in `before`, the row's text in etcd. `isPartial`: the row is going to come anew, and what nobody knows is left out
- * until then. Throws DIVERGED where a field is nowhere (Y5).
+ * The row as JSON, of which some fields are as they stand in `before`, the row's text in etcd: a member that is missing there is of a column that came later, and NULL.
+ * `isPartial`: the row is going to come anew, and what nobody knows is left out until then. Throws DIVERGED for fields of a row that is not there (Y5).
  */
 export function completeRow(table: Table, row: Row, before: string | undefined, isPartial: boolean): string {
   const known = before === undefined ? undefined : membersOf(before);
@@ -40,7 +40,7 @@ export function completeRow(table: Table, row: Row, before: string | undefined, 
     const field = row[place];
     const value = field === undefined ? known?.get(name) : field === null ? 'null' : codec.json(field);
     if (value !== undefined) members.push(`${JSON.stringify(name)}:${value}`);
-    else if (!isPartial) throw unknownField(table, name);
+    else if (!isPartial && known === undefined) throw unknownField(table, name);
   }
   return `{${members.join(',')}}`;
 }
