@@ -11,6 +11,7 @@ import type {
   TableRecord,
 } from '@batondb/sync';
 import { keyOf, nameOf } from '@batondb/sync';
+import { recordOf } from '@batondb/sync/table-record';
 import { applyChange, type Contents, type Fault } from './memory-source.ts';
 
 // A sink that is a map, for tests of the loop. What is stored outlives its owners.
@@ -61,7 +62,9 @@ class OwnedMemory implements OwnedSink {
   }
 
   async begin(position: Position, tables: readonly Table[], isDumped: boolean): Promise<void> {
-    const records = tables.map((table) => recordOf(table, isDumped ? position : undefined));
+    const records = tables.map((table) =>
+      recordOf(table, { dumpedAt: isDumped ? position : undefined, isResyncing: false }),
+    );
     for (const { name } of tables) if (!this.#sink.contents.has(name)) this.#sink.contents.set(name, new Map());
     this.#sink.step({ position, isOpen: true, tables: new Map(records.map((record) => [nameOf(record), record])) });
   }
@@ -76,7 +79,7 @@ class OwnedMemory implements OwnedSink {
       finish: async (dumpedAt): Promise<LoadResult> => {
         const contents = copyOf(this.#sink.contents);
         contents.set(table.name, loaded);
-        this.#sink.step({ tables: this.#with(recordOf(table, dumpedAt)) }, contents);
+        this.#sink.step({ tables: this.#with(recordOf(table, { dumpedAt, isResyncing: false })) }, contents);
         return { rows: loaded.size, written: loaded.size, deleted: 0 };
       },
       [Symbol.asyncDispose]: async () => {},
@@ -149,18 +152,6 @@ function* keysOf(event: StreamEvent, contents: Contents): Iterable<readonly [Tab
   for (const table of event.tables) {
     for (const key of contents.get(table.name)!.keys()) yield [table, JSON.parse(key) as Row];
   }
-}
-
-function recordOf({ schema, name, id, columns, key }: Table, dumpedAt: Position | undefined): TableRecord {
-  return {
-    schema,
-    name,
-    id,
-    columns: columns.map((column) => ({ name: column.name, type: column.type })),
-    key: key.map((place) => columns[place]!.name),
-    dumpedAt,
-    isResyncing: false,
-  };
 }
 
 function copyOf(contents: Contents): Map<string, Map<string, Row>> {

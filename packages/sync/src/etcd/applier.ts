@@ -2,13 +2,14 @@ import type { EtcdClient } from '@batondb/etcd';
 import type { TableRecord } from '../sink.ts';
 import type { StreamEvent, Update } from '../stream.ts';
 import { keyOf, nameOf, type Row, type Table } from '../table.ts';
+import { recordOf } from '../table-record.ts';
 import { BaseRows } from './base-rows.ts';
 import { clearBelow } from './clear.ts';
 import { Group, sizeOf } from './group.ts';
 import type { Layout, TablePlace } from './layout.ts';
 import type { Outbox } from './outbox.ts';
 import { type PoisonPolicy, setAside } from './poison.ts';
-import { encodeRecord, type MetaKeys, recordOf } from './records.ts';
+import { encodeRecord, type MetaKeys } from './records.ts';
 import { completeRow, filled, type Origin, ofDump, rowOfValue, valueOf, wholeRow } from './values.ts';
 import type { Writer } from './writer.ts';
 

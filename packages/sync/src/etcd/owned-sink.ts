@@ -3,6 +3,7 @@ import { type EtcdClient, readPages, type Seat, type Tenure, withPrefix } from '
 import type { OwnedSink, SinkState, TableLoad, TableRecord, TouchedRows } from '../sink.ts';
 import type { Position, StreamEvent } from '../stream.ts';
 import { nameOf, type Row, type Table, type TableName } from '../table.ts';
+import { recordOf } from '../table-record.ts';
 import { Applier } from './applier.ts';
 import { clearBelow } from './clear.ts';
 import { Group, sizeOf } from './group.ts';
@@ -10,7 +11,7 @@ import { expectApart, type Layout, type TablePlace } from './layout.ts';
 import { EtcdTableLoad } from './load.ts';
 import { Outbox } from './outbox.ts';
 import type { PoisonPolicy } from './poison.ts';
-import { encodeRecord, type MetaKeys, type Place, recordOf } from './records.ts';
+import { encodeRecord, type MetaKeys, type Place } from './records.ts';
 import type { EtcdSinkPlan } from './settings.ts';
 import { Slots } from './slots.ts';
 import { eventsThrough, lastKnownRevision, touchedRows } from './touched.ts';

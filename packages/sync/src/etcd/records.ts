@@ -1,7 +1,7 @@
 import { BatonError } from '@batondb/core/errors';
 import type { TableRecord } from '../sink.ts';
 import type { Position } from '../stream.ts';
-import type { Table, TableName } from '../table.ts';
+import type { TableName } from '../table.ts';
 import { escapePart } from './key-parts.ts';
 
 // What a sink remembers in etcd, beside the rows: keys below a prefix, and JSON in them. Format 1. No I/O.
@@ -81,20 +81,6 @@ export function decodeRecord(value: Buffer, key: string): TableRecord {
     throw unreadable(key);
   }
   return { ...record, dumpedAt: record.dumpedAt };
-}
-
-/** What a sink remembers of a table that it gets to know. */
-export function recordOf(table: Table, more: Pick<TableRecord, 'dumpedAt' | 'isResyncing'>): TableRecord {
-  const { schema, name, id, original, columns, key } = table;
-  return {
-    schema,
-    name,
-    id,
-    ...(original === undefined ? {} : { original }),
-    columns: columns.map((column) => ({ name: column.name, type: column.type })),
-    key: key.map((place) => columns[place]!.name),
-    ...more,
-  };
 }
 
 function decode(value: Buffer, key: string): object {

@@ -1,6 +1,7 @@
 import type { TableRecord } from '../sink.ts';
 import type { Change, Position } from '../stream.ts';
 import { nameOf, type Table } from '../table.ts';
+import { recordOf } from '../table-record.ts';
 
 /** What a sink of lines knows of its tables, and which of it has changed since that was last told. */
 export class TableMemory {
@@ -39,16 +40,9 @@ export class TableMemory {
 
   remember(table: Table, changes: { readonly dumpedAt?: Position | undefined; readonly isResyncing?: boolean }): void {
     const before = this.#records.get(nameOf(table));
-    this.#change(nameOf(table), {
-      id: table.id,
-      schema: table.schema,
-      name: table.name,
-      ...(table.original === undefined ? {} : { original: table.original }),
-      columns: table.columns.map(({ name, type }) => ({ name, type })),
-      key: table.key.map((place) => table.columns[place]?.name ?? ''),
-      dumpedAt: 'dumpedAt' in changes ? changes.dumpedAt : before?.dumpedAt,
-      isResyncing: changes.isResyncing ?? before?.isResyncing ?? false,
-    });
+    const dumpedAt = 'dumpedAt' in changes ? changes.dumpedAt : before?.dumpedAt;
+    const isResyncing = changes.isResyncing ?? before?.isResyncing ?? false;
+    this.#change(nameOf(table), recordOf(table, { dumpedAt, isResyncing }));
   }
 
   forget(name: string): void {

@@ -3,6 +3,7 @@ import { assert, BatonError } from '@batondb/core/errors';
 import type { LoadResult, SinkState, TableRecord } from '../sink.ts';
 import type { Position } from '../stream.ts';
 import { nameOf, type TableName } from '../table.ts';
+import { recordOf } from '../table-record.ts';
 import { guard, identityOf, openDatabase } from './database.ts';
 import { type KeyPage, keyPage } from './key-pages.ts';
 import { sqliteLimits } from './limits.ts';
@@ -10,16 +11,7 @@ import { fillTable, type TableFill } from './load.ts';
 import type { Changes } from './requests.ts';
 import { drop, giveShape, rename } from './reshape.ts';
 import { expectDistinctNames, type Shape, sqlNameOf } from './shape.ts';
-import {
-  claimFile,
-  type Head,
-  readHead,
-  readRecords,
-  recordOf,
-  removeRecord,
-  writeHead,
-  writeRecord,
-} from './state.ts';
+import { claimFile, type Head, readHead, readRecords, removeRecord, writeHead, writeRecord } from './state.ts';
 import { StreamWriter } from './stream-writer.ts';
 import { nothingTouched, TouchedLog } from './touched.ts';
 
@@ -73,7 +65,7 @@ export class Replica {
       for (const [name, record] of this.#records) if (!names.has(name)) this.#forget(record);
       for (const shape of shapes) {
         this.#shape(shape);
-        this.#remember(recordOf(shape, isDumped ? position : undefined, false));
+        this.#remember(recordOf(shape, { dumpedAt: isDumped ? position : undefined, isResyncing: false }));
       }
       this.#touched.beginAt(position);
       this.#commitAt(position, !isDumped);
@@ -84,7 +76,7 @@ export class Replica {
   loadBegin(number: number, shape: Shape): void {
     this.#inTransaction(() => {
       this.#shape(shape);
-      this.#remember(recordOf(shape, undefined, false));
+      this.#remember(recordOf(shape, { dumpedAt: undefined, isResyncing: false }));
       this.#fills.set(number, { shape, fill: fillTable(this.#database, shape, number) });
       this.#commit();
     });
@@ -104,7 +96,7 @@ export class Replica {
     const { fill, shape } = this.#fillOf(number);
     return this.#inTransaction(() => {
       const result = fill.finish();
-      this.#remember(recordOf(shape, dumpedAt, false));
+      this.#remember(recordOf(shape, { dumpedAt: dumpedAt, isResyncing: false }));
       this.#commit();
       this.loadAbandon(number);
       return result;

@@ -3,7 +3,6 @@ import { BatonError } from '@batondb/core/errors';
 import type { SinkState, TableRecord } from '../sink.ts';
 import type { Position } from '../stream.ts';
 import { nameOf, type TableName } from '../table.ts';
-import type { Shape } from './shape.ts';
 
 // What the file remembers of itself: `_baton_state` of one row, and `_baton_tables`.
 
@@ -79,20 +78,6 @@ export function writeHead(database: DatabaseSync, head: Head): void {
       `UPDATE _baton_state SET position = ?, is_open = ?, owner = ?, changed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`,
     )
     .run(head.position ?? null, head.isOpen ? 1 : 0, head.owner);
-}
-
-/** What the sink remembers of a table in this shape. */
-export function recordOf(shape: Shape, dumpedAt: Position | undefined, isResyncing: boolean): TableRecord {
-  return {
-    id: shape.id,
-    schema: shape.schema,
-    name: shape.name,
-    ...(shape.original === undefined ? {} : { original: shape.original }),
-    columns: shape.columns.map(({ name, type }) => ({ name, type })),
-    key: shape.key.map((place) => shape.columns[place]?.name ?? ''),
-    dumpedAt,
-    isResyncing,
-  };
 }
 
 export function writeRecord(database: DatabaseSync, record: TableRecord, sqlName: string): void {

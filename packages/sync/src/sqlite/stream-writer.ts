@@ -3,10 +3,10 @@ import { assert, BatonError } from '@batondb/core/errors';
 import type { TableRecord } from '../sink.ts';
 import type { Position } from '../stream.ts';
 import { nameOf, type TableName } from '../table.ts';
+import { recordOf } from '../table-record.ts';
 import { textOf } from './key-pages.ts';
 import { type Changes, operations, type StructureChange } from './requests.ts';
 import type { Shape } from './shape.ts';
-import { recordOf } from './state.ts';
 import { TableWriter, type Value } from './writer.ts';
 
 /** What its owner knows and keeps of tables. */
@@ -125,12 +125,12 @@ export class StreamWriter {
     if (isOther) this.#tables.forget(before);
     this.#tables.shape(shape);
     const known = isOther ? undefined : before;
-    this.#tables.remember(recordOf(shape, known?.dumpedAt, known?.isResyncing ?? false));
+    this.#tables.remember(recordOf(shape, { dumpedAt: known?.dumpedAt, isResyncing: known?.isResyncing ?? false }));
   }
 
   #resync({ shape, state, scope }: Extract<StructureChange, { kind: 'resync' }>): void {
     const dumpedAt = this.#tables.recordOf(shape)?.dumpedAt;
-    this.#tables.remember(recordOf(shape, dumpedAt, state === 'begin'));
+    this.#tables.remember(recordOf(shape, { dumpedAt: dumpedAt, isResyncing: state === 'begin' }));
     if (state === 'end' && scope === 'table' && dumpedAt === undefined) this.#whole.push(shape);
   }
 }

@@ -1,0 +1,24 @@
+import type { TableRecord } from './sink.ts';
+import type { Table, TableName } from './table.ts';
+
+/** As much of a table as a sink remembers. */
+export type RecordedShape = Pick<Table, 'schema' | 'name' | 'id' | 'key'> & {
+  readonly original?: TableName | undefined;
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+};
+
+/** What a sink remembers of a table. */
+export function recordOf(
+  { schema, name, id, original, columns, key }: RecordedShape,
+  state: Pick<TableRecord, 'dumpedAt' | 'isResyncing'>,
+): TableRecord {
+  return {
+    schema,
+    name,
+    id,
+    ...(original === undefined ? {} : { original }),
+    columns: columns.map((column) => ({ name: column.name, type: column.type })),
+    key: key.map((place) => columns[place]!.name),
+    ...state,
+  };
+}
