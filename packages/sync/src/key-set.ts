@@ -1,20 +1,15 @@
 import { hash } from 'node:crypto';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { openPassingDatabase } from './passing-database.ts';
 import type { Row } from './table.ts';
 
-/**
- * Keys that were seen, any number of them: what does not fit into a few megabytes of memory goes to a temporary file, which is SQLite's and has no name. A key is
- * remembered by 128 bits of its digest.
- */
+/** Keys that were seen, any number of them. A key is remembered by 128 bits of its digest. */
 export class KeySet implements Disposable {
-  readonly #database = new DatabaseSync('');
+  readonly #database: DatabaseSync = openPassingDatabase('CREATE TABLE keys (digest BLOB PRIMARY KEY) WITHOUT ROWID');
   readonly #add: StatementSync;
   readonly #has: StatementSync;
 
   constructor() {
-    this.#database.exec(
-      'PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; CREATE TABLE keys (digest BLOB PRIMARY KEY) WITHOUT ROWID; BEGIN',
-    );
     this.#add = this.#database.prepare('INSERT OR IGNORE INTO keys VALUES (?)');
     this.#has = this.#database.prepare('SELECT 1 FROM keys WHERE digest = ?');
   }

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { escapePart, unescapePart } from '@batondb/sync/etcd/key-parts';
 import { expectApart, type LayoutChoice, layoutOf } from '@batondb/sync/etcd/layout';
-import { membersOf } from '@batondb/sync/etcd/members';
 import { planEtcdSink } from '@batondb/sync/etcd/settings';
 import { TableIndex } from '@batondb/sync/etcd/table-index';
+import { membersOf } from '@batondb/sync/json-members';
 import fc from 'fast-check';
 import { runs } from './property.ts';
 

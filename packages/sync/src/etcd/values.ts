@@ -1,8 +1,8 @@
 import { BatonError } from '@batondb/core/errors';
+import { membersOf } from '../json-members.ts';
 import { rowJson } from '../row-json.ts';
 import type { Position } from '../stream.ts';
 import { nameOf, type Row, type Table } from '../table.ts';
-import { membersOf } from './members.ts';
 
 // What stands in etcd for a row: the row as JSON, or an envelope with it.
 

@@ -1,9 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { BatonError } from '@batondb/core/errors';
-import { membersOf } from '../etcd/members.ts';
+import { membersOf } from '../json-members.ts';
+import { openPassingDatabase } from '../passing-database.ts';
 import type { HeldRow } from '../sink.ts';
 import type { TableName } from '../table.ts';
-import { openPassingDatabase } from '../verify/passing-database.ts';
 
 /** A table as its lines describe it. */
 type Described = { readonly id: string; readonly columns: readonly string[]; readonly key: readonly string[] };

@@ -42,7 +42,7 @@ export async function awaitView(
         },
       );
     }
-    await delay(verifyLimits.lookMs, undefined, { signal });
+    await delay(verifyLimits.lookMs, undefined, { signal }).catch(() => undefined);
   }
 }
 

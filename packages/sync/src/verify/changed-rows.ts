@@ -1,8 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { BatonError } from '@batondb/core/errors';
+import { openPassingDatabase } from '../passing-database.ts';
 import type { Change, StreamEvent } from '../stream.ts';
 import { type Field, keyOf, nameOf, type Row, type Table } from '../table.ts';
-import { openPassingDatabase } from './passing-database.ts';
 
 const schema = `
   CREATE TABLE changed (source TEXT, key TEXT, row TEXT, base TEXT, PRIMARY KEY (source, key)) WITHOUT ROWID;

@@ -1,5 +1,5 @@
 import { BatonError } from '@batondb/core/errors';
-import { membersOf } from '../etcd/members.ts';
+import { membersOf } from '../json-members.ts';
 import type { Table } from '../table.ts';
 import { verifyLimits } from './limits.ts';
 import type { ColumnDifference } from './report.ts';

@@ -3,8 +3,6 @@
 export const verifyLimits = {
   /** Sums of digests of a table: at a hundred million rows one that differs leads to some thousand that are read again. A mebibyte. */
   buckets: 65_536,
-  /** Memory of each passing database, in KiB; what is beyond goes to a file that has no name. */
-  cacheKibibytes: 8_192,
   /** How often a sink is looked at until it has come to the source's state. */
   lookMs: 250,
   /** A sink that has not moved for so long is not fed: the source tells of its place several times in it, even when nobody writes. */

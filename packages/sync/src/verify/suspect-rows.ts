@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { openPassingDatabase } from '../passing-database.ts';
 import type { HeldRow } from '../sink.ts';
-import { openPassingDatabase } from './passing-database.ts';
 
 /** What one side has of a key and the other has not. Both are there when the row is another one. */
 export type UnequalRow = {

@@ -45,7 +45,7 @@ function endOfValue(json: string, at: number): number {
 }
 
 function notAnObject(): BatonError {
-  return new BatonError('PROTOCOL', 'a row in etcd is not the JSON object that Baton writes', {
-    hint: 'look who else writes below that prefix',
+  return new BatonError('PROTOCOL', 'a row is not the JSON object that Baton writes', {
+    hint: 'look who else writes to the sink',
   });
 }
