@@ -185,3 +185,8 @@ export const isInPhase =
   (phase: string) =>
   (event: BatonEvent): boolean =>
     event.type === 'phase' && 'phase' in event && event.phase === phase;
+
+/** The code of the error that an event tells of. */
+export function codeOf(event: BatonEvent): string | undefined {
+  return (event as { readonly error?: { readonly code?: string } }).error?.code;
+}

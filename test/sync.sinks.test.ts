@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { seedOfRun } from '@batondb/testbed/random';
-import { isSoak, isStreaming, type SinkKind, SyncBed, type SyncTarget } from './sync-bed.ts';
+import { codeOf, isSoak, isStreaming, type SinkKind, SyncBed, type SyncTarget } from './sync-bed.ts';
 import { expectLinesOnce, expectPutsOnce } from './sync-once.ts';
 
 const kinds: readonly SinkKind[] = ['etcd', 'sqlite', 'ndjson', 'exec'];
@@ -30,10 +30,9 @@ test('every sink has every row', async (t) => {
     run.kill('SIGTERM');
     const { code, stderr } = await run.finished;
     assert.equal(code, 0, stderr);
-    assert.deepEqual(
-      run.events.filter(({ type }) => type === 'retry'),
-      [],
-    );
+    // A table that was emptied while it was dumped is dumped once more; nothing else may fail.
+    const failures = run.events.filter((event) => event.type === 'retry' && codeOf(event) !== 'SOURCE_CHANGED');
+    assert.deepEqual(failures, []);
     await target.expectEqual();
     if (target.kind === 'ndjson' || target.kind === 'exec') expectLinesOnce(target, load.acknowledged);
     if (target.kind === 'etcd') await expectPutsOnce(bed, target, load.acknowledged);

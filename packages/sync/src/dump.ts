@@ -19,8 +19,9 @@ export async function dumpTables(
   { mapping, jobs, tally }: { readonly mapping: Mapping; readonly jobs: number; readonly tally: Tally },
   signal: AbortSignal,
 ): Promise<void> {
-  // The largest first: what is left at the end is small, and all hands are busy until then.
-  const tables = snapshot.tables.toSorted((one, other) => other.estimatedBytes - one.estimatedBytes);
+  // The smallest first: tables that somebody empties all the time are small, and the sooner one is read, the rarer that comes between. The large ones come in parts, so all hands
+  // are busy to the end.
+  const tables = snapshot.tables.toSorted((one, other) => one.estimatedBytes - other.estimatedBytes);
   await using dumps = new AsyncDisposableStack();
   const queue = tables.flatMap((table): readonly Job[] => {
     const dump = dumps.use(new TableDump(table, { sink, mapping, tally, position: snapshot.position }));
