@@ -24,7 +24,11 @@ export async function prepareRepair(
   const touched = await sink.touchedAfter?.((known) => !isBeyond(known));
   if (touched === undefined || sink.rewind === undefined) return undefined;
   const keysById = new Map<string, Row[]>();
-  const wholeTables = new Set<string>();
+  // A repair that another failover has cut short: nobody remembers which rows it still had to read.
+  const unfinished = [...sink.state.tables.values()].filter(
+    ({ id, isResyncing }) => isResyncing && tableOf(id) !== undefined,
+  );
+  const wholeTables = new Set(unfinished.map(({ id }) => id));
   let count = 0;
   for await (const { table, keys } of touched) {
     // A table that is not there any more: only a dump can tell what became of it.

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { BatonError } from '@batondb/core/errors';
+import { BatonError, type ErrorCode } from '@batondb/core/errors';
 import { Gate } from './gate.ts';
 import { Mapping, type MappingOptions } from './mapping/mapping.ts';
 import { Run, type RunOptions } from './run.ts';
@@ -22,8 +22,11 @@ export type ReplicatorOptions = RunOptions & {
 /** How often the source is asked how it stands. */
 const statusMs = 5_000;
 const guardMs = 30_000;
-/** A source that is being repaired is asked twice a minute. */
+/** A disk that is full is looked at twice a minute. */
 const usualRetry = { msMin: 250, msMax: 30_000 };
+/** Who only does not answer is asked every second: a failover is over when the new primary answers, and the sync is not to stand still for longer. */
+const absentMsMax = 1_000;
+const absences: readonly ErrorCode[] = ['UNREACHABLE', 'CONNECTION_LOST', 'UNAVAILABLE'];
 
 /**
  * Keeps a sink supplied from a source: own the sink, dump what it lacks, then the stream. What time may heal is tried again for as long as it takes, each time from what
@@ -91,6 +94,7 @@ export class Replicator implements Replication {
         if (signal.aborted) return;
         if (!(error instanceof BatonError) || !error.retryable) throw error;
         if (this.#tally.durables > before) waitMs = msMin;
+        if (absences.includes(error.code)) waitMs = Math.min(waitMs, absentMsMax);
         this.#tally.retrying(error, waitMs);
         await delay(waitMs, undefined, { signal }).catch(() => undefined);
         waitMs = Math.min(waitMs * 2, msMax);

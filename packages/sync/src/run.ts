@@ -93,11 +93,11 @@ export class Run {
     const stored = sink.state.position;
     if (stored === undefined) return await this.#beginAt(await session.start(), tables);
     const resumption = await session.resumption(stored);
-    if (resumption.kind === 'continues') return this.#resume(resumption.position, tables, undefined);
+    if (resumption.kind === 'continues') return await this.#resume(resumption.position, tables, undefined);
     if (resumption.kind === 'diverged') {
       tally.diverged(resumption.reason, resumption.position);
       const repair = await prepareRepair(this.#parts, resumption.position, (id) => this.#sinkKeyed(id));
-      if (repair !== undefined) return this.#resume(resumption.position, tables, repair);
+      if (repair !== undefined) return await this.#resume(resumption.position, tables, repair);
     }
     tally.historyLost(resumption.reason, resumption.position);
     return await this.#beginAt(resumption.position, tables);
@@ -114,11 +114,15 @@ export class Run {
     return { after, dumpedAt: new Map(), toDump: isDumped ? [] : tables, repair: undefined };
   }
 
-  #resume(after: Position, tables: readonly Table[], repair: Beginning['repair']): Beginning {
-    const { state } = this.#parts.sink;
+  async #resume(after: Position, tables: readonly Table[], repair: Beginning['repair']): Promise<Beginning> {
+    const { session, sink, tally } = this.#parts;
     const dumpedAt = new Map<string, Position>();
-    for (const record of state.tables.values()) {
-      if (record.dumpedAt !== undefined) dumpedAt.set(record.id, record.dumpedAt);
+    for (const { id, dumpedAt: at } of sink.state.tables.values()) {
+      if (at === undefined) continue;
+      // A dump is ahead of the stream. A failover between the two may have lost what the dump has, and no stream ever tells of it.
+      const resumption = session.isBefore(after, at) ? await session.resumption(at) : undefined;
+      if (resumption?.kind === 'diverged') tally.diverged(resumption.reason, resumption.position);
+      if (resumption === undefined || resumption.kind === 'continues') dumpedAt.set(id, at);
     }
     return { after, dumpedAt, toDump: tables.filter(({ id }) => !dumpedAt.has(id)), repair };
   }

@@ -106,7 +106,8 @@ export type SyncEvent =
   /** These rows are read anew after a failover that lost transactions. */
   | { readonly kind: 'repairing'; readonly keys: number }
   | { readonly kind: 'row-recorded'; readonly table: string; readonly error: ErrorRecord }
-  | { readonly kind: 'retry'; readonly error: ErrorRecord; readonly inMs: number };
+  /** `isRepeated`: the same was told less than a minute ago. */
+  | { readonly kind: 'retry'; readonly error: ErrorRecord; readonly inMs: number; readonly isRepeated: boolean };
 
 /** A replication that runs, as its operator reaches it. */
 export interface Replication {

@@ -13,6 +13,9 @@ type InFlight = {
   readonly committedAtMs: number | undefined;
   readonly takenAtMs: number;
 };
+/** A failure that goes on is worth a line now and then. */
+const repeatMs = 60_000;
+
 type TableState = { -readonly [Name in Exclude<keyof TableProgress, 'table'>]: TableProgress[Name] };
 
 /** Keeps count of a sync, and tells what happens. */
@@ -49,6 +52,8 @@ export class Tally {
   #source: SourceStatus | undefined;
   #lastError: (ErrorRecord & { readonly atMs: number }) | undefined;
   #retryAtMs: number | undefined;
+  /** The failure that people were told of last. */
+  #toldRetry: { readonly code: string; readonly message: string; readonly atMs: number } | undefined;
   #lastDivergence: Divergence | undefined;
   #dumpedAtMs = Date.now();
   #durables = 0;
@@ -90,10 +95,13 @@ export class Tally {
 
   retrying(error: BatonError, inMs: number): void {
     this.#counts.retries++;
+    const { code, message, atMs = 0 } = this.#toldRetry ?? {};
+    const isRepeated = code === error.code && message === error.message && Date.now() - atMs < repeatMs;
+    if (!isRepeated) this.#toldRetry = { code: error.code, message: error.message, atMs: Date.now() };
     this.#failed(error);
     this.#retryAtMs = Date.now() + inMs;
     this.#enter('retrying', error.message);
-    this.#tell({ kind: 'retry', error: toErrorRecord(error), inMs });
+    this.#tell({ kind: 'retry', error: toErrorRecord(error), inMs, isRepeated });
   }
 
   ended(error?: unknown): void {

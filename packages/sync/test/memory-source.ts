@@ -28,8 +28,8 @@ export class MemorySource implements Source {
   /** What happens while something is being read: tests add transactions. */
   meanwhile: () => void = () => {};
   timeline = 1;
-  /** Where the present timeline left the one before. */
-  switchpoint = 0;
+  /** Where each timeline was left by the next, from the first on. */
+  readonly #switchpoints: number[] = [];
   readonly #tables: readonly Table[];
   readonly #fault: Fault;
 
@@ -49,7 +49,12 @@ export class MemorySource implements Source {
   failOver(kept: number): void {
     this.history.length = kept;
     this.timeline++;
-    this.switchpoint = kept;
+    this.#switchpoints.push(kept);
+  }
+
+  /** How far a timeline has what the present one has. */
+  sharedWith(timeline: number): number {
+    return Math.min(...this.#switchpoints.slice(timeline - 1), this.history.length);
   }
 
   positionAt(index: number): Position {
@@ -93,12 +98,12 @@ class MemorySession implements SourceSession {
   }
 
   async resumption(stored: Position): Promise<Resumption> {
-    const { timeline, switchpoint, trimmed } = this.#source;
+    const { trimmed } = this.#source;
     const index = indexOf(stored);
     const at = (place: number): Position => this.#source.positionAt(place);
     if (index < trimmed) return { kind: 'lost', position: at(trimmed), reason: 'trimmed' };
-    const isOld = Number(stored.split('/')[0]) < timeline;
-    if (isOld && index > switchpoint) return { kind: 'diverged', position: at(switchpoint), reason: 'failover' };
+    const shared = this.#source.sharedWith(Number(stored.split('/')[0]));
+    if (index > shared) return { kind: 'diverged', position: at(shared), reason: 'failover' };
     return { kind: 'continues', position: at(index) };
   }
 

@@ -162,3 +162,57 @@ test('a failover that lost transactions', async (t) => {
       );
   });
 });
+
+// Proves: a dump that is ahead of the stream when a failover loses what it has is not taken for the new primary's, though the position where the stream goes on is.
+test('a failover that lost what was dumped, and nothing that was streamed', async (t) => {
+  await eachScenario(t, async (scenario) => {
+    const { source, sink, random } = scenario;
+    const total = source.history.length;
+    let isStopped = false;
+    sink.onStep = ({ state }) => {
+      if (
+        isStopped ||
+        random.integer(0, 2) > 0 ||
+        [...state.tables.values()].every(({ dumpedAt }) => dumpedAt === undefined)
+      )
+        return;
+      isStopped = true;
+      throw new BatonError('SYSTEM', 'stopped in the middle of a dump');
+    };
+    source.meanwhile = () => {};
+    await run({ ...scenario, total }).catch((error: unknown) => assert.ok(isStopped, String(error)));
+    sink.onStep = expectConsistent(scenario);
+    source.failOver(random.integer(indexOf(sink.state.position!), total));
+    for (let left = random.integer(1, 10); left > 0; left--)
+      source.history.push(randomTransaction(random, source.contentsAt(source.history.length)));
+    await run({ ...scenario, total: source.history.length });
+    assert.deepEqual(sink.rows, source.contentsAt(source.history.length));
+  });
+});
+
+// Proves: a repair that another failover cuts short is done to its end, also of rows that the second one did not touch.
+test('a failover in the middle of a repair', async (t) => {
+  await eachScenario(t, async (scenario) => {
+    const { source, sink, random } = scenario;
+    await run(scenario);
+    const grow = (): void =>
+      void source.history.push(randomTransaction(random, source.contentsAt(source.history.length)));
+    source.meanwhile = () => {};
+    for (let round = 0; round < 3; round++) {
+      source.failOver(Math.max(source.trimmed, source.history.length - random.integer(0, 4)));
+      for (let left = random.integer(5, 10); left > 0; left--) grow();
+      if (round === 2) break;
+      let steps = random.integer(4, 16);
+      sink.onStep = (now) => {
+        expectConsistent(scenario)(now);
+        if (--steps <= 0) throw new BatonError('SYSTEM', 'stopped in the middle of a repair');
+      };
+      await run({ ...scenario, total: source.history.length }).catch((error: unknown) =>
+        assert.ok(steps <= 0, String(error)),
+      );
+    }
+    sink.onStep = expectConsistent(scenario);
+    await run({ ...scenario, total: source.history.length });
+    assert.deepEqual(sink.rows, source.contentsAt(source.history.length));
+  });
+});

@@ -28,16 +28,17 @@ export function eventLine(event: SyncEvent): EventLine {
         text: `what comes after the sink's position is lost, and all tables are read anew: ${event.reason}`,
       };
     case 'diverged':
-      return {
-        level: 'warn',
-        text: `a failover lost what the sink has after ${event.position}, and its keys are repaired: ${event.reason}`,
-      };
+      return { level: 'warn', text: `a failover lost what the sink has after ${event.position}: ${event.reason}` };
     case 'repairing':
       return { level: 'warn', text: `${formatCount(event.keys, 'row')} that a failover may have lost are read anew` };
     case 'row-recorded':
       return { level: 'warn', text: `a row of ${event.table} was kept aside`, err: event.error };
     case 'retry':
-      return { level: 'warn', text: `tried again in ${formatDuration(event.inMs)}`, err: event.error };
+      return {
+        level: event.isRepeated ? 'debug' : 'warn',
+        text: `tried again in ${formatDuration(event.inMs)}`,
+        err: event.error,
+      };
   }
 }
 
@@ -46,6 +47,7 @@ function phaseLine({ phase, detail }: Extract<SyncEvent, { readonly kind: 'phase
   switch (phase) {
     case 'waiting':
       return { level: 'warn', text: `waiting: the sink is owned by ${detail}` };
+    case 'connecting':
     case 'retrying':
     case 'ended':
       return { level: 'debug', text: `${phase}: ${detail}` };

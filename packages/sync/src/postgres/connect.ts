@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions } from 'node:tls';
 import { BatonError } from '@batondb/core/errors';
 import { toBatonError } from '@batondb/core/files/system-error';
@@ -33,21 +34,35 @@ export type PrimaryNode = {
   connect(options?: ConnectOptions): Promise<pg.Client>;
 };
 
-/** Asks the hosts in their order. Throws what the last one of them was not willing for; retryable when any of them may be a primary soon. */
+/**
+ * Asks all hosts at once. An old primary that has not noticed yet may say that it is one, too: the newest timeline wins, then the order of the address. Throws what the
+ * hosts were not willing for; retryable when any of them may be a primary soon.
+ */
 export async function findPrimary(
   address: PostgresAddress,
   passwordFor: PasswordFor,
   signal: AbortSignal,
 ): Promise<PrimaryNode> {
-  const failures: BatonError[] = [];
-  for (const host of address.hosts) {
-    signal.throwIfAborted();
+  const isFound = Promise.withResolvers<void>();
+  const nodes: (PrimaryNode | undefined)[] = address.hosts.map(() => undefined);
+  const failures: (BatonError | undefined)[] = address.hosts.map(() => undefined);
+  const answers = address.hosts.map(async (host, place) => {
     try {
-      return await askHost(address, host, passwordFor);
+      nodes[place] = await askHost(address, host, passwordFor);
+      isFound.resolve();
     } catch (error) {
-      failures.push(toSourceError(error, formatHost(host)));
+      failures[place] = toSourceError(error, formatHost(host));
     }
-  }
+  });
+  // A host that hangs does not hold up those that answer.
+  const waited = isFound.promise.then(() => delay(streamLimits.otherHostsMs, undefined, { ref: false }));
+  await Promise.race([Promise.all(answers), waited]);
+  signal.throwIfAborted();
+  const newest = nodes.filter((node) => node !== undefined).toSorted((one, other) => other.timeline - one.timeline);
+  return newest[0] ?? refuseAll(failures.filter((failure) => failure !== undefined));
+}
+
+function refuseAll(failures: readonly BatonError[]): never {
   const decisive = failures.find(({ retryable }) => !retryable) ?? failures.at(-1)!;
   if (failures.length === 1) throw decisive;
   throw new BatonError(

@@ -5,6 +5,8 @@ export const streamLimits = {
   passwordFileBytesMax: 1_048_576,
   /** A statement of ours on the catalog, or a chunk of rows: what takes longer is waiting for something that a person has to know of. */
   statementMs: 120_000,
+  /** When a primary was found among several hosts, the others get so long to say that they are a newer one: an answer takes some milliseconds. */
+  otherHostsMs: 1000,
   /** How often the server hears of us, whatever the sink does: far below any wal_sender_timeout that makes sense. */
   statusMs: 1000,
   /** The same while the server waits for us to be stopped. */
