@@ -1,0 +1,117 @@
+// kill -9 of syncs at any point: while they dump, follow, read a table anew, or write a transaction that etcd does not take in one.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '@batondb/testbed/ports';
+import { Random, seedOfRun } from '@batondb/testbed/random';
+import type { BatonRun } from '@batondb/testbed/run-baton';
+import type { SampleLoad } from '@batondb/testbed/sample-load';
+import { isInPhase, isSoak, isStreaming, type SinkKind, SyncBed, type SyncTarget } from './sync-bed.ts';
+import { expectLinesOnce, expectPutsOnce } from './sync-once.ts';
+
+const rounds = isSoak ? 50 : 3;
+const random = new Random(seedOfRun());
+
+let bed: SyncBed;
+
+before(async () => {
+  bed = await SyncBed.start({ scale: isSoak ? 400 : 60 });
+});
+
+after(async () => {
+  await bed[Symbol.asyncDispose]();
+});
+
+/** What is going on when the sync is killed. */
+type Moment = 'starting' | 'dumping' | 'streaming' | 'resyncing' | 'large';
+const moments: readonly Moment[] = ['starting', 'dumping', 'streaming', 'streaming', 'resyncing', 'large'];
+
+/** Several of etcd's transactions, and more than a source keeps in memory of one that is not committed. */
+const largeTransaction = `BEGIN;
+  UPDATE "Archive 2"."Old orders" SET "total amount" = "total amount" + 1, notes = repeat(md5(id::text), 20);
+  INSERT INTO "Archive 2"."Old orders" SELECT i, i, repeat(md5(i::text), 20), now() FROM generate_series(5000001, 5002000) i
+    ON CONFLICT (id) DO UPDATE SET "total amount" = 0;
+  DELETE FROM "Archive 2"."Old orders" WHERE id > 5000000 AND id % 2 = 0;
+  COMMIT;`;
+
+/** Starts a sync, and kills it at about such a moment. */
+async function killAt(target: SyncTarget, moment: Moment, afterMs: number): Promise<void> {
+  const listen = `127.0.0.1:${await freePort()}`;
+  await using run = target.start('--listen', listen);
+  if (moment === 'dumping') await run.until((event) => isInPhase('dumping')(event) || isStreaming(event));
+  else if (moment !== 'starting') await run.until(isStreaming);
+  if (moment === 'resyncing') await order(run, `http://${listen}/resync?table=public.documents`);
+  if (moment === 'large') await bed.sql(largeTransaction);
+  await sleep(afterMs);
+  run.kill('SIGKILL');
+  await run.finished;
+  // A command that it has started may still be at its last lines.
+  await run.waitForNoProcess();
+  await target.endLease();
+}
+
+async function order(run: BatonRun, url: string): Promise<void> {
+  const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' } });
+  // A stream that has just failed is begun again; then there is nothing to be killed in the middle of.
+  if (answer.status !== 200) assert.ok(run.events.some(({ type }) => type === 'retry'), `${url}: ${answer.status}`);
+}
+
+async function killAgainAndAgain(kind: SinkKind, load: SampleLoad, dice: Random): Promise<SyncTarget> {
+  const target = await bed.target(kind);
+  // The first is in the middle of the first dump.
+  for (let round = 0; round < rounds; round++) {
+    const moment = round === 0 ? 'dumping' : dice.pick(moments);
+    await killAt(target, moment, dice.integer(0, 600));
+  }
+  await load.stop();
+  await target.finish();
+  return target;
+}
+
+const kinds: readonly SinkKind[] = ['etcd', 'sqlite', 'ndjson', 'exec'];
+
+// Proves: whenever a sync is killed, the next one goes on so that the sink comes to what the source has, with nothing twice and no hole (Y1, Y2, Y3, Y6).
+test('kill -9 of a sync', async (t) => {
+  t.diagnostic(`BATON_SEED=${random.seed}`);
+  await using load = await bed.load(random.seed);
+  const targets = await Promise.all(kinds.map((kind) => killAgainAndAgain(kind, load, random.fork(kind))));
+  t.diagnostic(JSON.stringify(load.counts));
+  for (const target of targets) {
+    await target.expectEqual();
+    if (target.kind === 'ndjson' || target.kind === 'exec') expectLinesOnce(target, load.acknowledged);
+    if (target.kind === 'etcd') await expectPutsOnce(bed, target, load.acknowledged);
+  }
+});
+
+// Proves: of two syncs into one sink one works and the other waits, and takes over when the first is killed, however often (Y2).
+test('two syncs into one sink', async () => {
+  await using load = await bed.load(random.fork('two').seed);
+  const work = async (kind: SinkKind): Promise<SyncTarget> => {
+    const target = await bed.target(kind);
+    await using stack = new AsyncDisposableStack();
+    let working = stack.use(target.start());
+    await working.until(isStreaming, 120_000);
+    for (let round = 0; round < (isSoak ? 5 : 1); round++) {
+      const waiting = stack.use(target.start());
+      await waiting.until(isInPhase('waiting'));
+      await sleep(300);
+      assert.ok(!waiting.events.some(isStreaming), `${target.slot}: two work`);
+      working.kill('SIGKILL');
+      await working.finished;
+      await target.endLease();
+      await waiting.until(isStreaming, 120_000);
+      working = waiting;
+    }
+    await load.stop();
+    await target.caughtUp();
+    working.kill('SIGTERM');
+    assert.equal((await working.finished).code, 0, working.stderr);
+    return target;
+  };
+  const targets = await Promise.all((['etcd', 'sqlite', 'ndjson'] as const).map(work));
+  for (const target of targets) {
+    await target.expectEqual();
+    if (target.kind === 'ndjson') expectLinesOnce(target, load.acknowledged);
+    if (target.kind === 'etcd') await expectPutsOnce(bed, target, load.acknowledged);
+  }
+});
