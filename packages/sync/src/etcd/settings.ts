@@ -33,8 +33,8 @@ export type EtcdSinkSettings = {
 
 export const defaultEtcdSettings: EtcdSinkSettings = {
   leaseSeconds: 10,
-  // Three quarters of the quota that etcd has by itself.
-  budgetBytes: 1_610_612_736,
+  // Half of the quota that etcd has by itself.
+  budgetBytes: 1_073_741_824,
   quotaBytes: 2_147_483_648,
   sharedEtcd: false,
   etcdMaintenance: false,
