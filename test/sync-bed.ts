@@ -97,9 +97,8 @@ export class SyncTarget {
   }
 
   /** Every row of the source is in the sink, and nothing else is. Nobody may write meanwhile. */
-  async expectEqual(): Promise<void> {
-    const source = await this.#bed.source();
-    const differences = await this.#differences(source);
+  async expectEqual(isWanted: (table: SourceTable) => boolean = () => true): Promise<void> {
+    const differences = await this.differences(isWanted);
     assert.equal(differences.length, 0, `${this.slot}: ${describeDifferences(differences)}`);
   }
 
@@ -109,18 +108,20 @@ export class SyncTarget {
     return readFileSync(path, 'utf8').trimEnd().split('\n');
   }
 
-  async #differences(source: SourceDatabase): Promise<readonly Difference[]> {
+  /** What differs now in tables that are wanted. */
+  async differences(isWanted: (table: SourceTable) => boolean): Promise<readonly Difference[]> {
+    const source = await this.#bed.source();
     switch (this.kind) {
       case 'etcd': {
-        const isWanted = ({ name }: SourceTable): boolean => name !== 'event_log';
-        return await compareWithEtcd(source, this.#bed.etcd, this.prefix, isWanted);
+        const isKept = (table: SourceTable): boolean => table.name !== 'event_log' && isWanted(table);
+        return await compareWithEtcd(source, this.#bed.etcd, this.prefix, isKept);
       }
       case 'sqlite':
-        return await compareWithSqlite(source, this.path);
+        return await compareWithSqlite(source, this.path, isWanted);
       case 'ndjson':
-        return await compareWithNdjson(source, this.path);
+        return await compareWithNdjson(source, this.path, isWanted);
       case 'exec':
-        return await compareWithNdjson(source, join(this.path, 'lines'));
+        return await compareWithNdjson(source, join(this.path, 'lines'), isWanted);
     }
   }
 }

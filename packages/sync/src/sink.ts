@@ -1,6 +1,6 @@
 import type { ErrorRecord } from '@batondb/core/errors';
 import type { Position, StreamEvent } from './stream.ts';
-import type { Row, Table, TableName } from './table.ts';
+import type { KnownColumn, Row, Table, TableName } from './table.ts';
 
 // The contract of what is written to. Data and position go in one atomic step, and that step proves that nobody else has become the owner (Y1, Y2).
 
@@ -10,7 +10,7 @@ export type TableRecord = TableName & {
   readonly id: string;
   /** What the source calls it, where that is something else. */
   readonly original?: TableName;
-  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly columns: readonly KnownColumn[];
   /** Names of the key's columns, in its order. */
   readonly key: readonly string[];
   /** Transactions before it are in the rows that were dumped. Undefined: the dump was not finished. */

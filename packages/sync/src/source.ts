@@ -1,5 +1,5 @@
 import type { Position, StreamEvent } from './stream.ts';
-import type { Row, Table, TableName } from './table.ts';
+import type { KnownColumn, Row, Table, TableName } from './table.ts';
 
 // The contract of what is read from. PostgreSQL is the first; MySQL, MariaDB and Baton's own SQLite are to fit, too.
 
@@ -61,7 +61,7 @@ export interface SourceSession extends AsyncDisposable {
 
 /** A table as a sink has it, in the source's own names. */
 export type KnownShape = TableName & {
-  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly columns: readonly KnownColumn[];
   /** Names of the key's columns, in its order. */
   readonly key: readonly string[];
 };

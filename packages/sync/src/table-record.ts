@@ -1,10 +1,10 @@
 import type { TableRecord } from './sink.ts';
-import type { Table, TableName } from './table.ts';
+import { type KnownColumn, knownColumn, type Table, type TableName } from './table.ts';
 
 /** As much of a table as a sink remembers. */
 export type RecordedShape = Pick<Table, 'schema' | 'name' | 'id' | 'key'> & {
   readonly original?: TableName | undefined;
-  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly columns: readonly KnownColumn[];
 };
 
 /** What a sink remembers of a table. */
@@ -17,7 +17,7 @@ export function recordOf(
     name,
     id,
     ...(original === undefined ? {} : { original }),
-    columns: columns.map((column) => ({ name: column.name, type: column.type })),
+    columns: columns.map(knownColumn),
     key: key.map((place) => columns[place]!.name),
     ...state,
   };

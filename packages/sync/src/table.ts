@@ -40,10 +40,16 @@ export type ValueCodec = {
   readonly sqlite: (text: string) => SqliteValue;
 };
 
-export type Column = {
+/** What a sink remembers of a column. */
+export type KnownColumn = {
   readonly name: string;
   /** As the source calls it, such as `numeric(10,2)`. */
   readonly type: string;
+  /** The source's own: stays when the column is renamed, and is another one when it is dropped and made anew. Undefined: not known. */
+  readonly number?: number;
+};
+
+export type Column = KnownColumn & {
   readonly isNullable: boolean;
   readonly codec: ValueCodec;
 };
@@ -69,6 +75,10 @@ export type Table = TableName & {
 /** `schema.name`, for people and as a key of maps. A dot inside of a name is doubled, so two names never meet. */
 export function nameOf({ schema, name }: TableName): string {
   return `${schema.replaceAll('.', '..')}.${name.replaceAll('.', '..')}`;
+}
+
+export function knownColumn({ name, type, number }: KnownColumn): KnownColumn {
+  return { name, type, ...(number === undefined ? {} : { number }) };
 }
 
 /** The fields of a row's key, in the key's order. */

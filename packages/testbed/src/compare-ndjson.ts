@@ -131,8 +131,10 @@ class Folding {
         return;
       case 'drop':
         return table.clear();
-      // Rows that are read anew come as inserts.
+      // Rows that are read anew come as inserts; of those of a whole table, what has not come until the end is gone.
       case 'resync':
+        if (line.get('scope') !== 'table') return;
+        return line.get('state') === 'begin' ? table.beginDump() : table.endDump();
       case 'hello':
       case 'state':
       case 'commit':

@@ -173,9 +173,11 @@ export class Applier {
   }
 
   async #drop(table: Table): Promise<void> {
-    const { records, keys } = this.#parts;
+    const { records, layout, keys } = this.#parts;
     const name = nameOf(table);
-    await this.#clear(this.#place(table).prefix);
+    // Only the record still knows what its key was.
+    const record = records.get(name);
+    if (record !== undefined) await this.#clear(layout.place(record).prefix);
     records.delete(name);
     this.#changed.delete(name);
     this.#write(keys.table(table), null);
@@ -218,5 +220,5 @@ export class Applier {
 
 /** What the keys of a table's rows are made of. */
 function keyShape({ key, columns }: TableRecord): string {
-  return JSON.stringify(key.map((name) => columns.find((column) => column.name === name)));
+  return JSON.stringify(key.map((name) => [name, columns.find((column) => column.name === name)?.type]));
 }

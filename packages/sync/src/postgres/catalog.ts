@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { Column, Table, TableName, ValueCodec } from '../table.ts';
 import { runQuery, type TextRows } from './connect.ts';
 import type { RelationMessage } from './pgoutput-messages.ts';
+import { type RowTrace, rowTraceSql } from './row-trace.ts';
 import { readCodecs } from './type-catalog.ts';
 
 // What the catalog says of published tables. Everything is asked in one statement each, so that it is of one moment.
@@ -12,8 +13,10 @@ export type ReplicaIdentity = 'default' | 'nothing' | 'full' | 'index';
 /** A table, and what its rows of before may have in columns that were not there. */
 export type RelationDescription = {
   readonly table: Table;
-  /** Columns that are NULL in every row older than they are: added without a default. */
+  /** Columns that are NULL in every row older than they are, if nothing was rewritten since they came: added without a default. */
   readonly emptyColumns: ReadonlySet<string>;
+  /** Undefined: the catalog does not know it any more. */
+  readonly trace: RowTrace | undefined;
 };
 
 /** A published table as it is now. */
@@ -24,6 +27,8 @@ export type PublishedTable = RelationDescription & {
   readonly isPartitioned: boolean;
   /** Of a partitioned table that is published as one. */
   readonly partitions: readonly Partition[];
+  /** What publishes it: another text when it was taken out and put in again, or with other rows. */
+  readonly publishedBy: string | null;
 };
 
 /** A partition of some level. */
@@ -37,6 +42,7 @@ export type Partition = {
 
 type ColumnRecord = {
   readonly name: string;
+  readonly number: number;
   readonly oid: number;
   readonly type: string;
   readonly isNullable: boolean;
@@ -52,12 +58,22 @@ type TableRecord = TableName & {
   readonly key: readonly string[] | null;
   readonly filters: readonly (string | null)[];
   readonly partitions: readonly Partition[] | null;
+  readonly publishedBy: string | null;
+  readonly trace: RowTrace;
 };
 
 const identities: Readonly<Record<string, ReplicaIdentity>> = { d: 'default', n: 'nothing', f: 'full', i: 'index' };
 
-/** A column that was added so is NULL in older rows. `attribute` is an alias of pg_attribute. */
-const isEmptySql = `(NOT attribute.attnotnull AND NOT attribute.atthasdef AND NOT attribute.atthasmissing AND attribute.attidentity = '')`;
+/** A column that was added so is NULL in older rows. A partitioned table has its rows, and what older ones have in a new column, in its partitions. */
+const isEmptySql = `(${hasNothing('attribute')} AND CASE relation.relkind WHEN 'p' THEN NOT EXISTS (
+  SELECT FROM pg_partition_tree(relation.oid) AS tree JOIN pg_attribute AS leaf ON leaf.attrelid = tree.relid
+  WHERE leaf.attname = attribute.attname AND NOT ${hasNothing('leaf')}) ELSE true END)`;
+
+/** `attribute` is an alias of pg_attribute. */
+function hasNothing(attribute: string): string {
+  const marks = ['attnotnull', 'atthasdef', 'atthasmissing'].map((mark) => `NOT ${attribute}.${mark}`);
+  return `(${marks.join(' AND ')} AND ${attribute}.attidentity = '')`;
+}
 
 /**
  * CREATE TABLE … PARTITION OF writes a table's type and its place among the partitions in one command, with two steps between; whoever attaches a table takes more, or another
@@ -118,22 +134,32 @@ function publishedTablesSql(serverVersion: number): string {
   const generated = serverVersion >= 180_000 ? '' : "AND attribute.attgenerated = ''";
   const filters = serverVersion >= 150_000 ? 'json_agg(published.rowfilter)' : "'[null]'::json";
   const attnames = serverVersion >= 150_000 ? 'published.attnames' : 'NULL::name[]';
+  const ofSchemas =
+    serverVersion >= 150_000
+      ? ' UNION ALL SELECT oid FROM pg_publication_namespace WHERE pnnspid = relation.relnamespace AND pnpubid = ANY (published.publications)'
+      : '';
   const isChosen = serverVersion >= 150_000 ? 'AND attribute.attname = ANY (published.attnames)' : '';
   return `SELECT json_build_object(
     'oid', relation.oid::int8, 'schema', namespace.nspname, 'name', relation.relname, 'kind', relation.relkind, 'identity', relation.relreplident,
     'filters', published.filters,
     'key', ${keySql},
+    'trace', ${rowTraceSql},
+    'publishedBy', (
+      SELECT string_agg(entry.oid::text, ',' ORDER BY entry.oid) FROM (
+        SELECT oid FROM pg_publication_rel WHERE prrelid = relation.oid AND prpubid = ANY (published.publications)${ofSchemas}
+      ) AS entry),
     'partitions', CASE WHEN relation.relkind = 'p' THEN ${partitionsSql} END,
     'columns', coalesce((
       SELECT json_agg(json_build_object(
-        'name', attribute.attname, 'oid', attribute.atttypid::int8, 'type', format_type(attribute.atttypid, attribute.atttypmod),
+        'name', attribute.attname, 'number', attribute.attnum, 'oid', attribute.atttypid::int8, 'type', format_type(attribute.atttypid, attribute.atttypmod),
         'isNullable', NOT attribute.attnotnull, 'isEmpty', ${isEmptySql}) ORDER BY attribute.attnum)
       FROM pg_attribute AS attribute
       WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped ${generated} ${isChosen}
     ), '[]'))
   FROM (
-    SELECT published.schemaname, published.tablename, ${filters} AS filters, (array_agg(${attnames}::text))[1]::name[] AS attnames
+    SELECT published.schemaname, published.tablename, array_agg(publication.oid) AS publications, ${filters} AS filters, (array_agg(${attnames}::text))[1]::name[] AS attnames
     FROM pg_publication_tables AS published
+    JOIN pg_publication AS publication ON publication.pubname = published.pubname
     WHERE published.pubname = ANY ($1)
     GROUP BY published.schemaname, published.tablename
   ) AS published
@@ -144,8 +170,9 @@ function publishedTablesSql(serverVersion: number): string {
 
 function describeTable(record: TableRecord, codecs: (oid: number) => ValueCodec): PublishedTable {
   const identity = identities[record.identity] ?? 'nothing';
-  const columns = record.columns.map(({ name, oid, type, isNullable }) => ({
+  const columns = record.columns.map(({ name, number, oid, type, isNullable }) => ({
     name,
+    number,
     type,
     isNullable,
     codec: codecs(oid),
@@ -166,6 +193,8 @@ function describeTable(record: TableRecord, codecs: (oid: number) => ValueCodec)
     filter: filters.length < record.filters.length ? undefined : filters.map((filter) => `(${filter})`).join(' OR '),
     isPartitioned: record.kind === 'p',
     partitions: record.partitions ?? [],
+    publishedBy: record.publishedBy,
+    trace: record.trace,
   };
 }
 
@@ -193,6 +222,8 @@ export async function describeRelation(
     type: typesFound.rows[place]?.[0] ?? 'text',
     isNullable: relation?.nullable.includes(name) ?? true,
     codec: codecs(typeOid),
+    // The catalog may not have it any more.
+    ...numberOf(relation?.numbers[name] ?? before?.columns.find((column) => column.name === name)?.number),
   }));
   const table = {
     schema: message.schema,
@@ -202,7 +233,11 @@ export async function describeRelation(
     key: keyOfRelation(message, columns, relation?.key ?? [], before),
     hasWholeOldRows: message.identity === 'full',
   };
-  return { table, emptyColumns: new Set(relation?.empty) };
+  return { table, emptyColumns: new Set(relation?.empty), trace: relation?.trace };
+}
+
+function numberOf(number: number | undefined): { readonly number?: number } {
+  return number === undefined ? {} : { number };
 }
 
 async function namesOfTypes(client: pg.Client, message: RelationMessage, node: string): Promise<TextRows> {
@@ -217,17 +252,21 @@ async function readRelation(
   client: pg.Client,
   oid: number,
   node: string,
-): Promise<{ readonly [name in 'key' | 'nullable' | 'empty']: readonly string[] } | undefined> {
-  const columns = (condition: string): string => `(
-    SELECT json_agg(attname) FROM pg_attribute AS attribute
+): Promise<CatalogRelation | undefined> {
+  const columns = (condition: string, what = 'json_agg(attname)'): string => `(
+    SELECT ${what} FROM pg_attribute AS attribute
     WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped AND ${condition})`;
-  const sql = `SELECT ${keySql}, ${columns('NOT attribute.attnotnull')}, ${columns(isEmptySql)}
+  const sql = `SELECT json_build_object(
+      'key', coalesce(${keySql}, '[]'), 'nullable', coalesce(${columns('NOT attribute.attnotnull')}, '[]'), 'empty', coalesce(${columns(isEmptySql)}, '[]'),
+      'numbers', coalesce(${columns('true', 'json_object_agg(attname, attnum)')}, '{}'), 'trace', ${rowTraceSql})
     FROM pg_class AS relation WHERE relation.oid = $1`;
-  const [row] = (await runQuery(client, sql, [String(oid)], node)).rows;
-  if (row === undefined) return undefined;
-  const [key = [], nullable = [], empty = []] = row.map((text) => JSON.parse(text ?? '[]') as string[]);
-  return { key, nullable, empty };
+  const [[text] = []] = (await runQuery(client, sql, [String(oid)], node)).rows;
+  return text === undefined ? undefined : (JSON.parse(text ?? '') as CatalogRelation);
 }
+
+type CatalogRelation = {
+  readonly [name in 'key' | 'nullable' | 'empty']: readonly string[];
+} & { readonly numbers: Readonly<Record<string, number>>; readonly trace: RowTrace };
 
 /** The message says which columns are in the key; only the catalog knows their order. */
 function keyOfRelation(
@@ -244,6 +283,8 @@ function keyOfRelation(
   }
   const flagged = described.flatMap(({ isKey }, place) => (isKey ? [place] : []));
   const ordered = placesOf(catalogKey, columns);
+  // The key came later than this change, which can only be an insert: what tells rows apart now told them apart then.
+  if (flagged.length === 0) return ordered;
   const isSame = ordered.length === flagged.length && ordered.every((place) => flagged.includes(place));
   return isSame ? ordered : flagged;
 }

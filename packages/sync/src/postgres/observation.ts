@@ -16,8 +16,8 @@ export type ObservationContext = {
   readonly publications: readonly string[];
   /** Ids of tables that are published and not observed. */
   readonly unwanted: ReadonlySet<string>;
-  /** As SlotStreamOptions.partitions. */
-  readonly partitions: ReadonlyMap<string, PublishedTable['partitions']>;
+  /** As SlotStreamOptions.published. */
+  readonly published: ReadonlyMap<string, PublishedTable>;
   readonly spillDirectory: string;
   readonly note: (message: string) => void;
 };

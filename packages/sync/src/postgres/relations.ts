@@ -2,9 +2,10 @@ import { BatonError } from '@batondb/core/errors';
 import type { KnownShape } from '../source.ts';
 import type { Change, Drop } from '../stream.ts';
 import { nameOf, type Table, type TableName } from '../table.ts';
-import type { RelationDescription } from './catalog.ts';
+import type { PublishedTable, RelationDescription } from './catalog.ts';
 import type { RelationMessage } from './pgoutput-messages.ts';
 import type { Lsn } from './position.ts';
+import type { RowTrace } from './row-trace.ts';
 import { compareShapes } from './shapes.ts';
 
 // Which shape every table has where the stream is now, and what has to be told when it changes. The stream's own Relation messages come before the first change
@@ -15,6 +16,8 @@ export type RelationsContext = {
   readonly describe: (message: RelationMessage, before: Table | undefined) => Promise<RelationDescription>;
   /** By `Table.id`: what the sink has. */
   readonly known: ReadonlyMap<string, KnownShape>;
+  /** By `Table.id`: what was published before the stream began. */
+  readonly published: ReadonlyMap<string, PublishedTable>;
   /** Ids of tables that are published, and that the sink does not want: that they are not known is no news. */
   readonly unwanted: ReadonlySet<string>;
   /** Reads a table anew from here on; what the stream has to say of it at once. */
@@ -29,8 +32,8 @@ type Entry = {
   /** Undefined: only the sink's shape of it is known so far. */
   readonly table: Table | undefined;
   readonly shape: KnownShape | Table;
-  /** The message that told of it last. */
-  readonly signature: string | undefined;
+  /** As the catalog had it then, or at a look since. */
+  trace: RowTrace | undefined;
 };
 
 type Notice = {
@@ -54,7 +57,9 @@ export class RelationBook {
 
   constructor(context: RelationsContext) {
     this.#context = context;
-    for (const [id, shape] of context.known) this.#byId.set(id, { table: undefined, shape, signature: undefined });
+    for (const [id, shape] of context.known) {
+      this.#byId.set(id, { table: undefined, shape, trace: context.published.get(id)?.trace });
+    }
   }
 
   /** The shape of a relation for the changes that come now; undefined: {@link settle} finds it. */
@@ -73,13 +78,9 @@ export class RelationBook {
     const message = this.#heard.get(oid);
     if (message === undefined)
       throw new BatonError('PROTOCOL', `a change of relation ${oid} came before its description`);
-    const signature = JSON.stringify(message);
+    // Also when it says the same as before: the server says it again when something about the table has changed, and names and types do not show all of it.
     const before = this.#byId.get(String(oid));
-    if (before?.signature === signature && before.table !== undefined) {
-      this.#tables.set(oid, before.table);
-      return [];
-    }
-    return this.#adopt(await this.#context.describe(message, before?.table), signature, false);
+    return this.#adopt(await this.#context.describe(message, before?.table), false);
   }
 
   /**
@@ -90,6 +91,7 @@ export class RelationBook {
     const entry = this.#byId.get(id);
     const isNews = description === undefined ? entry !== undefined : entry === undefined || differs(entry, description);
     if (isNews || areRowsOther) this.#notices.push({ lsn, id, entry, description, areRowsOther });
+    else if (entry !== undefined) entry.trace = description?.trace;
     return true;
   }
 
@@ -106,7 +108,7 @@ export class RelationBook {
     return due.flatMap(({ id, entry, description, areRowsOther }) => {
       const present = this.#byId.get(id);
       if (description === undefined) return present === entry ? this.#drop(id) : [];
-      if (present === entry) return this.#adopt(description, undefined, areRowsOther);
+      if (present === entry) return this.#adopt(description, areRowsOther);
       return areRowsOther && present?.table !== undefined ? [...this.#context.resync(present.table)] : [];
     });
   }
@@ -116,10 +118,10 @@ export class RelationBook {
     return new Map([...this.#byId].map(([id, { shape }]) => [id, shape]));
   }
 
-  #adopt(description: RelationDescription, signature: string | undefined, areRowsOther: boolean): Change[] {
-    const { table } = description;
+  #adopt(description: RelationDescription, areRowsOther: boolean): Change[] {
+    const { table, trace } = description;
     const before = this.#byId.get(table.id);
-    this.#byId.set(table.id, { table, shape: table, signature });
+    this.#byId.set(table.id, { table, shape: table, trace });
     this.#tables.set(Number(table.id), table);
     const changes: Change[] = [];
     // Another table had this name: it was dropped or renamed, which the stream does not say by itself.
@@ -129,7 +131,7 @@ export class RelationBook {
     if (before === undefined && this.#context.unwanted.has(table.id)) return changes;
     if (before === undefined) return [...changes, { kind: 'reshape', table }, ...this.#context.resync(table)];
     const isRenamed = nameOf(before.shape) !== nameOf(table);
-    const change = compareShapes(before.table ?? before.shape, description);
+    const change = compareShapes(before.table ?? before.shape, description, before.trace);
     if (!isRenamed && change === 'none') return areRowsOther ? [...changes, ...this.#context.resync(table)] : changes;
     // Rows under other names or keys have to go before they come anew.
     if (isRenamed || change === 'key') changes.push(dropOf(table.id, before.shape));
@@ -148,8 +150,8 @@ export class RelationBook {
   }
 }
 
-function differs({ table, shape }: Entry, description: RelationDescription): boolean {
-  return nameOf(shape) !== nameOf(description.table) || compareShapes(table ?? shape, description) !== 'none';
+function differs({ table, shape, trace }: Entry, description: RelationDescription): boolean {
+  return nameOf(shape) !== nameOf(description.table) || compareShapes(table ?? shape, description, trace) !== 'none';
 }
 
 function dropOf(id: string, { schema, name }: TableName): Drop {

@@ -138,7 +138,7 @@ class PostgresSession implements SourceSession {
         snapshot: this.#snapshotContext(),
         publications,
         unwanted: new Set([...this.#published.keys()].filter((id) => !wanted.has(id))),
-        partitions: this.#partitions(),
+        published: this.#published,
         spillDirectory,
         note: onNotice,
       },
@@ -161,7 +161,7 @@ class PostgresSession implements SourceSession {
       after: parsePosition(after).lsn,
       known,
       unwanted: new Set([...this.#published.keys()].filter((id) => !known.has(id))),
-      partitions: this.#partitions(),
+      published: this.#published,
       spillDirectory,
       note: onNotice,
       abandonSlotAtBytes: this.#options.abandonSlotAtBytes,
@@ -209,10 +209,6 @@ class PostgresSession implements SourceSession {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stream?.[Symbol.asyncDispose]();
     await endClient(this.#client);
-  }
-
-  #partitions(): ReadonlyMap<string, PublishedTable['partitions']> {
-    return new Map([...this.#published].map(([id, { partitions }]) => [id, partitions]));
   }
 
   #publishedRows(tables: readonly Table[]): readonly PublishedRows[] {

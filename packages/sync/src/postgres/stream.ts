@@ -2,7 +2,7 @@ import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
 import type { KnownShape } from '../source.ts';
 import type { StreamEvent } from '../stream.ts';
-import { describeRelation, type Partition, type PublishedTable, readPublishedTables } from './catalog.ts';
+import { describeRelation, type PublishedTable, readPublishedTables } from './catalog.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { endClient, type PrimaryNode, runQuery, runSimple } from './connect.ts';
 import { toSourceError } from './failures.ts';
@@ -31,8 +31,8 @@ export type SlotStreamOptions = {
   readonly known: ReadonlyMap<string, KnownShape>;
   /** Ids of tables that are published, and that the sink does not want. */
   readonly unwanted: ReadonlySet<string>;
-  /** By `Table.id`: partitions as they were when the tables were asked for. */
-  readonly partitions: ReadonlyMap<string, readonly Partition[]>;
+  /** By `Table.id`: what was published when the tables were asked for. */
+  readonly published: ReadonlyMap<string, PublishedTable>;
   /** Where transactions go that are not committed yet and too large for memory. */
   readonly spillDirectory: string;
   readonly note: (message: string) => void;
@@ -54,7 +54,7 @@ export class SlotStream implements AsyncDisposable {
   constructor(options: SlotStreamOptions) {
     this.#options = options;
     this.#acknowledged = options.after;
-    const { node, known, unwanted } = options;
+    const { node, known, published, unwanted } = options;
     const reader = new ChunkReader({
       connect: () => node.connect(),
       node: node.name,
@@ -63,6 +63,7 @@ export class SlotStream implements AsyncDisposable {
     this.resyncs = new Resyncs({ reader, nudge: () => this.#nudge(), fail: (error) => this.#fail(error) });
     this.#book = new RelationBook({
       known,
+      published,
       unwanted,
       describe: async (message, before) => await describeRelation(await this.#connection(), message, before, node.name),
       resync: (table) => this.resyncs.begin(table),
@@ -93,7 +94,7 @@ export class SlotStream implements AsyncDisposable {
   }
 
   async *#read(signal: AbortSignal): AsyncGenerator<readonly StreamEvent[], void> {
-    const { node, systemId, after, unwanted, partitions, note } = this.#options;
+    const { node, systemId, after, unwanted, published, note } = this.#options;
     await using unfinished = await UnfinishedTransactions.open(this.#options.spillDirectory);
     const replication = this.#options.replication ?? (await node.connect({ replication: true, statementMs: 0 }));
     await using feed = new ReplicationFeed(replication, node.name, after);
@@ -109,7 +110,7 @@ export class SlotStream implements AsyncDisposable {
       positionOf,
       after,
     });
-    const watch = new TableWatch({ book: this.#book, unwanted, partitions, note, look: (ids) => this.#look(ids) });
+    const watch = new TableWatch({ book: this.#book, unwanted, published, note, look: (ids) => this.#look(ids) });
     using _ = this.#watch(watch);
     const either = AbortSignal.any([signal, this.#ending.signal]);
     for await (const batch of feed.batches(either)) yield* transactions.tell(batch);

@@ -1,5 +1,5 @@
 import { BatonError } from '@batondb/core/errors';
-import { nameOf, type Table, type TableName, type ValueKind } from '../table.ts';
+import { type KnownColumn, knownColumn, nameOf, type Table, type TableName, type ValueKind } from '../table.ts';
 
 // How a table of the source is told in SQLite's terms. Pure.
 
@@ -9,10 +9,7 @@ import { nameOf, type Table, type TableName, type ValueKind } from '../table.ts'
  */
 export type DeclaredType = 'INTEGER' | 'REAL' | 'TEXT' | 'BLOB';
 
-export type ShapeColumn = {
-  readonly name: string;
-  /** As the source calls it. */
-  readonly type: string;
+export type ShapeColumn = KnownColumn & {
   readonly kind: ValueKind;
   readonly declared: DeclaredType;
 };
@@ -55,11 +52,10 @@ export function shapeOf(table: Table): Shape {
     name: table.name,
     original: table.original,
     sqlName: sqlNameOf(table),
-    columns: table.columns.map(({ name, type, codec }) => ({
-      name,
-      type,
-      kind: codec.kind,
-      declared: declaredTypes[codec.kind],
+    columns: table.columns.map((column) => ({
+      ...knownColumn(column),
+      kind: column.codec.kind,
+      declared: declaredTypes[column.codec.kind],
     })),
     key: table.key,
     keyKind: table.key.length === 0 ? 'none' : isNullable ? 'nullable' : 'primary',

@@ -22,6 +22,8 @@ export class StreamWriter {
   readonly #database: DatabaseSync;
   readonly #tables: Tables;
   readonly #writers = new Map<number, TableWriter>();
+  /** Each is told once, and its writer may have gone since: two objects of a table may take turns. */
+  readonly #shapes = new Map<number, Shape>();
 
   /** Tables that were never dumped, and of which all rows have come in the stream. */
   #whole: Shape[] = [];
@@ -33,7 +35,7 @@ export class StreamWriter {
 
   /** True when what is remembered of tables has changed. */
   write({ shapes, operations: todo, fields, structure }: Changes): boolean {
-    const shapeOf = new Map(shapes.map(({ number, shape }) => [number, shape]));
+    for (const { number, shape } of shapes) this.#shapes.set(number, shape);
     let at = 0;
     for (let step = 0; step < todo.length; step += 2) {
       const kind = todo[step];
@@ -42,7 +44,7 @@ export class StreamWriter {
         this.#restructure(structure[number]);
         continue;
       }
-      const writer = this.#writerOf(number, shapeOf);
+      const writer = this.#writerOf(number);
       const width = writer.shape.columns.length;
       const row = fields.slice(at, at + width);
       at += width;
@@ -82,10 +84,10 @@ export class StreamWriter {
     );
   }
 
-  #writerOf(number: number, shapes: ReadonlyMap<number, Shape>): TableWriter {
+  #writerOf(number: number): TableWriter {
     let writer = this.#writers.get(number);
     if (writer === undefined) {
-      const shape = shapes.get(number);
+      const shape = this.#shapes.get(number);
       assert(shape !== undefined, `shape ${number} was told`);
       expectToldShape(this.#tables.recordOf(shape), shape);
       for (const [other, { shape: before }] of this.#writers) if (before.id === shape.id) this.#writers.delete(other);
