@@ -40,7 +40,6 @@ export async function observe(
       replication,
       after: shared.lsn,
       abandonSlotAtBytes: undefined,
-      partitions: new Map(),
       known: new Map(tables.map(({ table }) => [table.id, shapeOf(table)])),
     }),
   );
