@@ -18,6 +18,8 @@ import { openSourceDatabase, type SourceDatabase, type SourceTable } from '@bato
 export const isSoak: boolean = process.env['BATON_SOAK'] === '1';
 
 const database = 'app';
+/** What is larger is streamed before it commits. */
+const settings = { max_slot_wal_keep_size: '4GB', logical_decoding_work_mem: '256kB' };
 const receiver = resolve(import.meta.dirname, '../docs/examples/sync-receiver.ts');
 const catchUpMsMax = isSoak ? 600_000 : 120_000;
 
@@ -32,14 +34,16 @@ export class SyncTarget {
   readonly slot: string;
   /** Of a file or a directory of ours. */
   readonly path: string;
+  readonly etcd: EtcdCluster;
   readonly #bed: SyncBed;
 
-  constructor(bed: SyncBed, kind: SinkKind, slot: string, path: string) {
+  constructor(bed: SyncBed, kind: SinkKind, slot: string, place: Required<TargetPlace>) {
     this.#bed = bed;
     this.kind = kind;
     this.slot = slot;
-    this.path = path;
-    if (kind === 'exec') mkdirSync(path, { recursive: true });
+    this.path = join(place.directory, slot);
+    this.etcd = place.etcd;
+    if (kind === 'exec') mkdirSync(this.path, { recursive: true });
   }
 
   /** Below it are its keys in etcd. */
@@ -50,7 +54,7 @@ export class SyncTarget {
   get to(): string {
     switch (this.kind) {
       case 'etcd':
-        return `etcd://${this.#bed.etcd.endpoints.join(',')}${this.prefix}`;
+        return `etcd://${this.etcd.endpoints.join(',')}${this.prefix}`;
       case 'exec':
         return `exec:${process.execPath} ${receiver} ${this.path}`;
       default:
@@ -71,7 +75,7 @@ export class SyncTarget {
   /** The lease of a sync that was killed ends at once, so that nobody has to wait for it: ten seconds a kill. */
   async endLease(): Promise<void> {
     if (this.kind !== 'etcd') return;
-    const { etcd } = this.#bed;
+    const { etcd } = this;
     const { kvs = [] } = JSON.parse(await etcd.ctl('get', `${this.prefix}/m/owner`, '--write-out=json')) as Kvs;
     for (const { lease = 0 } of kvs) await etcd.ctl('lease', 'revoke', lease.toString(16));
   }
@@ -114,7 +118,7 @@ export class SyncTarget {
     switch (this.kind) {
       case 'etcd': {
         const isKept = (table: SourceTable): boolean => table.name !== 'event_log' && isWanted(table);
-        return await compareWithEtcd(source, this.#bed.etcd, this.prefix, isKept);
+        return await compareWithEtcd(source, this.etcd, this.prefix, isKept);
       }
       case 'sqlite':
         return await compareWithSqlite(source, this.path, isWanted);
@@ -125,6 +129,9 @@ export class SyncTarget {
     }
   }
 }
+
+/** Where a sink is; what is left out is the bed's own. */
+export type TargetPlace = { readonly directory?: string; readonly etcd?: EtcdCluster };
 
 /** How a bed is made; every field may be left out. */
 export type SyncBedOptions = {
@@ -149,7 +156,7 @@ export class SyncBed implements AsyncDisposable {
   static async start({ scale = 60, etcd = {} }: SyncBedOptions = {}): Promise<SyncBed> {
     await using stack = new AsyncDisposableStack();
     const sandbox = stack.use(makeSandbox());
-    const server = stack.use(await startPostgres(sandbox, { settings: { max_slot_wal_keep_size: '4GB' } }));
+    const server = stack.use(await startPostgres(sandbox, { settings }));
     const cluster = stack.use(await startEtcd(sandbox, etcd));
     await createSampleDatabase(server, { database, scale });
     const publish = 'CREATE PUBLICATION baton FOR ALL TABLES WITH (publish_via_partition_root = true)';
@@ -158,17 +165,26 @@ export class SyncBed implements AsyncDisposable {
     return new SyncBed(sandbox, server, cluster);
   }
 
-  /** A new sink, empty, and the slot for it. A file is below `directory`, or the bed's own. */
-  async target(kind: SinkKind, directory?: string): Promise<SyncTarget> {
+  /** A new sink, empty, and the slot for it. */
+  async target(kind: SinkKind, { directory = this.sandbox.path, etcd = this.etcd }: TargetPlace = {}): Promise<SyncTarget> {
     const slot = `${kind}_${++this.#targets}`;
     await this.server.psql(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`, { database });
-    const path = directory === undefined ? this.sandbox.join(slot) : join(directory, slot);
-    return new SyncTarget(this, kind, slot, path);
+    return new SyncTarget(this, kind, slot, { directory, etcd });
   }
 
   /** Clients that write at once. */
   async load(seed: number, pauseMs = 60): Promise<SampleLoad> {
     return await startSampleLoad({ urls: [this.server.url({ database, withPassword: true })], seed, pauseMs });
+  }
+
+  /** A transaction of several of etcd's, and more than a source keeps in memory of one that is not committed: so many rows come, and half of them go again. */
+  async large(rows: number): Promise<void> {
+    await this.sql(`BEGIN;
+      UPDATE "Archive 2"."Old orders" SET "total amount" = "total amount" + 1;
+      INSERT INTO "Archive 2"."Old orders" SELECT i, i, repeat(md5(i::text), 20), now() FROM generate_series(5000001, 5000000 + ${rows}) i
+        ON CONFLICT (id) DO UPDATE SET "total amount" = "Old orders"."total amount" + 1;
+      DELETE FROM "Archive 2"."Old orders" WHERE id > 5000000 AND id % 2 = 0;
+      COMMIT;`);
   }
 
   async sql(statements: string): Promise<string> {

@@ -5,7 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '@batondb/testbed/ports';
 import { Random, seedOfRun } from '@batondb/testbed/random';
 import type { BatonRun } from '@batondb/testbed/run-baton';
-import type { SampleLoad } from '@batondb/testbed/sample-load';
 import { isInPhase, isSoak, isStreaming, type SinkKind, SyncBed, type SyncTarget } from './sync-bed.ts';
 import { expectLinesOnce, expectPutsOnce } from './sync-once.ts';
 
@@ -26,14 +25,6 @@ after(async () => {
 type Moment = 'starting' | 'dumping' | 'streaming' | 'resyncing' | 'large';
 const moments: readonly Moment[] = ['starting', 'dumping', 'streaming', 'streaming', 'resyncing', 'large'];
 
-/** Several of etcd's transactions, and more than a source keeps in memory of one that is not committed. */
-const largeTransaction = `BEGIN;
-  UPDATE "Archive 2"."Old orders" SET "total amount" = "total amount" + 1, notes = repeat(md5(id::text), 20);
-  INSERT INTO "Archive 2"."Old orders" SELECT i, i, repeat(md5(i::text), 20), now() FROM generate_series(5000001, 5002000) i
-    ON CONFLICT (id) DO UPDATE SET "total amount" = 0;
-  DELETE FROM "Archive 2"."Old orders" WHERE id > 5000000 AND id % 2 = 0;
-  COMMIT;`;
-
 /** Starts a sync, and kills it at about such a moment. */
 async function killAt(target: SyncTarget, moment: Moment, afterMs: number): Promise<void> {
   const listen = `127.0.0.1:${await freePort()}`;
@@ -41,7 +32,7 @@ async function killAt(target: SyncTarget, moment: Moment, afterMs: number): Prom
   if (moment === 'dumping') await run.until((event) => isInPhase('dumping')(event) || isStreaming(event));
   else if (moment !== 'starting') await run.until(isStreaming);
   if (moment === 'resyncing') await order(run, `http://${listen}/resync?table=public.documents`);
-  if (moment === 'large') await bed.sql(largeTransaction);
+  if (moment === 'large') await bed.large(2000);
   await sleep(afterMs);
   run.kill('SIGKILL');
   await run.finished;
@@ -56,15 +47,13 @@ async function order(run: BatonRun, url: string): Promise<void> {
   if (answer.status !== 200) assert.ok(run.events.some(({ type }) => type === 'retry'), `${url}: ${answer.status}`);
 }
 
-async function killAgainAndAgain(kind: SinkKind, load: SampleLoad, dice: Random): Promise<SyncTarget> {
+async function killAgainAndAgain(kind: SinkKind, dice: Random): Promise<SyncTarget> {
   const target = await bed.target(kind);
   // The first is in the middle of the first dump.
   for (let round = 0; round < rounds; round++) {
     const moment = round === 0 ? 'dumping' : dice.pick(moments);
     await killAt(target, moment, dice.integer(0, 600));
   }
-  await load.stop();
-  await target.finish();
   return target;
 }
 
@@ -74,8 +63,9 @@ const kinds: readonly SinkKind[] = ['etcd', 'sqlite', 'ndjson', 'exec'];
 test('kill -9 of a sync', async (t) => {
   t.diagnostic(`BATON_SEED=${random.seed}`);
   await using load = await bed.load(random.seed);
-  const targets = await Promise.all(kinds.map((kind) => killAgainAndAgain(kind, load, random.fork(kind))));
-  t.diagnostic(JSON.stringify(load.counts));
+  const targets = await Promise.all(kinds.map((kind) => killAgainAndAgain(kind, random.fork(kind))));
+  t.diagnostic(JSON.stringify(await load.stop()));
+  await Promise.all(targets.map((target) => target.finish()));
   for (const target of targets) {
     await target.expectEqual();
     if (target.kind === 'ndjson' || target.kind === 'exec') expectLinesOnce(target, load.acknowledged);
@@ -102,14 +92,14 @@ test('two syncs into one sink', async () => {
       await waiting.until(isStreaming, 120_000);
       working = waiting;
     }
-    await load.stop();
-    await target.caughtUp();
     working.kill('SIGTERM');
     assert.equal((await working.finished).code, 0, working.stderr);
     return target;
   };
   const targets = await Promise.all((['etcd', 'sqlite', 'ndjson'] as const).map(work));
+  await load.stop();
   for (const target of targets) {
+    await target.finish();
     await target.expectEqual();
     if (target.kind === 'ndjson') expectLinesOnce(target, load.acknowledged);
     if (target.kind === 'etcd') await expectPutsOnce(bed, target, load.acknowledged);
