@@ -146,3 +146,24 @@ test('what a publication chooses', { timeout }, async () => {
     [],
   );
 });
+
+// Proves: a source in which nothing happens says so, where it was left, too: whoever waits for that position waits no longer.
+test('nothing has happened', { timeout }, async () => {
+  const source = sourceOf(server, sandbox);
+  const follow = async (position?: string): Promise<readonly [first: string, last: string]> => {
+    await using follower = await Follower.start(source, position === undefined ? {} : { position });
+    const { promise: first, resolve } = Promise.withResolvers<string>();
+    follower.pace = async (events) => {
+      for (const event of events) if (event.kind === 'reached') resolve(event.position);
+    };
+    return [await first, follower.position];
+  };
+  let [, position] = await follow();
+  // The server itself writes to its log now and then.
+  for (let attempt = 1; ; attempt++) {
+    const [first, last] = await follow(position);
+    if (first === position) return;
+    assert.ok(attempt < 4, `it was at ${position}, and went on to ${first}`);
+    position = last;
+  }
+});

@@ -26,6 +26,8 @@ type OpenTransaction = { readonly xid: number; readonly committedAtMs: number };
 export class Transactions {
   readonly #context: TransactionsContext;
   #reached: Lsn;
+  /** What was reached has been told, by whatever it was. */
+  #isTold = false;
   #open: OpenTransaction | undefined;
   /** The transaction whose changes are streamed now. */
   #streamed: number | undefined;
@@ -116,6 +118,7 @@ export class Transactions {
     const { committedAtMs } = this.#open;
     this.#open = undefined;
     this.#reached = endLsn;
+    this.#isTold = true;
     events.push({
       kind: 'commit',
       position: positionOf(endLsn),
@@ -129,8 +132,10 @@ export class Transactions {
   #reach(lsn: Lsn, events: StreamEvent[]): void {
     const { resyncs, positionOf } = this.#context;
     if (this.#open !== undefined) return;
-    if (lsn > this.#reached) {
+    // Where nothing happens it is told once all the same: somebody may wait for just that.
+    if (lsn > this.#reached || (lsn === this.#reached && !this.#isTold)) {
       this.#reached = lsn;
+      this.#isTold = true;
       events.push({ kind: 'reached', position: positionOf(lsn), ...(resyncs.isOpen ? { isOpen: true } : {}) });
     }
     this.#between(events);
