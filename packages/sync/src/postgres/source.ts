@@ -1,7 +1,7 @@
 import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
 import type {
-  KnownShape,
+  KnownTables,
   Observation,
   Resumption,
   ResyncRequest,
@@ -138,7 +138,6 @@ class PostgresSession implements SourceSession {
         snapshot: this.#snapshotContext(),
         publications,
         unwanted: new Set([...this.#published.keys()].filter((id) => !wanted.has(id))),
-        published: this.#published,
         spillDirectory,
         note: onNotice,
       },
@@ -148,7 +147,7 @@ class PostgresSession implements SourceSession {
 
   stream(
     after: Position,
-    known: ReadonlyMap<string, KnownShape>,
+    known: KnownTables,
     signal: AbortSignal,
   ): AsyncIterable<readonly StreamEvent[]> {
     const { slot, publications, spillDirectory, onNotice } = this.#options;
@@ -160,7 +159,7 @@ class PostgresSession implements SourceSession {
       publications,
       after: parsePosition(after).lsn,
       known,
-      unwanted: new Set([...this.#published.keys()].filter((id) => !known.has(id))),
+      unwanted: new Set([...this.#published.keys()].filter((id) => !known.shapes.has(id))),
       published: this.#published,
       spillDirectory,
       note: onNotice,
