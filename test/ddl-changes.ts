@@ -21,7 +21,10 @@ function partitioned(name: string): string {
 }
 
 export const tableChanges: Readonly<Record<string, TableChange>> = {
-  added: { before: plain('added'), then: ['ALTER TABLE ddl.added ADD c text', "UPDATE ddl.added SET c = 'c' WHERE id < 5"] },
+  added: {
+    before: plain('added'),
+    then: ['ALTER TABLE ddl.added ADD c text', "UPDATE ddl.added SET c = 'c' WHERE id < 5"],
+  },
   added_default: { before: plain('added_default'), then: ["ALTER TABLE ddl.added_default ADD c text DEFAULT 'c'"] },
   added_default_dropped: {
     before: plain('added_default_dropped'),
@@ -41,7 +44,10 @@ export const tableChanges: Readonly<Record<string, TableChange>> = {
   },
   added_volatile: {
     before: plain('added_volatile'),
-    then: ['ALTER TABLE ddl.added_volatile ADD c float8 NOT NULL DEFAULT random()', 'ALTER TABLE ddl.added_volatile ADD d int GENERATED ALWAYS AS IDENTITY'],
+    then: [
+      'ALTER TABLE ddl.added_volatile ADD c float8 NOT NULL DEFAULT random()',
+      'ALTER TABLE ddl.added_volatile ADD d int GENERATED ALWAYS AS IDENTITY',
+    ],
   },
   added_to_parts: {
     before: partitioned('added_to_parts'),
@@ -58,7 +64,10 @@ export const tableChanges: Readonly<Record<string, TableChange>> = {
       "UPDATE ddl.generated SET a = 'x' WHERE id = 7",
     ],
   },
-  dropped_column: { before: plain('dropped_column'), then: ['ALTER TABLE ddl.dropped_column DROP a', "INSERT INTO ddl.dropped_column VALUES (99, 'b')"] },
+  dropped_column: {
+    before: plain('dropped_column'),
+    then: ['ALTER TABLE ddl.dropped_column DROP a', "INSERT INTO ddl.dropped_column VALUES (99, 'b')"],
+  },
   swapped_columns: {
     before: plain('swapped_columns'),
     then: [
@@ -80,13 +89,34 @@ export const tableChanges: Readonly<Record<string, TableChange>> = {
       "UPDATE ddl.replaced_last_column SET a = 'x' WHERE id = 7",
     ],
   },
-  renamed_column: { before: plain('renamed_column'), then: ['ALTER TABLE ddl.renamed_column RENAME a TO "A new/name"'] },
-  renamed_key: { before: plain('renamed_key'), then: ['ALTER TABLE ddl.renamed_key RENAME id TO number', "UPDATE ddl.renamed_key SET number = -number WHERE number < 5"] },
-  other_type: { before: plain('other_type', ', n int DEFAULT 7'), then: ['ALTER TABLE ddl.other_type ALTER n TYPE text USING n || $$!$$'] },
-  other_key_type: { before: plain('other_key_type'), then: ['ALTER TABLE ddl.other_key_type ALTER id TYPE text USING $$k/$$ || id', "DELETE FROM ddl.other_key_type WHERE id = 'k/3'"] },
+  renamed_column: {
+    before: plain('renamed_column'),
+    then: ['ALTER TABLE ddl.renamed_column RENAME a TO "A new/name"'],
+  },
+  renamed_key: {
+    before: plain('renamed_key'),
+    then: [
+      'ALTER TABLE ddl.renamed_key RENAME id TO number',
+      'UPDATE ddl.renamed_key SET number = -number WHERE number < 5',
+    ],
+  },
+  other_type: {
+    before: plain('other_type', ', n int DEFAULT 7'),
+    then: ['ALTER TABLE ddl.other_type ALTER n TYPE text USING n || $$!$$'],
+  },
+  other_key_type: {
+    before: plain('other_key_type'),
+    then: [
+      'ALTER TABLE ddl.other_key_type ALTER id TYPE text USING $$k/$$ || id',
+      "DELETE FROM ddl.other_key_type WHERE id = 'k/3'",
+    ],
+  },
   same_type: {
     before: plain('same_type'),
-    then: ['ALTER TABLE ddl.same_type ALTER a TYPE text USING a || $$ used$$', "UPDATE ddl.same_type SET b = 'x' WHERE id = 7"],
+    then: [
+      'ALTER TABLE ddl.same_type ALTER a TYPE text USING a || $$ used$$',
+      "UPDATE ddl.same_type SET b = 'x' WHERE id = 7",
+    ],
   },
   other_key: {
     before: plain('other_key'),
@@ -105,7 +135,10 @@ export const tableChanges: Readonly<Record<string, TableChange>> = {
   },
   identity_full: {
     before: plain('identity_full'),
-    then: ['ALTER TABLE ddl.identity_full REPLICA IDENTITY FULL', 'UPDATE ddl.identity_full SET id = -id WHERE id < 9; DELETE FROM ddl.identity_full WHERE id = 20'],
+    then: [
+      'ALTER TABLE ddl.identity_full REPLICA IDENTITY FULL',
+      'UPDATE ddl.identity_full SET id = -id WHERE id < 9; DELETE FROM ddl.identity_full WHERE id = 20',
+    ],
   },
   identity_index: {
     before: `${plain('identity_index')}; ALTER TABLE ddl.identity_index ALTER a SET NOT NULL; CREATE UNIQUE INDEX by_a ON ddl.identity_index (a)`,
@@ -116,35 +149,59 @@ export const tableChanges: Readonly<Record<string, TableChange>> = {
       'UPDATE ddl.identity_index SET id = -id WHERE id < 9',
     ],
   },
-  renamed: { before: plain('renamed'), then: ['ALTER TABLE ddl.renamed RENAME TO "Renamed/%"', 'UPDATE ddl."Renamed/%" SET a = id'] },
+  renamed: {
+    before: plain('renamed'),
+    then: ['ALTER TABLE ddl.renamed RENAME TO "Renamed/%"', 'UPDATE ddl."Renamed/%" SET a = id'],
+  },
   swapped_one: {
     before: `${plain('swapped_one')}; CREATE TABLE ddl.swapped_two (id int PRIMARY KEY, a text, b text); INSERT INTO ddl.swapped_two VALUES (1, 'two', NULL), (900, 'two', 'x')`,
-    then: ['BEGIN; ALTER TABLE ddl.swapped_one RENAME TO passing; ALTER TABLE ddl.swapped_two RENAME TO swapped_one; ALTER TABLE ddl.passing RENAME TO swapped_two; COMMIT'],
+    then: [
+      'BEGIN; ALTER TABLE ddl.swapped_one RENAME TO passing; ALTER TABLE ddl.swapped_two RENAME TO swapped_one; ALTER TABLE ddl.passing RENAME TO swapped_two; COMMIT',
+    ],
   },
   dropped: { before: plain('dropped'), then: ['DROP TABLE ddl.dropped'] },
   recreated: {
     before: plain('recreated'),
-    then: ["DROP TABLE ddl.recreated; CREATE TABLE ddl.recreated (id int PRIMARY KEY, a text, b text); INSERT INTO ddl.recreated VALUES (3, 'again', NULL)"],
+    then: [
+      "DROP TABLE ddl.recreated; CREATE TABLE ddl.recreated (id int PRIMARY KEY, a text, b text); INSERT INTO ddl.recreated VALUES (3, 'again', NULL)",
+    ],
   },
-  moved: { before: plain('moved'), then: ['ALTER TABLE ddl.moved SET SCHEMA sales', "INSERT INTO sales.moved VALUES (77, 'there')"] },
+  moved: {
+    before: plain('moved'),
+    then: ['ALTER TABLE ddl.moved SET SCHEMA sales', "INSERT INTO sales.moved VALUES (77, 'there')"],
+  },
   created: {
     before: '',
-    then: ["CREATE TABLE ddl.created AS SELECT i AS id, 'a' || i AS a FROM generate_series(1, 5000) i; ALTER TABLE ddl.created ADD PRIMARY KEY (id)"],
+    then: [
+      "CREATE TABLE ddl.created AS SELECT i AS id, 'a' || i AS a FROM generate_series(1, 5000) i; ALTER TABLE ddl.created ADD PRIMARY KEY (id)",
+    ],
   },
   truncated: {
     before: plain('truncated'),
-    then: ["BEGIN; INSERT INTO ddl.truncated VALUES (60, 'goes'); UPDATE ddl.truncated SET a = 'goes'; TRUNCATE ddl.truncated; INSERT INTO ddl.truncated VALUES (61, 'stays'); UPDATE ddl.truncated SET b = 'b'; COMMIT"],
+    then: [
+      "BEGIN; INSERT INTO ddl.truncated VALUES (60, 'goes'); UPDATE ddl.truncated SET a = 'goes'; TRUNCATE ddl.truncated; INSERT INTO ddl.truncated VALUES (61, 'stays'); UPDATE ddl.truncated SET b = 'b'; COMMIT",
+    ],
   },
   cascaded: {
     before: `${plain('cascaded')}; CREATE TABLE ddl.cascaded_too (id int PRIMARY KEY, of int REFERENCES ddl.cascaded); INSERT INTO ddl.cascaded_too VALUES (1, 1), (2, 2)`,
-    then: [`BEGIN; INSERT INTO ddl.cascaded_too VALUES (3, 3); TRUNCATE ddl.cascaded CASCADE; INSERT INTO ddl.cascaded VALUES (1, 'anew');
-      INSERT INTO ddl.cascaded_too VALUES (7, 1); COMMIT`],
+    then: [
+      `BEGIN; INSERT INTO ddl.cascaded_too VALUES (3, 3); TRUNCATE ddl.cascaded CASCADE; INSERT INTO ddl.cascaded VALUES (1, 'anew');
+      INSERT INTO ddl.cascaded_too VALUES (7, 1); COMMIT`,
+    ],
   },
   attached: {
     before: `${partitioned('attached')}; CREATE TABLE aside.attached_3 (id int PRIMARY KEY, a text); INSERT INTO aside.attached_3 SELECT i, 'aside' FROM generate_series(200, 240) i`,
-    then: ['ALTER TABLE ddl.attached ATTACH PARTITION aside.attached_3 FOR VALUES FROM (200) TO (300)', "UPDATE ddl.attached SET a = 'x' WHERE id = 210"],
+    then: [
+      'ALTER TABLE ddl.attached ATTACH PARTITION aside.attached_3 FOR VALUES FROM (200) TO (300)',
+      "UPDATE ddl.attached SET a = 'x' WHERE id = 210",
+    ],
   },
-  detached: { before: partitioned('detached'), then: ['BEGIN; ALTER TABLE ddl.detached DETACH PARTITION ddl.detached_2; ALTER TABLE ddl.detached_2 SET SCHEMA aside; COMMIT'] },
+  detached: {
+    before: partitioned('detached'),
+    then: [
+      'BEGIN; ALTER TABLE ddl.detached DETACH PARTITION ddl.detached_2; ALTER TABLE ddl.detached_2 SET SCHEMA aside; COMMIT',
+    ],
+  },
   part_dropped: { before: partitioned('part_dropped'), then: ['DROP TABLE ddl.part_dropped_1'] },
   part_truncated: { before: partitioned('part_truncated'), then: ['TRUNCATE ddl.part_truncated_1'] },
   republished: {
@@ -155,7 +212,8 @@ export const tableChanges: Readonly<Record<string, TableChange>> = {
     ],
   },
   published_late: {
-    before: "CREATE TABLE picked.published_late (id int PRIMARY KEY, a text); INSERT INTO picked.published_late VALUES (1, 'before')",
+    before:
+      "CREATE TABLE picked.published_late (id int PRIMARY KEY, a text); INSERT INTO picked.published_late VALUES (1, 'before')",
     then: ['ALTER PUBLICATION ddl ADD TABLE picked.published_late'],
   },
 };

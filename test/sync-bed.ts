@@ -166,7 +166,10 @@ export class SyncBed implements AsyncDisposable {
   }
 
   /** A new sink, empty, and the slot for it. */
-  async target(kind: SinkKind, { directory = this.sandbox.path, etcd = this.etcd }: TargetPlace = {}): Promise<SyncTarget> {
+  async target(
+    kind: SinkKind,
+    { directory = this.sandbox.path, etcd = this.etcd }: TargetPlace = {},
+  ): Promise<SyncTarget> {
     const slot = `${kind}_${++this.#targets}`;
     await this.server.psql(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`, { database });
     return new SyncTarget(this, kind, slot, { directory, etcd });

@@ -34,7 +34,8 @@ export function expectLinesOnce(target: SyncTarget, acknowledged: ReadonlySet<st
     const counter = String(row['name']);
     const value = BigInt(row['value'] as string);
     const before = counters.get(counter);
-    if (op === 'update') assert.equal(value, (before ?? 0n) + 1n, `${target.slot}: ${counter} after ${before}: ${text}`);
+    if (op === 'update')
+      assert.equal(value, (before ?? 0n) + 1n, `${target.slot}: ${counter} after ${before}: ${text}`);
     counters.set(counter, value);
   }
   const twice = [...seen].filter(([, count]) => count !== 1);
@@ -52,7 +53,11 @@ async function keysBelow(etcd: EtcdCluster, prefix: string): Promise<readonly Et
 }
 
 /** Each row of the ledger was put once: nobody changes it at the source. */
-export async function expectPutsOnce(bed: SyncBed, target: SyncTarget, acknowledged: ReadonlySet<string>): Promise<void> {
+export async function expectPutsOnce(
+  bed: SyncBed,
+  target: SyncTarget,
+  acknowledged: ReadonlySet<string>,
+): Promise<void> {
   const found = await keysBelow(bed.etcd, `${target.prefix}/d/public/ledger/`);
   const twice = found.filter(({ version }) => version !== 1);
   assert.deepEqual(twice, [], `${target.slot}: rows that were put more than once`);

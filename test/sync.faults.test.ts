@@ -63,10 +63,13 @@ test('etcd is compacted', async (t) => {
   const target = await bed.target('etcd');
   await using load = await bed.load(random.fork('compacted').seed);
   const compact = async (): Promise<void> => {
-    const { header } = JSON.parse(await bed.etcd.ctl('get', '/', '--write-out=json')) as { header: { revision: number } };
+    const { header } = JSON.parse(await bed.etcd.ctl('get', '/', '--write-out=json')) as {
+      header: { revision: number };
+    };
     await bed.etcd.ctl('compact', String(header.revision));
   };
-  const isHalf = async (): Promise<boolean> => (await bed.etcd.ctl('get', `${target.prefix}/m/pos`)).includes('partAfter');
+  const isHalf = async (): Promise<boolean> =>
+    (await bed.etcd.ctl('get', `${target.prefix}/m/pos`)).includes('partAfter');
   {
     await using run = target.start();
     await run.until(isStreaming, patienceMs);
@@ -76,7 +79,10 @@ test('etcd is compacted', async (t) => {
       await sleep(random.integer(0, 500));
     }
     await target.caughtUp();
-    assert.deepEqual(run.events.filter(({ type }) => type === 'history-lost'), []);
+    assert.deepEqual(
+      run.events.filter(({ type }) => type === 'history-lost'),
+      [],
+    );
     const told = bed.large(isSoak ? 100_000 : 8000);
     await waitUntil('half of a transaction is there', isHalf, patienceMs, 5);
     run.kill('SIGKILL');
@@ -158,8 +164,14 @@ test('PostgreSQL is restarted', async () => {
 // Proves: a sync whose disk is full says so, waits, and goes on when there is room, with nothing lost and nothing twice: the disk of the sink, and that of what is not committed yet.
 test('a disk is full', async () => {
   await using disk = await smallFileSystem(bed.sandbox, bed.sandbox.join('disk'), { sizeBytes: 134_217_728 });
-  await using spill = await smallFileSystem(bed.sandbox, bed.sandbox.join('spill'), { sizeBytes: 33_554_432, kind: 'tmpfs' });
-  const targets = [await bed.target('sqlite', { directory: disk.path }), await bed.target('ndjson', { directory: disk.path })];
+  await using spill = await smallFileSystem(bed.sandbox, bed.sandbox.join('spill'), {
+    sizeBytes: 33_554_432,
+    kind: 'tmpfs',
+  });
+  const targets = [
+    await bed.target('sqlite', { directory: disk.path }),
+    await bed.target('ndjson', { directory: disk.path }),
+  ];
   const spilling = await bed.target('sqlite');
   await using load = await bed.load(random.fork('disk').seed);
   await using stack = new AsyncDisposableStack();

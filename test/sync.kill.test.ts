@@ -44,7 +44,11 @@ async function killAt(target: SyncTarget, moment: Moment, afterMs: number): Prom
 async function order(run: BatonRun, url: string): Promise<void> {
   const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' } });
   // A stream that has just failed is begun again; then there is nothing to be killed in the middle of.
-  if (answer.status !== 200) assert.ok(run.events.some(({ type }) => type === 'retry'), `${url}: ${answer.status}`);
+  if (answer.status !== 200)
+    assert.ok(
+      run.events.some(({ type }) => type === 'retry'),
+      `${url}: ${answer.status}`,
+    );
 }
 
 async function killAgainAndAgain(kind: SinkKind, dice: Random): Promise<SyncTarget> {

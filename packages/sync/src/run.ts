@@ -8,7 +8,7 @@ import { expectDistinct, type Mapping } from './mapping/mapping.ts';
 import { prepareRepair } from './repair.ts';
 import { Resyncs } from './resyncs.ts';
 import type { OwnedSink } from './sink.ts';
-import type { KnownShape, ResyncRequest, RowSnapshot, SourceSession, TableSnapshot } from './source.ts';
+import type { KnownTables, ResyncRequest, RowSnapshot, SourceSession, TableSnapshot } from './source.ts';
 import type { Position, StreamEvent } from './stream.ts';
 import { nameOf, type Table } from './table.ts';
 import type { Tally } from './tally.ts';
@@ -213,13 +213,14 @@ export class Run {
     return table && this.#parts.mapping.withSinkKey(table);
   }
 
-  #known(): ReadonlyMap<string, KnownShape> {
+  #known(): KnownTables {
     const { sink, mapping } = this.#parts;
-    return new Map(
+    const shapes = new Map(
       [...sink.state.tables.values()].map((record) => [
         record.id,
         knownShape(record, this.#tables.get(record.id), mapping),
       ]),
     );
+    return { shapes, rowsNameColumns: sink.rowsNameColumns ?? false };
   }
 }

@@ -39,14 +39,9 @@ export interface SourceSession extends AsyncDisposable {
   observe(tables: readonly Table[], signal: AbortSignal): Promise<Observation>;
   /**
    * Everything after a position. To be read once a session. It may not be read for as long as one likes: the source is told meanwhile that we live.
-   * `known` are shapes that the sink has, by `Table.id`: a table that is another now, or not there any more, is told of where the stream first shows it.
    * Throws HISTORY_LOST.
    */
-  stream(
-    after: Position,
-    known: ReadonlyMap<string, KnownShape>,
-    signal: AbortSignal,
-  ): AsyncIterable<readonly StreamEvent[]>;
+  stream(after: Position, known: KnownTables, signal: AbortSignal): AsyncIterable<readonly StreamEvent[]>;
   /** The sink holds everything up to here durably: the source may forget it. Told with the next status, costs nothing. */
   acknowledge(position: Position): void;
   /** The position that a person means, such as `0/16B3748`. Throws USAGE. */
@@ -58,6 +53,14 @@ export interface SourceSession extends AsyncDisposable {
   /** What an operator wants to know. Cheap; asked every few seconds. */
   status(): Promise<SourceStatus>;
 }
+
+/** What a sink has, as far as a stream has to care. */
+export type KnownTables = {
+  /** By `Table.id`. A table that is another now, or not there any more, is told of where the stream first shows it. */
+  readonly shapes: ReadonlyMap<string, KnownShape>;
+  /** Rows there name their columns: they are read anew whenever columns come or go, also where they would only get NULL. */
+  readonly rowsNameColumns: boolean;
+};
 
 /** A table as a sink has it, in the source's own names. */
 export type KnownShape = TableName & {

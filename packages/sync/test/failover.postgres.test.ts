@@ -54,8 +54,15 @@ test('a standby, a promotion, and an old primary that comes back', { timeout: 12
     assert.equal(resumption.position, await session.start());
     assert.match(resumption.position, /^\d+\/2\//);
   }
-  // Both say that they are primaries now: whoever has been on the newer timeline does not go back.
+  // Both say that they are primaries now: the newer timeline wins, wherever it stands in the address, and whoever has been on it does not go back.
   await old.start();
+  for (const hosts of [`${hostOf(old)},${hostOf(next)}`, `${hostOf(next)},${hostOf(old)}`]) {
+    const both = sourceOf(next, sandbox, {
+      address: parsePostgresAddress(`postgres://postgres:${old.password}@${hosts}/postgres`, {}),
+    });
+    await using session = await both.open(signal);
+    assert.equal(session.node, hostOf(next));
+  }
   const alone = sourceOf(old, sandbox);
   await using session = await alone.open(signal);
   const [systemId] = follower.position.split('/');

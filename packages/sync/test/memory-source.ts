@@ -1,7 +1,7 @@
 import { BatonError } from '@batondb/core/errors';
 import type { Change, Position, Row, RowSnapshot, Source, SourceSession, StreamEvent, Table } from '@batondb/sync';
 import { keyOf } from '@batondb/sync';
-import type { KnownShape, Observation, Resumption, ResyncRequest } from '@batondb/sync/source';
+import type { KnownTables, Observation, Resumption, ResyncRequest } from '@batondb/sync/source';
 
 // A source that is a list of transactions, for tests of the loop: every state that it ever had is known, and it fails where it is told to.
 
@@ -137,16 +137,12 @@ class MemorySession implements SourceSession {
     return {
       ...snapshot,
       isReachedBy: (position) => !this.isBefore(position, snapshot.position),
-      changes: (signal) => this.stream(snapshot.position, new Map(), signal),
+      changes: (signal) => this.stream(snapshot.position, { shapes: new Map(), rowsNameColumns: false }, signal),
       [Symbol.asyncDispose]: async () => {},
     };
   }
 
-  async *stream(
-    after: Position,
-    _known: ReadonlyMap<string, KnownShape>,
-    signal: AbortSignal,
-  ): AsyncIterable<readonly StreamEvent[]> {
+  async *stream(after: Position, _known: KnownTables, signal: AbortSignal): AsyncIterable<readonly StreamEvent[]> {
     let next = indexOf(after);
     if (next < this.#source.trimmed) throw new BatonError('HISTORY_LOST', 'trimmed');
     while (!signal.aborted) {

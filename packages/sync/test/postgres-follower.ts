@@ -133,7 +133,11 @@ export class Follower implements AsyncDisposable {
 
   async #run(): Promise<void> {
     let isInside = false;
-    for await (const events of this.session.stream(this.position, this.#known(), this.#stop.signal)) {
+    for await (const events of this.session.stream(
+      this.position,
+      { shapes: this.#known(), rowsNameColumns: false },
+      this.#stop.signal,
+    )) {
       for (const event of events) {
         switch (event.kind) {
           case 'begin':

@@ -41,6 +41,8 @@ class FoldedTable {
 
   beginDump(): void {
     this.#dumped.clear();
+    // Of rows that no key tells apart nobody could say later which of two equal ones the dump has brought.
+    if (this.#key.length === 0) this.#rows.clear();
   }
 
   read(row: StoredRow): void {

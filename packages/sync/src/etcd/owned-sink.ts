@@ -35,6 +35,7 @@ export type OwnedParts = {
 };
 
 export class OwnedEtcdSink implements OwnedSink {
+  readonly rowsNameColumns = true;
   readonly #parts: OwnedParts;
   readonly #poison: PoisonPolicy;
   readonly #slots = new Slots(loadsUnderWay);

@@ -248,11 +248,7 @@ async function namesOfTypes(client: pg.Client, message: RelationMessage, node: s
   return await runQuery(client, sql, [oids, modifiers], node);
 }
 
-async function readRelation(
-  client: pg.Client,
-  oid: number,
-  node: string,
-): Promise<CatalogRelation | undefined> {
+async function readRelation(client: pg.Client, oid: number, node: string): Promise<CatalogRelation | undefined> {
   const columns = (condition: string, what = 'json_agg(attname)'): string => `(
     SELECT ${what} FROM pg_attribute AS attribute
     WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped AND ${condition})`;

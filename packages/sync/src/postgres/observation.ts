@@ -1,7 +1,6 @@
 import type { KnownShape, Observation } from '../source.ts';
 import type { Position } from '../stream.ts';
 import type { Table } from '../table.ts';
-import type { PublishedTable } from './catalog.ts';
 import { type PrimaryNode, socketOf } from './connect.ts';
 import { isBefore, parsePosition } from './position.ts';
 import { type PublishedRows, type SnapshotOptions, snapshotOf } from './snapshot.ts';
@@ -16,8 +15,6 @@ export type ObservationContext = {
   readonly publications: readonly string[];
   /** Ids of tables that are published and not observed. */
   readonly unwanted: ReadonlySet<string>;
-  /** As SlotStreamOptions.published. */
-  readonly published: ReadonlyMap<string, PublishedTable>;
   readonly spillDirectory: string;
   readonly note: (message: string) => void;
 };
@@ -40,7 +37,8 @@ export async function observe(
       replication,
       after: shared.lsn,
       abandonSlotAtBytes: undefined,
-      known: new Map(tables.map(({ table }) => [table.id, shapeOf(table)])),
+      published: new Map(),
+      known: { shapes: new Map(tables.map(({ table }) => [table.id, shapeOf(table)])), rowsNameColumns: false },
     }),
   );
   const rest = held.move();

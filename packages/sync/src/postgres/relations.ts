@@ -1,5 +1,5 @@
 import { BatonError } from '@batondb/core/errors';
-import type { KnownShape } from '../source.ts';
+import type { KnownShape, KnownTables } from '../source.ts';
 import type { Change, Drop } from '../stream.ts';
 import { nameOf, type Table, type TableName } from '../table.ts';
 import type { PublishedTable, RelationDescription } from './catalog.ts';
@@ -14,8 +14,7 @@ import { compareShapes } from './shapes.ts';
 export type RelationsContext = {
   /** Asks the catalog about what a message describes. */
   readonly describe: (message: RelationMessage, before: Table | undefined) => Promise<RelationDescription>;
-  /** By `Table.id`: what the sink has. */
-  readonly known: ReadonlyMap<string, KnownShape>;
+  readonly known: KnownTables;
   /** By `Table.id`: what was published before the stream began. */
   readonly published: ReadonlyMap<string, PublishedTable>;
   /** Ids of tables that are published, and that the sink does not want: that they are not known is no news. */
@@ -57,7 +56,7 @@ export class RelationBook {
 
   constructor(context: RelationsContext) {
     this.#context = context;
-    for (const [id, shape] of context.known) {
+    for (const [id, shape] of context.known.shapes) {
       this.#byId.set(id, { table: undefined, shape, trace: context.published.get(id)?.trace });
     }
   }
@@ -136,7 +135,8 @@ export class RelationBook {
     // Rows under other names or keys have to go before they come anew.
     if (isRenamed || change === 'key') changes.push(dropOf(table.id, before.shape));
     changes.push({ kind: 'reshape', table });
-    if (isRenamed || areRowsOther || change !== 'columns') return [...changes, ...this.#context.resync(table)];
+    const areRowsRight = change === 'columns' && !areRowsOther && !isRenamed && !this.#context.known.rowsNameColumns;
+    if (!areRowsRight) return [...changes, ...this.#context.resync(table)];
     this.#context.reshaped(table);
     return changes;
   }

@@ -1,7 +1,7 @@
 import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
 import type {
-  KnownShape,
+  KnownTables,
   Observation,
   Resumption,
   ResyncRequest,
@@ -138,7 +138,6 @@ class PostgresSession implements SourceSession {
         snapshot: this.#snapshotContext(),
         publications,
         unwanted: new Set([...this.#published.keys()].filter((id) => !wanted.has(id))),
-        published: this.#published,
         spillDirectory,
         note: onNotice,
       },
@@ -146,11 +145,7 @@ class PostgresSession implements SourceSession {
     );
   }
 
-  stream(
-    after: Position,
-    known: ReadonlyMap<string, KnownShape>,
-    signal: AbortSignal,
-  ): AsyncIterable<readonly StreamEvent[]> {
+  stream(after: Position, known: KnownTables, signal: AbortSignal): AsyncIterable<readonly StreamEvent[]> {
     const { slot, publications, spillDirectory, onNotice } = this.#options;
     if (this.#stream !== undefined) throw new BatonError('BUG', 'a session streams once');
     this.#stream = new SlotStream({
@@ -160,7 +155,7 @@ class PostgresSession implements SourceSession {
       publications,
       after: parsePosition(after).lsn,
       known,
-      unwanted: new Set([...this.#published.keys()].filter((id) => !known.has(id))),
+      unwanted: new Set([...this.#published.keys()].filter((id) => !known.shapes.has(id))),
       published: this.#published,
       spillDirectory,
       note: onNotice,

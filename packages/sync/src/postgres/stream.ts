@@ -1,6 +1,6 @@
 import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
-import type { KnownShape } from '../source.ts';
+import type { KnownTables } from '../source.ts';
 import type { StreamEvent } from '../stream.ts';
 import { describeRelation, type PublishedTable, readPublishedTables } from './catalog.ts';
 import { ChunkReader } from './chunk-reader.ts';
@@ -27,8 +27,7 @@ export type SlotStreamOptions = {
   readonly replication?: pg.Client;
   readonly publications: readonly string[];
   readonly after: Lsn;
-  /** By `Table.id`: shapes that the sink has. */
-  readonly known: ReadonlyMap<string, KnownShape>;
+  readonly known: KnownTables;
   /** Ids of tables that are published, and that the sink does not want. */
   readonly unwanted: ReadonlySet<string>;
   /** By `Table.id`: what was published when the tables were asked for. */
