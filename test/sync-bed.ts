@@ -80,12 +80,13 @@ export class SyncTarget {
     for (const { lease = 0 } of kvs) await etcd.ctl('lease', 'revoke', lease.toString(16));
   }
 
-  /** Waits until its slot is where the source is now: what was written before is in the sink. */
-  async caughtUp(): Promise<void> {
+  /** Waits until its slot is where the source is now: what was written before is in the sink. Ends before when `isEnough`. */
+  async caughtUp(isEnough: () => boolean = () => false): Promise<void> {
     const { server } = this.#bed;
     const lsn = await this.#bed.newestLsn();
     const sql = `SELECT confirmed_flush_lsn >= '${lsn}' FROM pg_replication_slots WHERE slot_name = '${this.slot}'`;
-    await waitUntil(`${this.slot} is at ${lsn}`, async () => (await server.psql(sql)) === 't', catchUpMsMax);
+    const isThere = async (): Promise<boolean> => isEnough() || (await server.psql(sql)) === 't';
+    await waitUntil(`${this.slot} is at ${lsn}`, isThere, catchUpMsMax);
   }
 
   /** Runs a sync up to where the source is now, which ends by itself. */

@@ -122,7 +122,11 @@ test('etcd has no space', async () => {
     await etcd.ctl('compact', String(header.revision), '--physical');
     await etcd.ctl('defrag');
   };
-  for (let filled = false; !filled; filled = run.events.some(isRetryFor('NO_SPACE'))) await bed.large(2000);
+  const isFull = (): boolean => run.events.some(isRetryFor('NO_SPACE'));
+  while (!isFull()) {
+    await bed.large(2000);
+    await target.caughtUp(isFull);
+  }
   await sleep(1000);
   assert.equal(await etcd.ctl('alarm', 'list'), '');
   await etcd.ctl('put', '/others', 'there is room for others');
@@ -130,7 +134,7 @@ test('etcd has no space', async () => {
   await target.caughtUp();
 
   const before = run.events.filter(isRetryFor('NO_SPACE')).length;
-  for (let isFull = false, key = 0; !isFull; key++) isFull = !(await putMegabyte(etcd, `/others/${key % 8}`));
+  for (let isAlarmed = false, key = 0; !isAlarmed; key++) isAlarmed = !(await putMegabyte(etcd, `/others/${key % 8}`));
   await bed.sql('UPDATE people SET balance = 2');
   await waitUntil('it says so', () => run.events.filter(isRetryFor('NO_SPACE')).length > before, patienceMs);
   await etcd.ctl('del', '--prefix', '/others');
