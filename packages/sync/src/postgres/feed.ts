@@ -42,10 +42,18 @@ export class ReplicationFeed implements AsyncDisposable {
   #acknowledged: Lsn;
   #heardAt = Date.now();
   #timer: NodeJS.Timeout | undefined;
+  readonly #isAwaited: () => boolean;
+  /** The newest word of the server that nobody was told. */
+  #held: KeepaliveFrame | undefined;
+  /** How many may be told at once. */
+  #credit: number = streamLimits.placesMax;
+  #creditedAt = Date.now();
 
-  constructor(client: pg.Client, node: string, after: Lsn) {
+  /** `isAwaited`: something waits for the server to say how far it is. */
+  constructor(client: pg.Client, node: string, after: Lsn, isAwaited: () => boolean) {
     this.#client = client;
     this.#node = node;
+    this.#isAwaited = isAwaited;
     this.#connection = (client as unknown as { connection: CopyConnection }).connection;
     this.#received = after;
     this.#acknowledged = after;
@@ -153,7 +161,7 @@ export class ReplicationFeed implements AsyncDisposable {
     if (this.#failure !== undefined) return;
     this.#heardAt = Date.now();
     try {
-      this.#take(chunk);
+      if (!this.#take(chunk)) return;
     } catch (error) {
       this.fail(error);
       return;
@@ -166,30 +174,50 @@ export class ReplicationFeed implements AsyncDisposable {
     this.#wake?.();
   }
 
-  #take(chunk: Buffer): void {
+  /** True when there is something to be read. */
+  #take(chunk: Buffer): boolean {
     const frame = decodeFrame(chunk);
-    if (frame.kind === 'keepalive') {
-      if (frame.walEnd > this.#received) this.#received = frame.walEnd;
-      if (frame.isReplyRequested) this.#sendStatus(false);
-      this.#queue.push(frame);
-      return;
-    }
+    if (frame.kind === 'keepalive') return this.#keepalive(frame);
     const walEnd = chunk.readBigUInt64BE(9);
     if (walEnd > this.#received) this.#received = walEnd;
     if (!this.#isStreamed) {
       const message = decodeMessage(chunk, frame.messageAt, false);
       if (message.kind === 'streamStart') this.#isStreamed = true;
       this.#queue.push(message);
-      return;
+      return true;
     }
     const { kind, xid } = skimMessage(chunk, frame.messageAt, true);
     if (kind !== 'streamStop') {
       this.#streamed.add(xid ?? 0, chunk, frame.messageAt);
-      return;
+      return true;
     }
     this.#isStreamed = false;
     this.#streamed.flush();
     this.#queue.push({ kind });
+    return true;
+  }
+
+  /**
+   * The server says how far it is whenever anybody has written, in whichever database, and a sink writes down each such place. So after some of them they are told once a second, unless something
+   * waits for them. The last one is told by the timer.
+   */
+  #keepalive(frame: KeepaliveFrame): boolean {
+    if (frame.walEnd > this.#received) this.#received = frame.walEnd;
+    if (frame.isReplyRequested) this.#sendStatus(false);
+    this.#held = frame;
+    const now = Date.now();
+    this.#credit = Math.min(streamLimits.placesMax, this.#credit + (now - this.#creditedAt) / streamLimits.placeMs);
+    this.#creditedAt = now;
+    const isDue = frame.isReplyRequested || this.#isAwaited() || this.#credit >= 1;
+    if (isDue) this.#tellHeld();
+    return isDue;
+  }
+
+  #tellHeld(): void {
+    if (this.#held === undefined) return;
+    this.#queue.push(this.#held);
+    this.#held = undefined;
+    this.#credit--;
   }
 
   #resume(): void {
@@ -201,6 +229,11 @@ export class ReplicationFeed implements AsyncDisposable {
   }
 
   #beat(): void {
+    if (this.#held !== undefined) {
+      this.#tellHeld();
+      this.#queuedBytes++;
+      this.#wake?.();
+    }
     const silentMs = this.#isPaused ? 0 : Date.now() - this.#heardAt;
     if (silentMs > streamLimits.silenceMs * 2) {
       const seconds = Math.round(silentMs / 1000);

@@ -96,7 +96,7 @@ export class SlotStream implements AsyncDisposable {
     const { node, systemId, after, unwanted, published, note } = this.#options;
     await using unfinished = await UnfinishedTransactions.open(this.#options.spillDirectory);
     const replication = this.#options.replication ?? (await node.connect({ replication: true, statementMs: 0 }));
-    await using feed = new ReplicationFeed(replication, node.name, after);
+    await using feed = new ReplicationFeed(replication, node.name, after, () => this.#isAwaited);
     this.#feed = feed;
     this.acknowledge(this.#acknowledged);
     await this.#connection();
@@ -122,6 +122,11 @@ export class SlotStream implements AsyncDisposable {
     await this.resyncs[Symbol.asyncDispose]();
     const client = await this.#catalog?.catch(() => undefined);
     if (client !== undefined) await endClient(client);
+  }
+
+  /** What is told between two transactions waits for the stream to come to its place. */
+  get #isAwaited(): boolean {
+    return this.resyncs.isWaiting || this.#book.isWaiting;
   }
 
   #fail(error: unknown): void {
