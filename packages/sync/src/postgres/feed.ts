@@ -8,6 +8,7 @@ import { decodeMessage, skimMessage } from './pgoutput.ts';
 import type { PgoutputMessage } from './pgoutput-messages.ts';
 import type { Lsn } from './position.ts';
 import { decodeFrame, encodeStandbyStatus, type KeepaliveFrame } from './replication-frames.ts';
+import { newSlotHint } from './slot.ts';
 import { streamLimits } from './stream-limits.ts';
 
 // A replication connection that streams. Reading pauses when nobody takes what was read; our status goes on by a timer of its own (Y9).
@@ -268,7 +269,7 @@ function explainStart(error: unknown, node: string): BatonError {
     });
   }
   if (isSqlState(error, '55000') || isSqlState(error, '58P01')) {
-    return new BatonError('HISTORY_LOST', found.message, { cause: error, hint: 'a dump has to begin anew' });
+    return new BatonError('HISTORY_LOST', found.message, { cause: error, hint: newSlotHint });
   }
   if (isSqlState(error, '42704')) {
     return new BatonError('NOT_FOUND', found.message, {

@@ -110,6 +110,8 @@ export class SlotStream implements AsyncDisposable {
       after,
     });
     const watch = new TableWatch({ book: this.#book, unwanted, published, note, look: (ids) => this.#look(ids) });
+    // Rows that are read anew have the shape of now: the sink has to hear of it before them, and it does, since the log was shorter at this look.
+    await watch.look();
     using _ = this.#watch(watch);
     const either = AbortSignal.any([signal, this.#ending.signal]);
     for await (const batch of feed.batches(either)) yield* transactions.tell(batch);
