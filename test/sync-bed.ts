@@ -194,8 +194,9 @@ export class SyncBed implements AsyncDisposable {
     return await this.server.psql(statements, { database });
   }
 
+  /** A place in the log that is behind everything that was committed, and before a commit: a stream comes past it soon, also when nobody writes. */
   async newestLsn(): Promise<string> {
-    return await this.server.psql('SELECT pg_current_wal_lsn()');
+    return await this.sql("SELECT pg_logical_emit_message(true, 'bed', '')");
   }
 
   async source(): Promise<SourceDatabase> {

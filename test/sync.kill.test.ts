@@ -73,7 +73,7 @@ test('kill -9 of a sync', async (t) => {
   for (const target of targets) {
     await target.expectEqual();
     if (target.kind === 'ndjson' || target.kind === 'exec') expectLinesOnce(target, load.acknowledged);
-    if (target.kind === 'etcd') await expectPutsOnce(bed, target, load.acknowledged);
+    if (target.kind === 'etcd') await expectPutsOnce(target, load.acknowledged);
   }
 });
 
@@ -106,6 +106,6 @@ test('two syncs into one sink', async () => {
     await target.finish();
     await target.expectEqual();
     if (target.kind === 'ndjson') expectLinesOnce(target, load.acknowledged);
-    if (target.kind === 'etcd') await expectPutsOnce(bed, target, load.acknowledged);
+    if (target.kind === 'etcd') await expectPutsOnce(target, load.acknowledged);
   }
 });

@@ -35,6 +35,6 @@ test('every sink has every row', async (t) => {
     assert.deepEqual(failures, []);
     await target.expectEqual();
     if (target.kind === 'ndjson' || target.kind === 'exec') expectLinesOnce(target, load.acknowledged);
-    if (target.kind === 'etcd') await expectPutsOnce(bed, target, load.acknowledged);
+    if (target.kind === 'etcd') await expectPutsOnce(target, load.acknowledged);
   }
 });
