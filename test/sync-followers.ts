@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { compareWithEtcd } from '@batondb/testbed/compare-etcd';
 import { compareWithNdjson } from '@batondb/testbed/compare-ndjson';
 import { type Difference, describeDifferences } from '@batondb/testbed/compare-rows';
@@ -149,10 +150,16 @@ export class Follower implements AsyncDisposable {
     });
   }
 
-  /** Every row of the primary is in the sink, and nothing else is. Nobody may write meanwhile. */
-  async expectEqual(primary: PostgresClient, database: string): Promise<void> {
+  /** Every row of the primary is in the sink, and nothing else is. Nobody may write meanwhile. `withinMs`: what is noticed by and by has so long. */
+  async expectEqual(primary: PostgresClient, database: string, withinMs = 0): Promise<void> {
     await this.caughtUp(primary, database);
-    const differences = await this.destination.differences(await openSourceDatabase(primary, database));
+    const source = await openSourceDatabase(primary, database);
+    const endsAtMs = Date.now() + withinMs;
+    let differences = await this.destination.differences(source);
+    while (differences.length > 0 && Date.now() < endsAtMs) {
+      await sleep(250);
+      differences = await this.destination.differences(source);
+    }
     assert.equal(differences.length, 0, `${this.destination.to}: ${describeDifferences(differences)}`);
   }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
-import type { Insert, StreamEvent } from '@batondb/sync';
+import type { Change, Insert, StreamEvent } from '@batondb/sync';
 import { planEtcdSink } from '@batondb/sync/etcd/settings';
 import { openEtcdView } from '@batondb/sync/etcd/view';
 import { type EtcdCluster, startEtcd } from '@batondb/testbed/etcd';
@@ -196,7 +196,8 @@ test('a dump that reconciles', { timeout }, async () => {
   assert.equal(owned.state.tables.get('public.t')!.dumpedAt, '5');
 });
 
-// Proves: a row that etcd cannot hold stops the sink, or is kept aside where that was asked for, and then does not stay as it was.
+// Proves: a row that etcd cannot hold stops the sink, or is kept aside where that was asked for, and then does not stay as it was; what is kept aside goes when the key has a row that fits,
+// or none, by whatever way, and stays when an update leaves the large value as it was.
 test('a row that is too large', { timeout }, async () => {
   const bed = new EtcdBed(etcd.endpoints);
   const huge = 'x'.repeat(1_600_000);
@@ -218,7 +219,34 @@ test('a row that is too large', { timeout }, async () => {
   await apply(owned, transaction('2', [insert('1', huge), insert('3')]));
   assert.deepEqual([...(await bed.read(table)).keys()], ['2', '3']);
   assert.deepEqual(recorded, ['public.t']);
-  assert.equal((await bed.keys(etcd)).filter((key) => key.includes('/m/errors/public/t/')).length, 1);
+  const aside = async (): Promise<number> =>
+    (await bed.keys(etcd)).filter((key) => key.includes('/m/errors/public/t/')).length;
+  assert.equal(await aside(), 1);
+  await apply(owned, transaction('3', [{ kind: 'update', table, row: ['1', 'x', undefined] }]));
+  assert.deepEqual([[...(await bed.read(table)).keys()], await aside()], [['2', '3'], 1]);
+  await apply(
+    owned,
+    transaction('4', [{ kind: 'update', table, row: ['4', 'x', undefined], old: ['1', undefined, undefined] }]),
+  );
+  assert.equal(await aside(), 1);
+  await apply(owned, transaction('5', [{ kind: 'update', table, row: ['4', 'fits', 'now'] }]));
+  assert.deepEqual([[...(await bed.read(table)).keys()], await aside()], [['2', '3', '4'], 0]);
+  const goes: readonly (readonly Change[])[] = [
+    [{ kind: 'delete', table, old: ['1', undefined, undefined] }],
+    [{ kind: 'truncate', tables: [table] }],
+    [
+      { kind: 'resync', table, state: 'begin', scope: 'table' },
+      insert('2'),
+      { kind: 'resync', table, state: 'end', scope: 'table' },
+    ],
+    [{ kind: 'drop', table: { ...table, columns: [], key: [] } }],
+  ];
+  for (const [number, changes] of goes.entries()) {
+    await apply(owned, transaction(`${10 + 2 * number}`, [insert('1', huge)]));
+    assert.equal(await aside(), 1);
+    await apply(owned, transaction(`${11 + 2 * number}`, changes));
+    assert.equal(await aside(), 0, JSON.stringify(changes));
+  }
 });
 
 // Proves: what is not known any more when etcd was compacted is an error for readers, and a new dump for a sink (Y4, Y7).

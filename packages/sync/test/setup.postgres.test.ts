@@ -196,3 +196,16 @@ test('check finds what will hurt', { timeout }, async () => {
   ]);
   assert.ok(findings.every(({ severity, nextStep }) => severity === 'ok' || nextStep !== undefined));
 });
+
+// Proves: a slot that is there before the publication, as Patroni makes it, can be read after setup, whatever was written between the two.
+test('a slot that is older than the publication', { timeout }, async () => {
+  const names = { slot: 'early', publication: 'late' };
+  await server.psql(
+    `SELECT pg_create_logical_replication_slot('early', 'pgoutput'); INSERT INTO sales.orders VALUES (100, 'between')`,
+  );
+  await setUp(placeOf(), { ...wish, ...names, schemas: ['sales'] }, () => undefined, signal);
+  await using follower = await Follower.start(sourceOf(server, sandbox, { slot: 'early', publications: ['late'] }));
+  await server.psql("INSERT INTO sales.orders VALUES (101, 'after')");
+  await follower.catchUp(server);
+  assert.deepEqual([...follower.rows('sales.orders').values()], [['101', 'after']]);
+});

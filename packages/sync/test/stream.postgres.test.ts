@@ -4,6 +4,7 @@ import { readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { type PostgresServer, startPostgres } from '@batondb/testbed/postgres';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
+import pg from 'pg';
 import { Follower, rowsOf, setup, sourceOf } from './postgres-follower.ts';
 
 const timeout = 120_000;
@@ -117,6 +118,28 @@ test('streamed transactions with savepoints, among small ones', { timeout }, asy
   assert.equal(follower.rows('public.small').size, 20);
   assert.equal(kinds.filter((kind) => kind === 'big').length, 1, 'all of it is in one transaction');
   assert.deepEqual(readdirSync(sandbox.join('unfinished')), [], 'files have no names');
+});
+
+// Proves: when others write much, a sink is not told of each of their transactions, and in the end it is told where the server is, so that the slot lets go of their log.
+test('other databases that write', { timeout }, async () => {
+  await server.psql('CREATE DATABASE other');
+  await using follower = await Follower.start(sourceOf(server, sandbox));
+  await follower.catchUp(server);
+  let places = 0;
+  follower.pace = async (events) => {
+    places += events.filter(({ kind }) => kind === 'reached').length;
+  };
+  const client = new pg.Client({ connectionString: server.url({ database: 'other', withPassword: true }) });
+  await client.connect();
+  await client.query('CREATE TABLE busy (id int)');
+  const beganAt = Date.now();
+  for (let number = 0; number < 1000; number++) await client.query('INSERT INTO busy VALUES (1)');
+  await client.end();
+  const written = await server.psql('SELECT pg_current_wal_flush_lsn()');
+  const end = follower.session.parsePosition(written);
+  await follower.until('the end of the log', () => !follower.session.isBefore(follower.position, end));
+  const seconds = (Date.now() - beganAt) / 1000;
+  assert.ok(places <= 12 + 2 * seconds, `${places} places in ${seconds} s`);
 });
 
 // Proves: partitions appear under their root, generated columns not at all, and row filters and column lists are those of the publication.

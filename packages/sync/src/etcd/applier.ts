@@ -1,14 +1,14 @@
 import type { EtcdClient } from '@batondb/etcd';
 import type { TableRecord } from '../sink.ts';
 import type { StreamEvent, Update } from '../stream.ts';
-import { keyOf, nameOf, type Row, type Table } from '../table.ts';
+import { keyOf, nameOf, type Row, type Table, type TableName } from '../table.ts';
 import { recordOf } from '../table-record.ts';
 import { BaseRows } from './base-rows.ts';
 import { clearBelow } from './clear.ts';
 import { Group, sizeOf } from './group.ts';
 import type { Layout, TablePlace } from './layout.ts';
 import type { Outbox } from './outbox.ts';
-import { type PoisonPolicy, setAside } from './poison.ts';
+import type { PoisonRows } from './poison.ts';
 import { encodeRecord, type MetaKeys } from './records.ts';
 import { completeRow, filled, type Origin, ofDump, rowOfValue, valueOf, wholeRow } from './values.ts';
 import type { Writer } from './writer.ts';
@@ -19,7 +19,7 @@ export type ApplierParts = {
   readonly layout: Layout;
   readonly keys: MetaKeys;
   readonly envelope: boolean;
-  readonly poison: PoisonPolicy;
+  readonly poison: PoisonRows;
   /** By `nameOf`; kept up to date. */
   readonly records: Map<string, TableRecord>;
 };
@@ -36,6 +36,8 @@ export class Applier {
   readonly #changed = new Set<string>();
   /** Tables that are dumped when the present transaction is. */
   readonly #finished = new Set<string>();
+  /** Of tables that are being read anew: what was kept aside before, of rows that have not come again too large. */
+  readonly #asideBefore = new Map<string, Set<string>>();
   #origin: Origin = ofDump;
 
   constructor(parts: ApplierParts, outbox: Outbox) {
@@ -71,7 +73,7 @@ export class Applier {
       case 'update':
         return this.#update(event);
       case 'delete':
-        this.#write(this.#key(event.table, event.old), null);
+        this.#remove(event.table, this.#key(event.table, event.old));
         return undefined;
       case 'truncate':
         return this.#truncate(event.tables);
@@ -99,6 +101,12 @@ export class Applier {
   }
 
   async #updatePartly(table: Table, row: Row, before: string, key: string): Promise<void> {
+    const { poison } = this.#parts;
+    if (poison.has(table, before)) {
+      if (before !== key) this.#remove(table, before);
+      this.#setAside(table, key, undefined);
+      return;
+    }
     const value = await this.#base.get(before);
     const text = value === undefined ? undefined : rowOfValue(value, this.#parts.envelope);
     const isPartial = this.#parts.records.get(nameOf(table))?.isResyncing ?? false;
@@ -106,16 +114,40 @@ export class Applier {
   }
 
   #replace(table: Table, before: string, key: string, row: string): void {
-    if (before !== key) this.#write(before, null);
+    if (before !== key) this.#remove(table, before);
     this.#put(table, key, row);
   }
 
   #put(table: Table, key: string, row: string): void {
-    const { envelope, poison, writer } = this.#parts;
+    const { envelope, writer } = this.#parts;
     const value = valueOf(row, this.#origin, envelope);
     const bytes = sizeOf(key, value);
-    if (bytes <= writer.limits.bytes) return this.#write(key, value, bytes);
-    for (const [one, aside] of setAside(poison, table, { key, bytes })) this.#write(one, aside);
+    if (bytes > writer.limits.bytes) return this.#setAside(table, key, bytes);
+    this.#settle(table, key);
+    this.#write(key, value, bytes);
+  }
+
+  #setAside(table: Table, key: string, bytes: number | undefined): void {
+    for (const [one, aside] of this.#parts.poison.setAside(table, { key, bytes })) {
+      this.#write(one, aside);
+      this.#asideBefore.get(nameOf(table))?.delete(one);
+    }
+  }
+
+  #remove(table: Table, key: string): void {
+    this.#settle(table, key);
+    this.#write(key, null);
+  }
+
+  #settle(table: Table, key: string): void {
+    const aside = this.#parts.poison.settle(table, key);
+    if (aside !== undefined) this.#write(aside, null);
+  }
+
+  /** What is kept aside of a table, all of it or some, is of rows that are gone. */
+  #forgetAside(keys: Iterable<string>): void {
+    for (const key of keys) this.#write(key, null);
+    this.#parts.poison.forget(keys);
   }
 
   #write(key: string, value: string | null, bytes: number = sizeOf(key, value)): void {
@@ -149,12 +181,13 @@ export class Applier {
   }
 
   async #truncate(tables: readonly Table[]): Promise<void> {
-    for (const table of tables) await this.#clear(this.#place(table).prefix);
+    for (const table of tables) await this.#clear(table, this.#place(table).prefix);
   }
 
   /** Deletes all rows of a table where the transaction does so: what it did before has to be there by then. */
-  async #clear(prefix: string): Promise<void> {
-    const { client, writer } = this.#parts;
+  async #clear(table: TableName, prefix: string): Promise<void> {
+    const { client, writer, poison } = this.#parts;
+    this.#forgetAside(poison.of(table));
     this.#sendPart();
     await this.#outbox.drained();
     await this.#base.prefetch([]);
@@ -167,7 +200,7 @@ export class Applier {
     const known = records.get(name);
     const now = recordOf(table, { dumpedAt: known?.dumpedAt, isResyncing: known?.isResyncing ?? false });
     // With another key the rows have other places, and those that are there would never go.
-    if (known !== undefined && keyShape(known) !== keyShape(now)) await this.#clear(layout.place(known).prefix);
+    if (known !== undefined && keyShape(known) !== keyShape(now)) await this.#clear(known, layout.place(known).prefix);
     records.set(name, now);
     this.#changed.add(name);
   }
@@ -177,15 +210,20 @@ export class Applier {
     const name = nameOf(table);
     // Only the record still knows what its key was.
     const record = records.get(name);
-    if (record !== undefined) await this.#clear(layout.place(record).prefix);
+    if (record !== undefined) await this.#clear(record, layout.place(record).prefix);
     records.delete(name);
     this.#changed.delete(name);
     this.#write(keys.table(table), null);
   }
 
   #resync(table: Table, state: 'begin' | 'end', scope: 'table' | 'keys'): void {
-    const { records } = this.#parts;
+    const { records, poison } = this.#parts;
     const name = nameOf(table);
+    if (scope === 'table') {
+      if (state === 'begin') this.#asideBefore.set(name, new Set(poison.of(table)));
+      else this.#forgetAside(this.#asideBefore.get(name) ?? []);
+      if (state === 'end') this.#asideBefore.delete(name);
+    }
     const record = records.get(name) ?? recordOf(table, { dumpedAt: undefined, isResyncing: false });
     records.set(name, { ...record, isResyncing: state === 'begin' });
     this.#changed.add(name);

@@ -5,7 +5,7 @@ import type { Position } from '../stream.ts';
 import { keyOf, type Row, type Table } from '../table.ts';
 import { Group, sizeOf } from './group.ts';
 import type { TablePlace } from './layout.ts';
-import { type PoisonPolicy, setAside } from './poison.ts';
+import type { PoisonRows } from './poison.ts';
 import type { Slots } from './slots.ts';
 import { ofDump, rowOfValue, valueOf, wholeRow } from './values.ts';
 import { operationsOf, type Writer } from './writer.ts';
@@ -16,7 +16,7 @@ export type LoadParts = {
   readonly table: Table;
   readonly place: TablePlace;
   readonly envelope: boolean;
-  readonly poison: PoisonPolicy;
+  readonly poison: PoisonRows;
   /** Shared by all loads. */
   readonly slots: Slots;
   /** The table has rows: what is equal is left alone, and what does not come goes at the end (Y6). */
@@ -32,6 +32,8 @@ const readsMax = 64;
 export class EtcdTableLoad implements TableLoad {
   readonly #parts: LoadParts;
   readonly #seen: KeySet | undefined;
+  /** What was kept aside before, of rows that have not come again too large. */
+  readonly #asideBefore: Set<string>;
   readonly #underWay = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
   #rows = 0;
@@ -41,6 +43,7 @@ export class EtcdTableLoad implements TableLoad {
   constructor(parts: LoadParts) {
     this.#parts = parts;
     this.#seen = parts.hasRows ? new KeySet() : undefined;
+    this.#asideBefore = new Set(parts.poison.of(parts.table));
   }
 
   async write(rows: readonly Row[]): Promise<void> {
@@ -58,8 +61,8 @@ export class EtcdTableLoad implements TableLoad {
         await this.#send(group);
         group = new Group();
       }
-      if (!isTooLarge) group.put(key, value);
-      else for (const [one, aside] of setAside(this.#parts.poison, table, { key, bytes })) group.put(one, aside);
+      if (isTooLarge) this.#setAside(key, bytes, group);
+      else group.put(key, value);
     }
     await this.#send(group);
     this.#rows += rows.length;
@@ -69,6 +72,7 @@ export class EtcdTableLoad implements TableLoad {
     await Promise.all(this.#underWay);
     this.#expectWell();
     if (this.#seen !== undefined) await this.#deleteUnseen(this.#seen);
+    await this.#forgetAside([...this.#asideBefore]);
     await this.#parts.record(dumpedAt);
     return { rows: this.#rows, written: this.#written, deleted: this.#deleted };
   }
@@ -76,6 +80,14 @@ export class EtcdTableLoad implements TableLoad {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#underWay);
     this.#seen?.[Symbol.dispose]();
+  }
+
+  #setAside(key: string, bytes: number, group: Group): void {
+    const { poison, table } = this.#parts;
+    for (const [one, value] of poison.setAside(table, { key, bytes })) {
+      group.put(one, value);
+      this.#asideBefore.delete(one);
+    }
   }
 
   /** Resolves when there is a slot for it. What becomes of it shows with the next call. */
@@ -127,6 +139,14 @@ export class EtcdTableLoad implements TableLoad {
         await writer.scatter(runs.slice(from, from + writer.limits.operations).map(({ operation }) => operation));
       }
       this.#deleted += runs.reduce((sum, { keys }) => sum + keys, 0);
+    }
+  }
+
+  async #forgetAside(keys: readonly string[]): Promise<void> {
+    const { writer, poison } = this.#parts;
+    poison.forget(keys);
+    for (let from = 0; from < keys.length; from += writer.limits.operations) {
+      await writer.scatter(keys.slice(from, from + writer.limits.operations).map((key) => ({ delete: key })));
     }
   }
 

@@ -1,4 +1,4 @@
-import { BatonError, type ErrorRecord } from '@batondb/core/errors';
+import { BatonError } from '@batondb/core/errors';
 import { type EtcdClient, readPages, type Seat, type Tenure, withPrefix } from '@batondb/etcd';
 import type { OwnedSink, SinkState, TableLoad, TableRecord, TouchedRows } from '../sink.ts';
 import type { Position, StreamEvent } from '../stream.ts';
@@ -10,7 +10,7 @@ import { Group, sizeOf } from './group.ts';
 import { expectApart, type Layout, type TablePlace } from './layout.ts';
 import { EtcdTableLoad } from './load.ts';
 import { Outbox } from './outbox.ts';
-import type { PoisonPolicy } from './poison.ts';
+import type { PoisonRows } from './poison.ts';
 import { encodeRecord, type MetaKeys, type Place } from './records.ts';
 import type { EtcdSinkPlan } from './settings.ts';
 import { Slots } from './slots.ts';
@@ -31,22 +31,19 @@ export type OwnedParts = {
   readonly keys: MetaKeys;
   /** By `nameOf`. */
   readonly records: Map<string, TableRecord>;
-  readonly onRecorded: (table: string, error: ErrorRecord) => void;
+  readonly poison: PoisonRows;
 };
 
 export class OwnedEtcdSink implements OwnedSink {
   readonly rowsNameColumns = true;
   readonly #parts: OwnedParts;
-  readonly #poison: PoisonPolicy;
   readonly #slots = new Slots(loadsUnderWay);
   #isWhole: Promise<void> | undefined;
   /** What a rewind shows to readers: found by `touchedAfter`. */
   #rewindRevision: number | undefined;
 
   constructor(parts: OwnedParts) {
-    const { plan, keys, writer, onRecorded } = parts;
     this.#parts = parts;
-    this.#poison = { onError: plan.onError, keys, limits: writer.limits, onRecorded };
   }
 
   get state(): SinkState {
@@ -83,7 +80,7 @@ export class OwnedEtcdSink implements OwnedSink {
   }
 
   async load(table: Table): Promise<TableLoad> {
-    const { client, writer, layout, keys, records, plan } = this.#parts;
+    const { client, writer, layout, keys, records, plan, poison } = this.#parts;
     const place = this.#place(table);
     expectApart(layout, [...records.values(), keyedOf(table)]);
     await this.#whole();
@@ -103,7 +100,7 @@ export class OwnedEtcdSink implements OwnedSink {
       place,
       record,
       envelope: plan.envelope,
-      poison: this.#poison,
+      poison,
       slots: this.#slots,
       hasRows: count > 0,
     });
@@ -113,7 +110,7 @@ export class OwnedEtcdSink implements OwnedSink {
     const { writer, tenure, plan } = this.#parts;
     await this.#whole();
     const outbox = new Outbox(writer.limits);
-    const applier = new Applier({ ...this.#parts, envelope: plan.envelope, poison: this.#poison }, outbox);
+    const applier = new Applier({ ...this.#parts, envelope: plan.envelope }, outbox);
     const lose = (): void => outbox.abort(tenure.lost.reason);
     tenure.lost.addEventListener('abort', lose, { once: true });
     if (tenure.lost.aborted) lose();

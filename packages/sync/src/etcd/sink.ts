@@ -17,6 +17,7 @@ import { nameOf } from '../table.ts';
 import type { TxnLimits } from './group.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { OwnedEtcdSink } from './owned-sink.ts';
+import { PoisonRows } from './poison.ts';
 import { findTxnOperations } from './probe.ts';
 import { decodeFormat, decodePlace, decodeRecord, encodeFormat, MetaKeys } from './records.ts';
 import type { EtcdSinkPlan } from './settings.ts';
@@ -53,7 +54,8 @@ export class EtcdSink implements Sink {
     const { owner: key, prefix } = this.#keys;
     const seat = stack.use(new Seat(client, { access, key, prefix, leaseSeconds, session: this.#session }));
     const tenure = await seat.take(this.#claim(), signal, onceToldOf(onWait));
-    const owned = this.#owned(client, { seat, tenure, limits, onRecorded });
+    const policy = { onError: this.#plan.onError, keys: this.#keys, limits, onRecorded };
+    const owned = this.#owned(client, { seat, tenure, limits, poison: await PoisonRows.read(client, policy) });
     stack.move();
     return owned;
   }
@@ -64,7 +66,7 @@ export class EtcdSink implements Sink {
       readonly seat: Seat;
       readonly tenure: Tenure;
       readonly limits: TxnLimits;
-      readonly onRecorded: (table: string, error: ErrorRecord) => void;
+      readonly poison: PoisonRows;
     },
   ): OwnedSink {
     const { tenure } = parts;

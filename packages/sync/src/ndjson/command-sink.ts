@@ -7,6 +7,7 @@ import type { Position } from '../stream.ts';
 import { afterAbort } from './after-abort.ts';
 import { type Answer, parseAnswer } from './answers.ts';
 import { linesLimits } from './limits.ts';
+import { LineBytes } from './line-bytes.ts';
 import { type Commit, commitLine, helloLine, rollbackLine, stateLine } from './lines.ts';
 import { type LinesTarget, OwnedLines } from './owned-lines.ts';
 
@@ -42,7 +43,7 @@ class CommandTarget implements LinesTarget {
   readonly #command: string;
   readonly #child: Child;
   readonly #lost = new AbortController();
-  #waiting: string[] = [];
+  readonly #lines = new LineBytes();
   /** Lines were told since the last commit. */
   #isInside = false;
   /** Positions of commits that wait to be told, and of those that were told and that the command does not hold yet. */
@@ -96,32 +97,32 @@ class CommandTarget implements LinesTarget {
   }
 
   add(text: string): void {
-    this.#waiting.push(text);
+    this.#lines.add(text);
     this.#isInside = true;
   }
 
   commit(commit: Commit, changed: ReadonlyMap<string, TableRecord | null>): void {
-    if (changed.size > 0) this.#waiting.push(stateLine(changed));
-    this.#waiting.push(commitLine(commit));
+    if (changed.size > 0) this.#lines.add(stateLine(changed));
+    this.#lines.add(commitLine(commit));
     this.#isInside = false;
     this.#committed.push(commit.position);
   }
 
   /** Waits until the command says that it holds the commits that are among the lines. */
   async flush(): Promise<void> {
-    const text = this.#waiting.join('');
-    this.#waiting = [];
+    const bytes = this.#lines.take();
     this.#unheld = this.#committed;
     this.#committed = [];
-    if (text === '') return;
-    if (!this.#child.stdin.write(text)) await this.#drained();
+    if (bytes.length === 0) return;
+    if (!this.#child.stdin.write(bytes)) await this.#drained();
     await this.#until(() => (this.#unheld.length === 0 ? true : undefined));
   }
 
   async rollBack(): Promise<void> {
     if (!this.#isInside) return;
     this.#isInside = false;
-    this.#waiting = [rollbackLine];
+    this.#lines.clear();
+    this.#lines.add(rollbackLine);
     await this.flush();
   }
 

@@ -6,6 +6,7 @@ import { toBatonError } from '@batondb/core/files/system-error';
 import type { TableRecord } from '../sink.ts';
 import { fileMembers } from './file-commits.ts';
 import { linesLimits } from './limits.ts';
+import { LineBytes } from './line-bytes.ts';
 import { type Commit, commitLine, stateLine } from './lines.ts';
 import type { LinesTarget } from './owned-lines.ts';
 
@@ -21,7 +22,10 @@ export class FileTarget implements LinesTarget {
   #size: number;
   #committed: number;
   /** What waits for the next flush: where it begins, and its checksum. */
-  #waiting: Buffer[] = [];
+  readonly #lines = new LineBytes((bytes) => {
+    this.#crc = crc32(bytes, this.#crc);
+    this.#size += bytes.length;
+  });
   #start: number;
   #crc = 0;
 
@@ -45,23 +49,22 @@ export class FileTarget implements LinesTarget {
   }
 
   add(text: string): void {
-    const bytes = Buffer.from(text);
-    this.#waiting.push(bytes);
-    this.#crc = crc32(bytes, this.#crc);
-    this.#size += bytes.length;
+    this.#lines.add(text);
   }
 
   commit(commit: Commit, changed: ReadonlyMap<string, TableRecord | null>): void {
     if (changed.size > 0 || this.#state === undefined) this.#addState(changed);
-    this.add(commitLine(commit, fileMembers(this.#state ?? 0, this.#start, this.#crc)));
+    // The line tells the checksum of what is before it.
+    this.#lines.encode();
+    this.#lines.add(commitLine(commit, fileMembers(this.#state ?? 0, this.#start, this.#crc)));
+    this.#lines.encode();
     this.#committed = this.#size;
   }
 
   /** Everything is on the disk when it resolves: file data, and the size that goes with it. */
   async flush(): Promise<void> {
-    const bytes = Buffer.concat(this.#waiting);
+    const bytes = this.#lines.take();
     const start = this.#start;
-    this.#waiting = [];
     this.#start = this.#size;
     this.#crc = 0;
     if (bytes.length === 0) return;
@@ -83,7 +86,7 @@ export class FileTarget implements LinesTarget {
     } catch (error) {
       throw writeError(error, this.#path);
     }
-    this.#waiting = [];
+    this.#lines.clear();
     this.#crc = 0;
     this.#size = this.#committed;
     this.#start = this.#committed;
@@ -100,6 +103,7 @@ export class FileTarget implements LinesTarget {
     }
     const isWhole = this.#state === undefined || this.#stateLinks >= linesLimits.stateChainMax;
     const before = this.#state;
+    this.#lines.encode();
     this.#state = this.#size;
     this.#stateLinks = isWhole ? 1 : this.#stateLinks + 1;
     this.add(isWhole ? stateLine(this.#records) : stateLine(changed, before));

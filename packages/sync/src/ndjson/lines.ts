@@ -1,4 +1,4 @@
-import { rowJson } from '../row-json.ts';
+import { type RowJson, rowJson, rowJsonOf } from '../row-json.ts';
 import type { TableRecord } from '../sink.ts';
 import type { Change, Position, StreamEvent } from '../stream.ts';
 import type { Row, Table, TableName } from '../table.ts';
@@ -19,15 +19,23 @@ export function helloLine(source: string): string {
   return `${JSON.stringify({ op: 'hello', version: formatVersion, source })}\n`;
 }
 
-const namesAsJson = new WeakMap<Table, string>();
+/** What lines of a table's rows begin with, and how its rows are told. */
+type RowLines = { readonly name: string; readonly read: string; readonly insert: string; readonly json: RowJson };
+
+const rowLines = new WeakMap<Table, RowLines>();
+
+function rowLinesOf(table: Table): RowLines {
+  const known = rowLines.get(table);
+  if (known !== undefined) return known;
+  const name = nameOnly(table);
+  const head = (op: string): string => `{"op":"${op}","table":${name},"row":`;
+  const made = { name, read: head('read'), insert: head('insert'), json: rowJsonOf(table) };
+  rowLines.set(table, made);
+  return made;
+}
 
 function nameJson(table: Table): string {
-  let text = namesAsJson.get(table);
-  if (text === undefined) {
-    text = nameOnly(table);
-    namesAsJson.set(table, text);
-  }
-  return text;
+  return rowLinesOf(table).name;
 }
 
 function nameOnly({ schema, name }: TableName): string {
@@ -44,8 +52,10 @@ export function dumpLine(table: Table): string {
   return `{"op":"dump","table":${nameJson(table)}}\n`;
 }
 
-export function readLine(table: Table, row: Row): string {
-  return `{"op":"read","table":${nameJson(table)},"row":${rowJson(table, row)}}\n`;
+/** Tells rows of a dump. */
+export function readLineOf(table: Table): (row: Row) => string {
+  const { read, json } = rowLinesOf(table);
+  return (row) => `${read}${json(row)}}\n`;
 }
 
 export function dumpedLine(table: Table, position: Position): string {
@@ -73,8 +83,10 @@ export function commitLine({ position, committedAtMs, isOpen }: Commit, more = '
 /** A change as a line. */
 export function changeLine(change: Change): string {
   switch (change.kind) {
-    case 'insert':
-      return `{"op":"insert","table":${nameJson(change.table)},"row":${rowJson(change.table, change.row)}}\n`;
+    case 'insert': {
+      const { insert, json } = rowLinesOf(change.table);
+      return `${insert}${json(change.row)}}\n`;
+    }
     case 'update':
       return updateLine(change);
     case 'delete':

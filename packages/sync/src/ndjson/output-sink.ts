@@ -3,6 +3,7 @@ import { BatonError } from '@batondb/core/errors';
 import type { Sink, SinkState, TableRecord } from '../sink.ts';
 import { afterAbort } from './after-abort.ts';
 import { linesLimits } from './limits.ts';
+import { LineBytes } from './line-bytes.ts';
 import { type Commit, commitLine, helloLine, rollbackLine } from './lines.ts';
 import { type LinesTarget, OwnedLines } from './owned-lines.ts';
 
@@ -33,7 +34,7 @@ class OutputTarget implements LinesTarget {
   readonly #output: Writable;
   readonly #broken: () => Error | undefined;
   readonly #ended: Disposable;
-  #waiting: string[] = [];
+  readonly #lines = new LineBytes();
   /** Lines were told since the last commit. */
   #isInside = false;
   /** The write that is under way is waited for no longer. */
@@ -46,31 +47,30 @@ class OutputTarget implements LinesTarget {
   }
 
   add(text: string): void {
-    this.#waiting.push(text);
+    this.#lines.add(text);
     this.#isInside = true;
   }
 
   commit(commit: Commit, _changed: ReadonlyMap<string, TableRecord | null>): void {
-    this.#waiting.push(commitLine(commit));
+    this.#lines.add(commitLine(commit));
     this.#isInside = false;
   }
 
   async flush(): Promise<void> {
-    const text = this.#waiting.join('');
-    this.#waiting = [];
-    if (text === '') return;
-    await this.#write(text);
+    const bytes = this.#lines.take();
+    if (bytes.length > 0) await this.#write(bytes);
   }
 
   async rollBack(): Promise<void> {
     if (!this.#isInside) return;
     this.#isInside = false;
-    this.#waiting = [rollbackLine];
+    this.#lines.clear();
+    this.#lines.add(rollbackLine);
     await this.flush();
   }
 
   /** Resolves when the operating system has it. */
-  #write(text: string): Promise<void> {
+  #write(bytes: Buffer): Promise<void> {
     return new Promise((resolve, reject) => {
       const fail = (error: Error): void => reject(outputError(error));
       const broken = this.#broken();
@@ -80,7 +80,7 @@ class OutputTarget implements LinesTarget {
       }
       this.#giveUp = () =>
         reject(new BatonError('INTERRUPTED', 'whoever reads standard output has not done so in time'));
-      this.#output.write(text, (error) => {
+      this.#output.write(bytes, (error) => {
         if (error) fail(error);
         else resolve();
       });

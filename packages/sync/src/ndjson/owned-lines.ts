@@ -3,7 +3,7 @@ import type { LoadResult, OwnedSink, SinkState, TableLoad, TableRecord } from '.
 import type { Position, StreamEvent } from '../stream.ts';
 import { nameOf, type Row, type Table } from '../table.ts';
 import { groupLimits, linesLimits } from './limits.ts';
-import { type Commit, changeLine, dropLine, dumpedLine, dumpLine, readLine, tableLine } from './lines.ts';
+import { type Commit, changeLine, dropLine, dumpedLine, dumpLine, readLineOf, tableLine } from './lines.ts';
 import { TableMemory } from './table-memory.ts';
 
 /** Where lines go. Calls come one after the other. */
@@ -48,11 +48,11 @@ export class OwnedLines implements OwnedSink {
     const names = new Set(tables.map(nameOf));
     for (const [name, record] of this.#memory.records) {
       if (names.has(name)) continue;
-      this.#add(dropLine(record));
+      this.#target.add(dropLine(record));
       this.#memory.forget(name);
     }
     for (const table of tables) {
-      this.#add(tableLine(table));
+      this.#target.add(tableLine(table));
       this.#memory.remember(table, { dumpedAt: isDumped ? position : undefined, isResyncing: false });
     }
     this.#commit({ position, committedAtMs: undefined, isOpen: !isDumped });
@@ -61,8 +61,8 @@ export class OwnedLines implements OwnedSink {
 
   async load(table: Table): Promise<TableLoad> {
     this.#memory.remember(table, { dumpedAt: undefined, isResyncing: false });
-    this.#add(tableLine(table));
-    this.#add(dumpLine(table));
+    this.#target.add(tableLine(table));
+    this.#target.add(dumpLine(table));
     if (this.#position !== undefined)
       this.#commit({ position: this.#position, committedAtMs: undefined, isOpen: true });
     await this.#flush();
@@ -74,7 +74,7 @@ export class OwnedLines implements OwnedSink {
       },
       finish: async (dumpedAt): Promise<LoadResult> => {
         this.#memory.remember(table, { dumpedAt });
-        this.#add(dumpedLine(table, dumpedAt));
+        this.#target.add(dumpedLine(table, dumpedAt));
         this.#commit({ position: this.#position ?? dumpedAt, committedAtMs: undefined, isOpen: true });
         await this.#flush();
         // What went is known to who reads the lines.
@@ -112,20 +112,17 @@ export class OwnedLines implements OwnedSink {
       return;
     }
     this.#memory.apply(event);
-    this.#add(changeLine(event));
+    this.#target.add(changeLine(event));
   }
 
   async #write(table: Table, rows: readonly Row[]): Promise<void> {
+    const lineOf = readLineOf(table);
     for (const row of rows) {
-      const line = readLine(table, row);
+      const line = lineOf(row);
       this.#waitingCharacters += line.length;
-      this.#add(line);
+      this.#target.add(line);
       if (this.#waitingCharacters >= linesLimits.pieceCharacters) await this.#flush();
     }
-  }
-
-  #add(line: string): void {
-    this.#target.add(withoutLineEnds(line));
   }
 
   #commit(commit: Commit): void {
@@ -145,14 +142,4 @@ export class OwnedLines implements OwnedSink {
     this.#flushing = this.#flushing.then(() => this.#target.flush());
     await this.#flushing;
   }
-}
-
-/**
- * JSON allows characters in a string that many readers take for the end of a line (Node's readline does). They go as escapes, which are the same to a
- * parser. What JSON itself escapes is below U+0020.
- */
-function withoutLineEnds(line: string): string {
-  return line.replace(/[\u0085\u2028\u2029]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
 }

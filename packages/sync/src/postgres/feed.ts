@@ -3,11 +3,20 @@ import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
 import { ChangeBlockWriter } from './change-block.ts';
 import { socketOf } from './connect.ts';
+import { CopyMessages } from './copy-messages.ts';
 import { isSqlState, toSourceError } from './failures.ts';
 import { decodeMessage, skimMessage } from './pgoutput.ts';
 import type { PgoutputMessage } from './pgoutput-messages.ts';
 import type { Lsn } from './position.ts';
-import { decodeFrame, encodeStandbyStatus, type KeepaliveFrame } from './replication-frames.ts';
+import {
+  decodeFrame,
+  encodeStandbyStatus,
+  isWalFrame,
+  type KeepaliveFrame,
+  walEndAt,
+  walHeadBytes,
+} from './replication-frames.ts';
+import { newSlotHint } from './slot.ts';
 import { streamLimits } from './stream-limits.ts';
 
 // A replication connection that streams. Reading pauses when nobody takes what was read; our status goes on by a timer of its own (Y9).
@@ -19,7 +28,6 @@ export type Received = PgoutputMessage | StreamedChanges | KeepaliveFrame;
 
 /** What the driver does not declare. */
 type CopyConnection = {
-  on(event: 'copyData', listener: (message: { readonly chunk: Buffer }) => void): void;
   once(event: 'replicationStart', listener: () => void): void;
   sendCopyFromChunk(chunk: Buffer): void;
 };
@@ -38,16 +46,24 @@ export class ReplicationFeed implements AsyncDisposable {
   #isStreamed = false;
   #failure: unknown;
   #wake: (() => void) | undefined;
-  #received: Lsn;
+  readonly #received: ReceivedLsn;
   #acknowledged: Lsn;
   #heardAt = Date.now();
   #timer: NodeJS.Timeout | undefined;
+  readonly #isAwaited: () => boolean;
+  /** The newest word of the server that nobody was told. */
+  #held: KeepaliveFrame | undefined;
+  /** How many may be told at once. */
+  #credit: number = streamLimits.placesMax;
+  #creditedAt = Date.now();
 
-  constructor(client: pg.Client, node: string, after: Lsn) {
+  /** `isAwaited`: something waits for the server to say how far it is. */
+  constructor(client: pg.Client, node: string, after: Lsn, isAwaited: () => boolean) {
     this.#client = client;
     this.#node = node;
+    this.#isAwaited = isAwaited;
     this.#connection = (client as unknown as { connection: CopyConnection }).connection;
-    this.#received = after;
+    this.#received = new ReceivedLsn(after);
     this.#acknowledged = after;
   }
 
@@ -55,7 +71,7 @@ export class ReplicationFeed implements AsyncDisposable {
   async start(command: string): Promise<void> {
     const started = Promise.withResolvers<void>();
     this.#connection.once('replicationStart', () => started.resolve());
-    this.#connection.on('copyData', ({ chunk }) => this.#receive(chunk));
+    this.#readOurselves();
     this.#client.on('error', (error: unknown) => this.fail(error));
     this.#client.once('end', () => this.fail(new Error('Connection terminated')));
     // It ends only with the stream.
@@ -148,12 +164,25 @@ export class ReplicationFeed implements AsyncDisposable {
     await closed?.catch(() => undefined);
   }
 
-  /** The driver uses the buffer again, so nothing of it is kept but by copying. */
-  #receive(chunk: Buffer): void {
+  /** The connection is idle, so nothing of a message is with the driver yet. It gets what is not of the stream. */
+  #readOurselves(): void {
+    const socket = socketOf(this.#client);
+    const drivers = socket.listeners('data') as ((chunk: Buffer) => void)[];
+    const messages = new CopyMessages({
+      data: (bytes, start, end) => this.#take(bytes, start, end),
+      other: (message) => {
+        for (const driver of drivers) driver(message);
+      },
+    });
+    socket.removeAllListeners('data');
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk, messages));
+  }
+
+  #receive(chunk: Buffer, messages: CopyMessages): void {
     if (this.#failure !== undefined) return;
     this.#heardAt = Date.now();
     try {
-      this.#take(chunk);
+      messages.take(chunk);
     } catch (error) {
       this.fail(error);
       return;
@@ -166,30 +195,55 @@ export class ReplicationFeed implements AsyncDisposable {
     this.#wake?.();
   }
 
-  #take(chunk: Buffer): void {
-    const frame = decodeFrame(chunk);
-    if (frame.kind === 'keepalive') {
-      if (frame.walEnd > this.#received) this.#received = frame.walEnd;
-      if (frame.isReplyRequested) this.#sendStatus(false);
-      this.#queue.push(frame);
+  /** Nothing of the bytes is kept but by copying. */
+  #take(bytes: Buffer, start: number, end: number): void {
+    if (!isWalFrame(bytes, start, end)) {
+      this.#takeOther(bytes.subarray(start, end));
       return;
     }
-    const walEnd = chunk.readBigUInt64BE(9);
-    if (walEnd > this.#received) this.#received = walEnd;
+    const at = start + walHeadBytes;
+    this.#received.raise(bytes.readUInt32BE(start + walEndAt), bytes.readUInt32BE(start + walEndAt + 4));
     if (!this.#isStreamed) {
-      const message = decodeMessage(chunk, frame.messageAt, false);
+      const message = decodeMessage(bytes, at, false, end);
       if (message.kind === 'streamStart') this.#isStreamed = true;
       this.#queue.push(message);
       return;
     }
-    const { kind, xid } = skimMessage(chunk, frame.messageAt, true);
+    const { kind, xid } = skimMessage(bytes, at, true, end);
     if (kind !== 'streamStop') {
-      this.#streamed.add(xid ?? 0, chunk, frame.messageAt);
+      this.#streamed.add(xid ?? 0, bytes.subarray(at, end), 0);
       return;
     }
     this.#isStreamed = false;
     this.#streamed.flush();
     this.#queue.push({ kind });
+  }
+
+  /**
+   * The server says how far it is whenever anybody has written, in whichever database, and a sink writes down each such place. So after some of them they are told once a second, unless something
+   * waits for them. The last one is told by the timer.
+   */
+  #keepalive(frame: KeepaliveFrame): void {
+    this.#received.raise(Number(frame.walEnd >> 32n), Number(frame.walEnd & 0xffff_ffffn));
+    if (frame.isReplyRequested) this.#sendStatus(false);
+    this.#held = frame;
+    const now = Date.now();
+    this.#credit = Math.min(streamLimits.placesMax, this.#credit + (now - this.#creditedAt) / streamLimits.placeMs);
+    this.#creditedAt = now;
+    const isDue = frame.isReplyRequested || this.#isAwaited() || this.#credit >= 1;
+    if (isDue) this.#tellHeld();
+  }
+
+  #tellHeld(): void {
+    if (this.#held === undefined) return;
+    this.#queue.push(this.#held);
+    this.#held = undefined;
+    this.#credit--;
+  }
+
+  #takeOther(bytes: Buffer): void {
+    const frame = decodeFrame(bytes);
+    if (frame.kind === 'keepalive') this.#keepalive(frame);
   }
 
   #resume(): void {
@@ -201,6 +255,11 @@ export class ReplicationFeed implements AsyncDisposable {
   }
 
   #beat(): void {
+    if (this.#held !== undefined) {
+      this.#tellHeld();
+      this.#queuedBytes++;
+      this.#wake?.();
+    }
     const silentMs = this.#isPaused ? 0 : Date.now() - this.#heardAt;
     if (silentMs > streamLimits.silenceMs * 2) {
       const seconds = Math.round(silentMs / 1000);
@@ -215,13 +274,34 @@ export class ReplicationFeed implements AsyncDisposable {
   /** Only what the sink holds counts as flushed (Y3). */
   #sendStatus(isReplyRequested: boolean): void {
     const status = encodeStandbyStatus({
-      written: this.#received,
+      written: this.#received.lsn,
       flushed: this.#acknowledged,
       applied: this.#acknowledged,
       atMs: Date.now(),
       isReplyRequested,
     });
     this.#connection.sendCopyFromChunk(status);
+  }
+}
+
+/** The newest end of the server's log that was heard of: as numbers, since each message tells one and hardly any is asked for. */
+class ReceivedLsn {
+  #high: number;
+  #low: number;
+
+  constructor(lsn: Lsn) {
+    this.#high = Number(lsn >> 32n);
+    this.#low = Number(lsn & 0xffff_ffffn);
+  }
+
+  get lsn(): Lsn {
+    return (BigInt(this.#high) << 32n) | BigInt(this.#low);
+  }
+
+  raise(high: number, low: number): void {
+    if (high < this.#high || (high === this.#high && low <= this.#low)) return;
+    this.#high = high;
+    this.#low = low;
   }
 }
 
@@ -235,7 +315,7 @@ function explainStart(error: unknown, node: string): BatonError {
     });
   }
   if (isSqlState(error, '55000') || isSqlState(error, '58P01')) {
-    return new BatonError('HISTORY_LOST', found.message, { cause: error, hint: 'a dump has to begin anew' });
+    return new BatonError('HISTORY_LOST', found.message, { cause: error, hint: newSlotHint });
   }
   if (isSqlState(error, '42704')) {
     return new BatonError('NOT_FOUND', found.message, {

@@ -5,6 +5,8 @@ export const postgresLimits = {
   columnsMax: 1600,
   /** A row, or a value, as text. One string of V8 holds 512 MiB, and what is escaped in JSON may be twice as long. */
   rowBytesMax: 268_435_456,
+  /** A message of a server: it cannot make a larger one. */
+  messageBytesMax: 1_073_741_824,
   /** Tables of one TRUNCATE: far more than anybody has in one statement, and no more memory than a message's own bytes. */
   truncatedMax: 1_000_000,
   /** An array has at most as many (MAXDIM). */

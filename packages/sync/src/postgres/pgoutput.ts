@@ -59,26 +59,31 @@ export type Skimmed = {
 };
 
 /** The kind of the message from `at` on, and its transaction: enough to put it aside. Throws PROTOCOL. */
-export function skimMessage(bytes: Buffer, at: number, isStreamed: boolean): Skimmed {
-  const kind = kindOf(bytes, at);
+export function skimMessage(bytes: Buffer, at: number, isStreamed: boolean, end: number = bytes.length): Skimmed {
+  const kind = kindOf(bytes, at, end);
   if (!isStreamed || !withXid.has(kind)) return { kind, xid: undefined };
-  return { kind, xid: new ByteReader(bytes, at + 1, bytes.length, kind).u32() };
+  return { kind, xid: new ByteReader(bytes, at + 1, end, kind).u32() };
 }
 
 /**
- * The message that fills `bytes` from `at` on. `isStreamed`: between Stream Start and Stream Stop, where changes carry their transaction. Strings are copied;
+ * The message that fills `bytes` from `at` to `end`. `isStreamed`: between Stream Start and Stream Stop, where changes carry their transaction. Strings are copied;
  * the content of an emitted message is a view. Throws PROTOCOL for whatever is no such message.
  */
-export function decodeMessage(bytes: Buffer, at: number, isStreamed: boolean): PgoutputMessage {
-  const kind = kindOf(bytes, at);
-  const reader = new ByteReader(bytes, at + 1, bytes.length, kind);
+export function decodeMessage(
+  bytes: Buffer,
+  at: number,
+  isStreamed: boolean,
+  end: number = bytes.length,
+): PgoutputMessage {
+  const kind = kindOf(bytes, at, end);
+  const reader = new ByteReader(bytes, at + 1, end, kind);
   const message = read(kind, reader, isStreamed);
   reader.finish();
   return message;
 }
 
-function kindOf(bytes: Buffer, at: number): PgoutputMessage['kind'] {
-  const byte = bytes[at];
+function kindOf(bytes: Buffer, at: number, end: number): PgoutputMessage['kind'] {
+  const byte = at < end ? bytes[at] : undefined;
   if (byte === undefined) throw new BatonError('PROTOCOL', 'a message of pgoutput is empty');
   const kind = byKind[byte];
   if (kind === undefined) {

@@ -27,8 +27,16 @@ export type StandbyStatus = {
 };
 
 const letters = { wal: 0x77, keepalive: 0x6b, status: 0x72 } as const;
-const walHeadBytes = 25;
+/** Before the message of the plugin. */
+export const walHeadBytes = 25;
+/** Where the server's log ends, in that head. */
+export const walEndAt = 9;
 const walFrame: WalFrame = Object.freeze({ kind: 'wal', messageAt: walHeadBytes });
+
+/** Whether these bytes are a WalFrame: there are many, and a view of each would cost more than its rows. */
+export function isWalFrame(bytes: Buffer, start: number, end: number): boolean {
+  return bytes[start] === letters.wal && end - start >= walHeadBytes;
+}
 
 /** What is in one CopyData message. Throws PROTOCOL. */
 export function decodeFrame(bytes: Buffer): WalFrame | KeepaliveFrame {

@@ -4,7 +4,7 @@ import type { Resumption } from '../source.ts';
 import { runSimple } from './connect.ts';
 import { isSqlState } from './failures.ts';
 import { formatLsn, formatPosition, type Lsn, type PostgresPosition } from './position.ts';
-import { faultOf, missingSlot, type Slot } from './slot.ts';
+import { faultOf, missingSlot, newSlotHint, type Slot } from './slot.ts';
 import { ancestryOf, type PastTimeline, parseTimelineHistory } from './timeline.ts';
 
 // Whether a stream can go on where a sink is. What a server does not have any more is never passed over (Y7).
@@ -84,7 +84,7 @@ export function resume(
   const fault = faultOf(slot, where.slot, where.database);
   if (fault !== undefined) {
     throw new BatonError('HISTORY_LOST', `${where.node}: ${fault}`, {
-      hint: '`baton sync drop --yes` and `baton sync setup` make another; the next run then writes what differs',
+      hint: newSlotHint,
     });
   }
   const ancestry = ancestryOf(stored, server.timeline, server.history);

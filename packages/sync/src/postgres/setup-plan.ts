@@ -53,13 +53,26 @@ export function planSetup(facts: ServerFacts, wish: SetupWish): SetupPlan {
     );
   }
   const publication = planPublication(facts, wish);
-  const slot = facts.slot === undefined ? [slotStatement(facts, wish.slot)] : [];
+  const slot =
+    facts.slot === undefined
+      ? [slotStatement(facts, wish.slot)]
+      : publication.statements.length > 0
+        ? [advanceStatement(wish.slot)]
+        : [];
   return {
     statements: [...publication.statements, ...slot],
     notes: [
       ...publication.notes,
       ...(facts.slot === undefined ? [] : [`the slot ${quoteName(wish.slot)} is there already`]),
     ],
+  };
+}
+
+/** With Patroni the slot is often there first. What was written before the publication cannot be read by it: the server then says that there is none. */
+function advanceStatement(slot: string): Statement {
+  return {
+    sql: `SELECT pg_replication_slot_advance(${quoteText(slot)}, pg_current_wal_lsn())`,
+    why: 'the slot is older than the publication, and can be read only from there on',
   };
 }
 

@@ -46,6 +46,10 @@ export async function readSlot(client: pg.Client, name: string, node: string): P
   };
 }
 
+/** For a slot that is of no use any more. */
+export const newSlotHint =
+  '`baton sync drop --yes` and `baton sync setup` make another; the next run then writes what differs';
+
 /** Why nothing can be read from a slot, for people; undefined: it can. */
 export function faultOf(slot: Slot, name: string, database: string): string | undefined {
   if (slot.plugin !== 'pgoutput') return `the slot "${name}" is of the plugin ${slot.plugin}, not of pgoutput`;

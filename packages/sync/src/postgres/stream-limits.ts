@@ -11,6 +11,9 @@ export const streamLimits = {
   statusMs: 1000,
   /** The same while the server waits for us to be stopped. */
   hurriedStatusMs: 50,
+  /** How often a sink hears of a place up to which there was nothing for it: each is a write, which others may have to bear, too. So many may come at once. */
+  placeMs: 1000,
+  placesMax: 10,
   /** A server that says nothing for so long is asked for a word, and taken for dead when none comes within the double. */
   silenceMs: 30_000,
   /** What was received and not decoded yet, before reading pauses. */

@@ -96,7 +96,7 @@ export class SlotStream implements AsyncDisposable {
     const { node, systemId, after, unwanted, published, note } = this.#options;
     await using unfinished = await UnfinishedTransactions.open(this.#options.spillDirectory);
     const replication = this.#options.replication ?? (await node.connect({ replication: true, statementMs: 0 }));
-    await using feed = new ReplicationFeed(replication, node.name, after);
+    await using feed = new ReplicationFeed(replication, node.name, after, () => this.#isAwaited);
     this.#feed = feed;
     this.acknowledge(this.#acknowledged);
     await this.#connection();
@@ -110,6 +110,8 @@ export class SlotStream implements AsyncDisposable {
       after,
     });
     const watch = new TableWatch({ book: this.#book, unwanted, published, note, look: (ids) => this.#look(ids) });
+    // Rows that are read anew have the shape of now: the sink has to hear of it before them, and it does, since the log was shorter at this look.
+    await watch.look();
     using _ = this.#watch(watch);
     const either = AbortSignal.any([signal, this.#ending.signal]);
     for await (const batch of feed.batches(either)) yield* transactions.tell(batch);
@@ -122,6 +124,11 @@ export class SlotStream implements AsyncDisposable {
     await this.resyncs[Symbol.asyncDispose]();
     const client = await this.#catalog?.catch(() => undefined);
     if (client !== undefined) await endClient(client);
+  }
+
+  /** What is told between two transactions waits for the stream to come to its place. */
+  get #isAwaited(): boolean {
+    return this.resyncs.isWaiting || this.#book.isWaiting;
   }
 
   #fail(error: unknown): void {
