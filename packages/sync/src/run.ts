@@ -221,6 +221,7 @@ export class Run {
         knownShape(record, this.#tables.get(record.id), mapping),
       ]),
     );
-    return { shapes, rowsNameColumns: sink.rowsNameColumns ?? false };
+    const { rowsNameColumns = false, needsKeys = false } = sink;
+    return { shapes, rowsNameColumns, needsKeys };
   }
 }

@@ -62,6 +62,8 @@ export interface OwnedSink extends AsyncDisposable {
   apply(batches: AsyncIterable<readonly StreamEvent[]>): AsyncIterable<Position>;
   /** Each row names its columns, so all of them are others when a column comes or goes. Default: false. */
   readonly rowsNameColumns?: boolean;
+  /** Rows that nothing tells apart cannot be held. Default: false. */
+  readonly needsKeys?: boolean;
   /** Keys of all rows of a table; what cannot be read back (a stream of lines) has none. */
   keys?(table: Table): AsyncIterable<readonly Row[]>;
   /**

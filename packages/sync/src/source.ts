@@ -60,6 +60,8 @@ export type KnownTables = {
   readonly shapes: ReadonlyMap<string, KnownShape>;
   /** Rows there name their columns: they are read anew whenever columns come or go, also where they would only get NULL. */
   readonly rowsNameColumns: boolean;
+  /** Rows that nothing tells apart cannot be held there. What a stream has of them before their table got a key is left out, since the table is read anew when it comes to that. */
+  readonly needsKeys: boolean;
 };
 
 /** A table as a sink has it, in the source's own names. */

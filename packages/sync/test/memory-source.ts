@@ -137,7 +137,8 @@ class MemorySession implements SourceSession {
     return {
       ...snapshot,
       isReachedBy: (position) => !this.isBefore(position, snapshot.position),
-      changes: (signal) => this.stream(snapshot.position, { shapes: new Map(), rowsNameColumns: false }, signal),
+      changes: (signal) =>
+        this.stream(snapshot.position, { shapes: new Map(), rowsNameColumns: false, needsKeys: false }, signal),
       [Symbol.asyncDispose]: async () => {},
     };
   }

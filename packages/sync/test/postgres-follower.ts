@@ -135,7 +135,7 @@ export class Follower implements AsyncDisposable {
     let isInside = false;
     for await (const events of this.session.stream(
       this.position,
-      { shapes: this.#known(), rowsNameColumns: false },
+      { shapes: this.#known(), rowsNameColumns: false, needsKeys: false },
       this.#stop.signal,
     )) {
       for (const event of events) {

@@ -36,6 +36,7 @@ export type OwnedParts = {
 
 export class OwnedEtcdSink implements OwnedSink {
   readonly rowsNameColumns = true;
+  readonly needsKeys = true;
   readonly #parts: OwnedParts;
   readonly #slots = new Slots(loadsUnderWay);
   #isWhole: Promise<void> | undefined;

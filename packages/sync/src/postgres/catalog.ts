@@ -1,8 +1,7 @@
 import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
-import type { Column, Table, TableName, ValueCodec } from '../table.ts';
-import { runQuery, type TextRows } from './connect.ts';
-import type { RelationMessage } from './pgoutput-messages.ts';
+import type { Table, TableName, ValueCodec } from '../table.ts';
+import { runQuery } from './connect.ts';
 import { type RowTrace, rowTraceSql } from './row-trace.ts';
 import { readCodecs } from './type-catalog.ts';
 
@@ -65,7 +64,7 @@ type TableRecord = TableName & {
 const identities: Readonly<Record<string, ReplicaIdentity>> = { d: 'default', n: 'nothing', f: 'full', i: 'index' };
 
 /** A column that was added so is NULL in older rows. A partitioned table has its rows, and what older ones have in a new column, in its partitions. */
-const isEmptySql = `(${hasNothing('attribute')} AND CASE relation.relkind WHEN 'p' THEN NOT EXISTS (
+export const isEmptySql: string = `(${hasNothing('attribute')} AND CASE relation.relkind WHEN 'p' THEN NOT EXISTS (
   SELECT FROM pg_partition_tree(relation.oid) AS tree JOIN pg_attribute AS leaf ON leaf.attrelid = tree.relid
   WHERE leaf.attname = attribute.attname AND NOT ${hasNothing('leaf')}) ELSE true END)`;
 
@@ -90,7 +89,7 @@ const partitionsSql = `(
 )`;
 
 /** The columns of the index by which rows are told apart, in its order. `relation` is an alias of pg_class. */
-const keySql = `(
+export const keySql: string = `(
   SELECT json_agg(attribute.attname ORDER BY place.number)
   FROM pg_index AS index
   CROSS JOIN LATERAL unnest(index.indkey[0:index.indnkeyatts - 1]::int2[]) WITH ORDINALITY AS place (attnum, number)
@@ -198,95 +197,8 @@ function describeTable(record: TableRecord, codecs: (oid: number) => ValueCodec)
   };
 }
 
-/**
- * A table as a Relation message has it, which may be older than the catalog: names and types are the message's, and the catalog adds what it still knows.
- * `before` is the shape that was known last.
- */
-export async function describeRelation(
-  client: pg.Client,
-  message: RelationMessage,
-  before: Table | undefined,
-  node: string,
-): Promise<RelationDescription> {
-  const [typesFound, relation] = [
-    await namesOfTypes(client, message, node),
-    await readRelation(client, message.relation, node),
-  ];
-  const codecs = await readCodecs(
-    client,
-    message.columns.map(({ typeOid }) => typeOid),
-    node,
-  );
-  const columns = message.columns.map(({ name, typeOid }, place) => ({
-    name,
-    type: typesFound.rows[place]?.[0] ?? 'text',
-    isNullable: relation?.nullable.includes(name) ?? true,
-    codec: codecs(typeOid),
-    // The catalog may not have it any more.
-    ...numberOf(relation?.numbers[name] ?? before?.columns.find((column) => column.name === name)?.number),
-  }));
-  const table = {
-    schema: message.schema,
-    name: message.name,
-    id: String(message.relation),
-    columns,
-    key: keyOfRelation(message, columns, relation?.key ?? [], before),
-    hasWholeOldRows: message.identity === 'full',
-  };
-  return { table, emptyColumns: new Set(relation?.empty), trace: relation?.trace };
-}
-
-function numberOf(number: number | undefined): { readonly number?: number } {
-  return number === undefined ? {} : { number };
-}
-
-async function namesOfTypes(client: pg.Client, message: RelationMessage, node: string): Promise<TextRows> {
-  const oids = message.columns.map(({ typeOid }) => String(typeOid));
-  const modifiers = message.columns.map(({ typeModifier }) => String(typeModifier));
-  const sql = `SELECT CASE WHEN EXISTS (SELECT FROM pg_type WHERE oid = wanted.oid) THEN format_type(wanted.oid, wanted.modifier) END
-    FROM unnest($1::oid[], $2::int4[]) WITH ORDINALITY AS wanted (oid, modifier, place) ORDER BY wanted.place`;
-  return await runQuery(client, sql, [oids, modifiers], node);
-}
-
-async function readRelation(client: pg.Client, oid: number, node: string): Promise<CatalogRelation | undefined> {
-  const columns = (condition: string, what = 'json_agg(attname)'): string => `(
-    SELECT ${what} FROM pg_attribute AS attribute
-    WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped AND ${condition})`;
-  const sql = `SELECT json_build_object(
-      'key', coalesce(${keySql}, '[]'), 'nullable', coalesce(${columns('NOT attribute.attnotnull')}, '[]'), 'empty', coalesce(${columns(isEmptySql)}, '[]'),
-      'numbers', coalesce(${columns('true', 'json_object_agg(attname, attnum)')}, '{}'), 'trace', ${rowTraceSql})
-    FROM pg_class AS relation WHERE relation.oid = $1`;
-  const [[text] = []] = (await runQuery(client, sql, [String(oid)], node)).rows;
-  return text === undefined ? undefined : (JSON.parse(text ?? '') as CatalogRelation);
-}
-
-type CatalogRelation = {
-  readonly [name in 'key' | 'nullable' | 'empty']: readonly string[];
-} & { readonly numbers: Readonly<Record<string, number>>; readonly trace: RowTrace };
-
-/** The message says which columns are in the key; only the catalog knows their order. */
-function keyOfRelation(
-  { identity, columns: described }: RelationMessage,
-  columns: readonly Column[],
-  catalogKey: readonly string[],
-  before: Table | undefined,
-): number[] {
-  if (identity === 'full' || identity === 'nothing') {
-    const ofCatalog = placesOf(catalogKey, columns);
-    return ofCatalog.length > 0
-      ? ofCatalog
-      : placesOf(before?.key.map((place) => before.columns[place]?.name ?? '') ?? [], columns);
-  }
-  const flagged = described.flatMap(({ isKey }, place) => (isKey ? [place] : []));
-  const ordered = placesOf(catalogKey, columns);
-  // The key came later than this change, which can only be an insert: what tells rows apart now told them apart then.
-  if (flagged.length === 0) return ordered;
-  const isSame = ordered.length === flagged.length && ordered.every((place) => flagged.includes(place));
-  return isSame ? ordered : flagged;
-}
-
 /** Empty when one of them is not there: a part of a key tells nothing apart. */
-function placesOf(names: readonly string[], columns: readonly { readonly name: string }[]): number[] {
+export function placesOf(names: readonly string[], columns: readonly { readonly name: string }[]): number[] {
   const places = names.map((name) => columns.findIndex((column) => column.name === name));
   return places.includes(-1) ? [] : places;
 }

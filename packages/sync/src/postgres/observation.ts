@@ -38,7 +38,11 @@ export async function observe(
       after: shared.lsn,
       abandonSlotAtBytes: undefined,
       published: new Map(),
-      known: { shapes: new Map(tables.map(({ table }) => [table.id, shapeOf(table)])), rowsNameColumns: false },
+      known: {
+        shapes: new Map(tables.map(({ table }) => [table.id, shapeOf(table)])),
+        rowsNameColumns: false,
+        needsKeys: false,
+      },
     }),
   );
   const rest = held.move();

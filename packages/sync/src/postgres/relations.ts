@@ -5,6 +5,7 @@ import { nameOf, type Table, type TableName } from '../table.ts';
 import type { PublishedTable, RelationDescription } from './catalog.ts';
 import type { RelationMessage } from './pgoutput-messages.ts';
 import type { Lsn } from './position.ts';
+import type { StreamedDescription } from './relation-description.ts';
 import type { RowTrace } from './row-trace.ts';
 import { compareShapes } from './shapes.ts';
 
@@ -13,7 +14,7 @@ import { compareShapes } from './shapes.ts';
 
 export type RelationsContext = {
   /** Asks the catalog about what a message describes. */
-  readonly describe: (message: RelationMessage, before: Table | undefined) => Promise<RelationDescription>;
+  readonly describe: (message: RelationMessage, before: Table | undefined) => Promise<StreamedDescription>;
   readonly known: KnownTables;
   /** By `Table.id`: what was published before the stream began. */
   readonly published: ReadonlyMap<string, PublishedTable>;
@@ -52,6 +53,8 @@ export class RelationBook {
   /** Those whose changes may come without another word. */
   readonly #tables = new Map<number, Table>();
   readonly #heard = new Map<number, RelationMessage>();
+  /** Tables of which nobody knows any more what told their rows apart, and that are no more, or will be read anew: what the stream still has of them is nothing to a sink. */
+  readonly #past = new Set<number>();
   #notices: Notice[] = [];
 
   constructor(context: RelationsContext) {
@@ -70,16 +73,22 @@ export class RelationBook {
   heard(message: RelationMessage): void {
     this.#heard.set(message.relation, { ...message, xid: undefined });
     this.#tables.delete(message.relation);
+    this.#past.delete(message.relation);
   }
 
-  /** The first change of a relation since a message told of it: what that means for the sink. Throws PROTOCOL when none did. */
+  /** The first change of a relation since a message told of it: what that means for the sink. {@link get} then knows it, unless it is past. Throws PROTOCOL when no message did. */
   async settle(oid: number): Promise<readonly Change[]> {
+    if (this.#past.has(oid)) return [];
     const message = this.#heard.get(oid);
     if (message === undefined)
       throw new BatonError('PROTOCOL', `a change of relation ${oid} came before its description`);
     // Also when it says the same as before: the server says it again when something about the table has changed, and names and types do not show all of it.
-    const before = this.#byId.get(String(oid));
-    return this.#adopt(await this.#context.describe(message, before?.table), false);
+    const description = await this.#context.describe(message, this.#byId.get(String(oid))?.table);
+    const { table, trace, isKeyedNow } = description;
+    const isPast = trace === undefined || (isKeyedNow && this.#context.known.needsKeys);
+    if (table.key.length > 0 || !isPast) return this.#adopt(description, false);
+    this.#past.add(oid);
+    return this.#drop(String(oid));
   }
 
   /**

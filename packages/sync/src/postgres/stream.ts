@@ -2,12 +2,13 @@ import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
 import type { KnownTables } from '../source.ts';
 import type { StreamEvent } from '../stream.ts';
-import { describeRelation, type PublishedTable, readPublishedTables } from './catalog.ts';
+import { type PublishedTable, readPublishedTables } from './catalog.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { endClient, type PrimaryNode, runQuery, runSimple } from './connect.ts';
 import { toSourceError } from './failures.ts';
 import { ReplicationFeed } from './feed.ts';
 import { formatPosition, type Lsn, parseLsn } from './position.ts';
+import { describeRelation } from './relation-description.ts';
 import { RelationBook } from './relations.ts';
 import { Resyncs } from './resync.ts';
 import { abandonment, dropSlot, readSlot } from './slot.ts';
@@ -169,7 +170,7 @@ export class SlotStream implements AsyncDisposable {
     const client = await this.#connection();
     const tables = await this.#published();
     const sql = `SELECT pg_current_wal_insert_lsn(), (
-        SELECT json_agg(wanted.id) FROM unnest($1::oid[]) AS wanted (id) WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = wanted.id))`;
+        SELECT json_agg(wanted.id) FROM unnest($1::oid[]) AS wanted (id) WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = wanted.id AND NOT relispartition))`;
     const [[lsn, gone] = []] = (await runQuery(client, sql, [ids], node.name)).rows;
     return { tables, lsn: parseLsn(lsn ?? ''), gone: (JSON.parse(gone ?? '[]') as (string | number)[]).map(String) };
   }

@@ -9,7 +9,7 @@ export type CatalogView = {
   readonly tables: readonly PublishedTable[];
   /** The log after the catalog was read. */
   readonly lsn: Lsn;
-  /** Of the ids that were asked for, those that are of no table any more. */
+  /** Of the ids that were asked for, those that are of no table any more, or of a partition. */
   readonly gone: readonly string[];
 };
 
@@ -41,7 +41,9 @@ export class TableWatch {
     const { tables, lsn, gone } = await this.#context.look([...known.keys()]);
     const published = new Set(tables.map(({ table }) => table.id));
     const seen = new Map(tables.map((description) => [description.table.id, description]));
-    for (const id of gone) book.notice(lsn, id, undefined);
+    // The rows of a table that has become a partition are those of another one now.
+    const lost = gone.filter((id) => !published.has(id));
+    for (const id of lost) book.notice(lsn, id, undefined);
     for (const description of tables) {
       const { id } = description.table;
       if (unwanted.has(id)) continue;
@@ -54,7 +56,7 @@ export class TableWatch {
     }
     this.#seen = seen;
     for (const [id, { schema, name }] of known) {
-      const isUnpublished = !published.has(id) && !gone.includes(id);
+      const isUnpublished = !published.has(id) && !lost.includes(id);
       if (isUnpublished && !this.#unpublished.has(id)) {
         note(`${schema}.${name} is published no more: its rows stay in the sink as they are`);
       }

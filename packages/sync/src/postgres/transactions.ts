@@ -163,14 +163,8 @@ export class Transactions {
         this.#rowChange(message, table, events);
         return undefined;
       }
-      case 'truncate': {
-        const unsettled = message.relations.find((oid) => this.#context.relations.get(oid) === undefined);
-        if (unsettled !== undefined) return this.#settle(message, unsettled, events);
-        const tables = message.relations.map((oid) => this.#context.relations.get(oid)!);
-        for (const table of tables) this.#context.resyncs.truncated(table, this.#xid());
-        events.push({ kind: 'truncate', tables });
-        return undefined;
-      }
+      case 'truncate':
+        return this.#truncate(message.relations, events);
       case 'relation':
         this.#context.relations.heard(message);
         return undefined;
@@ -197,9 +191,23 @@ export class Transactions {
   }
 
   /** What the table's shape means for the sink comes before its first change. */
-  async #settle(message: PgoutputMessage, oid: number, events: StreamEvent[]): Promise<void> {
-    events.push(...(await this.#context.relations.settle(oid)));
-    await this.#change(message, events);
+  async #settle(
+    message: InsertMessage | UpdateMessage | DeleteMessage,
+    oid: number,
+    events: StreamEvent[],
+  ): Promise<void> {
+    const { relations } = this.#context;
+    events.push(...(await relations.settle(oid)));
+    const table = relations.get(oid);
+    if (table !== undefined) this.#rowChange(message, table, events);
+  }
+
+  async #truncate(oids: readonly number[], events: StreamEvent[]): Promise<void> {
+    const { relations, resyncs } = this.#context;
+    for (const oid of oids) if (relations.get(oid) === undefined) events.push(...(await relations.settle(oid)));
+    const tables = oids.flatMap((oid) => relations.get(oid) ?? []);
+    for (const table of tables) resyncs.truncated(table, this.#xid());
+    if (tables.length > 0) events.push({ kind: 'truncate', tables });
   }
 
   #rowChange(message: InsertMessage | UpdateMessage | DeleteMessage, table: Table, events: StreamEvent[]): void {
