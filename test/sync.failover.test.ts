@@ -8,6 +8,7 @@ import { type PatroniCluster, startPatroni } from '@batondb/testbed/patroni';
 import type { PatroniNode } from '@batondb/testbed/patroni-node';
 import { freePort } from '@batondb/testbed/ports';
 import { seedOfRun } from '@batondb/testbed/random';
+import { runBaton } from '@batondb/testbed/run-baton';
 import { createSampleDatabase } from '@batondb/testbed/sample-database';
 import { type SampleLoad, startSampleLoad } from '@batondb/testbed/sample-load';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
@@ -133,6 +134,16 @@ async function changeLeader(
   t.diagnostic(`${what}: ${stoodStill}; ${JSON.stringify(counts)}`);
   await expectNothingLost(load, eventsBefore);
 }
+
+// Proves: the etcd that holds Patroni's lock is not written to, since a full one would demote the primary; it takes a word to have it all the same.
+test("Patroni's own etcd as a sink", async () => {
+  const to = `etcd://${cluster.etcd.endpoints.join(',')}/app`;
+  const words = ['sync', '--from', cluster.url(), '--to', to, '--listen', 'none', '--slot', 'hosts'];
+  const { code, stderr } = await runBaton(words, { json: false, env: { PGPASSWORD: proxy.password } });
+  assert.equal(code, 2, stderr);
+  assert.match(stderr, /Patroni[^]*--shared-etcd/);
+  assert.equal(await cluster.etcd.ctl('get', '--prefix', '/app', '--keys-only'), '');
+});
 
 // Proves: a leader that is killed costs nothing that was acknowledged, and no dump; by hosts and by a proxy.
 test('kill -9 of the leader under load', { timeout: 900_000 }, async (t) => {

@@ -1,6 +1,9 @@
 // Proves: the primary is found wherever it is, and what a new one has of our history is asked before anything is read from it.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { BatonError } from '@batondb/core/errors';
 import { type PostgresServer, startPostgres } from '@batondb/testbed/postgres';
 import { makeSandbox } from '@batondb/testbed/sandbox';
@@ -39,7 +42,21 @@ test('a standby, a promotion, and an old primary that comes back', { timeout: 12
   await follower[Symbol.asyncDispose]();
   await assert.rejects(source.open(signal), isError('UNREACHABLE', true, /is a standby.*ECONNREFUSED|ECONNREFUSED/));
 
+  // A machine that went without a word: its address takes connections, and says nothing.
+  const silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as AddressInfo;
+  const slow = parsePostgresAddress(
+    `postgres://postgres:${old.password}@127.0.0.1:${port},${hostOf(next)}/postgres?connect_timeout=600`,
+    {},
+  );
+  const opening = sourceOf(next, sandbox, { address: slow }).open(signal);
+  await delay(200);
   await next.promote();
+  assert.equal((await opening).node, hostOf(next), 'who hangs does not keep the new primary from being found');
+  await (await opening)[Symbol.asyncDispose]();
+  silent.close();
+
   await next.psql("INSERT INTO t VALUES (2, 'b')");
   {
     await using session = await source.open(signal);

@@ -20,6 +20,8 @@ export type ConnectOptions = {
   readonly statementMs?: number;
 };
 
+type OpenOptions = ConnectOptions & { readonly signal?: AbortSignal };
+
 /** A primary, as the first connection to it found it. */
 export type PrimaryNode = {
   /** `host:port`, for people. */
@@ -43,33 +45,41 @@ export async function findPrimary(
   passwordFor: PasswordFor,
   signal: AbortSignal,
 ): Promise<PrimaryNode> {
-  const isFound = Promise.withResolvers<void>();
-  const nodes: (PrimaryNode | undefined)[] = address.hosts.map(() => undefined);
-  const failures: (BatonError | undefined)[] = address.hosts.map(() => undefined);
-  const answers = address.hosts.map(async (host, place) => {
-    try {
-      nodes[place] = await askHost(address, host, passwordFor);
-      isFound.resolve();
-    } catch (error) {
-      failures[place] = toSourceError(error, formatHost(host));
+  const { hosts } = address;
+  const answers: (PrimaryNode | BatonError | undefined)[] = hosts.map(() => undefined);
+  const { promise: enough, resolve: isEnough } = Promise.withResolvers<void>();
+  const over = new AbortController();
+  const ask = async (host: PostgresHost, place: number): Promise<void> => {
+    while (!over.signal.aborted) {
+      const asked = askHost(address, host, passwordFor, over.signal);
+      const answer = await asked.catch((error: unknown) => toSourceError(error, formatHost(host)));
+      answers[place] = answer;
+      if (answers.every((each) => each !== undefined)) isEnough();
+      // Another one hangs. It does not hold up a primary for long, and meanwhile a standby may become one.
+      await delay(streamLimits.otherHostsMs, undefined, { ref: false });
+      if (!(answer instanceof BatonError)) isEnough();
     }
-  });
-  // A host that hangs does not hold up those that answer.
-  const waited = isFound.promise.then(() => delay(streamLimits.otherHostsMs, undefined, { ref: false }));
-  await Promise.race([Promise.all(answers), waited]);
+  };
+  signal.addEventListener('abort', () => isEnough(), { once: true, signal: over.signal });
+  hosts.forEach((host, place) => void ask(host, place));
+  await enough;
+  over.abort();
   signal.throwIfAborted();
-  const newest = nodes.filter((node) => node !== undefined).toSorted((one, other) => other.timeline - one.timeline);
-  return newest[0] ?? refuseAll(failures.filter((failure) => failure !== undefined));
+  const nodes = answers.flatMap((answer) => (answer === undefined || answer instanceof BatonError ? [] : [answer]));
+  const [newest] = nodes.toSorted((one, other) => other.timeline - one.timeline);
+  return newest ?? refuseAll(answers.filter((answer) => answer instanceof BatonError));
 }
 
 function refuseAll(failures: readonly BatonError[]): never {
-  const decisive = failures.find(({ retryable }) => !retryable) ?? failures.at(-1)!;
-  if (failures.length === 1) throw decisive;
+  const [first] = failures;
+  if (failures.length === 1) throw first!;
+  // One that may be a primary soon counts for more than one that never will.
+  const decisive = failures.findLast(({ retryable }) => retryable) ?? first!;
   throw new BatonError(
     decisive.code,
     `none of the hosts is a primary: ${failures.map(({ message }) => message).join('; ')}`,
     {
-      retryable: failures.some(({ retryable }) => retryable),
+      retryable: decisive.retryable,
       cause: decisive,
       ...(decisive.hint === undefined ? {} : { hint: decisive.hint }),
     },
@@ -99,9 +109,15 @@ export function socketOf(client: pg.Client): Socket {
   return (client as unknown as { connection: { stream: Socket } }).connection.stream;
 }
 
-async function askHost(address: PostgresAddress, host: PostgresHost, passwordFor: PasswordFor): Promise<PrimaryNode> {
+/** The signal gives up a host that has not answered. */
+async function askHost(
+  address: PostgresAddress,
+  host: PostgresHost,
+  passwordFor: PasswordFor,
+  signal: AbortSignal,
+): Promise<PrimaryNode> {
   const name = formatHost(host);
-  const first = await openClient(address, host, passwordFor, {});
+  const first = await openClient(address, host, passwordFor, { signal });
   const found = await useClient(first, (client) => inspect(client, name));
   const connect = async (options: ConnectOptions = {}): Promise<pg.Client> => {
     const client = await openClient(address, host, passwordFor, options);
@@ -177,7 +193,7 @@ async function openClient(
   address: PostgresAddress,
   host: PostgresHost,
   passwordFor: PasswordFor,
-  options: ConnectOptions,
+  options: OpenOptions,
 ): Promise<pg.Client> {
   const tls = address.tls.mode === 'disable' || host.host.startsWith('/') ? false : tlsOptions(address.tls);
   try {
@@ -195,7 +211,7 @@ async function tryClient(
   address: PostgresAddress,
   { host, port }: PostgresHost,
   passwordFor: PasswordFor,
-  { replication = false, statementMs = streamLimits.statementMs }: ConnectOptions,
+  { replication = false, statementMs = streamLimits.statementMs, signal }: OpenOptions,
   ssl: ConnectionOptions | false,
 ): Promise<pg.Client> {
   const { client_encoding, ...others } = sessionSettings;
@@ -228,8 +244,15 @@ async function tryClient(
   const client = new pg.Client(configuration);
   // What breaks an idle connection shows at its next use; without a listener it would end the process.
   client.on('error', () => undefined);
-  await client.connect();
-  return client;
+  const giveUp = (): void => void socketOf(client).destroy();
+  signal?.addEventListener('abort', giveUp, { once: true });
+  try {
+    signal?.throwIfAborted();
+    await client.connect();
+    return client;
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
+  }
 }
 
 function tlsOptions({ mode, rootCertificatePath, certificatePath, keyPath }: TlsChoice): ConnectionOptions {

@@ -5,7 +5,7 @@ export const streamLimits = {
   passwordFileBytesMax: 1_048_576,
   /** A statement of ours on the catalog, or a chunk of rows: what takes longer is waiting for something that a person has to know of. */
   statementMs: 120_000,
-  /** When a primary was found among several hosts, the others get so long to say that they are a newer one: an answer takes some milliseconds. */
+  /** When a primary was found among several hosts, the others get so long to say that they are a newer one; when there is none, those that answer are asked as often while another one hangs. */
   otherHostsMs: 1000,
   /** How often the server hears of us, whatever the sink does: far below any wal_sender_timeout that makes sense. */
   statusMs: 1000,
