@@ -34,7 +34,7 @@ export async function measureLag(
   plan: LagPlan,
   profiles?: string,
 ): Promise<LagFound> {
-  await server.psql('TRUNCATE lagged');
+  await server.psql('TRUNCATE lagged RESTART IDENTITY');
   await makeSlot(server, 'lag');
   await using open = new AsyncDisposableStack();
   open.defer(() => dropSlot(server, 'lag'));

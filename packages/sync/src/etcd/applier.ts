@@ -153,7 +153,7 @@ export class Applier {
   #write(key: string, value: string | null, bytes: number = sizeOf(key, value)): void {
     if (!this.#transaction.hasRoomFor(1, bytes, this.#parts.writer.limits)) this.#sendPart();
     this.#base.forget(key);
-    this.#transaction.put(key, value);
+    this.#transaction.put(key, value, bytes);
   }
 
   /** What there is of a transaction that etcd does not take in one. */

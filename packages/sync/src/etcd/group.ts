@@ -21,21 +21,27 @@ export class Group {
     return this.#bytes;
   }
 
-  put(key: string, value: string | null): void {
-    const before = this.values.get(key);
-    if (before !== undefined) this.#bytes -= sizeOf(key, before);
-    this.values.set(key, value);
-    this.#bytes += sizeOf(key, value);
+  /** `bytes` is what `sizeOf` tells of both. */
+  put(key: string, value: string | null, bytes: number = sizeOf(key, value)): void {
+    this.#replace(key, value);
+    this.#bytes += bytes;
   }
 
   /** What comes later, and its end. */
-  absorb({ values, end }: Group): void {
-    for (const [key, value] of values) this.put(key, value);
+  absorb({ values, end, bytes }: Group): void {
+    for (const [key, value] of values) this.#replace(key, value);
+    this.#bytes += bytes;
     this.end = end;
   }
 
   hasRoomFor(operations: number, bytes: number, limits: TxnLimits): boolean {
     return this.values.size + operations <= limits.operations && this.#bytes + bytes <= limits.bytes;
+  }
+
+  #replace(key: string, value: string | null): void {
+    const before = this.values.get(key);
+    if (before !== undefined) this.#bytes -= sizeOf(key, before);
+    this.values.set(key, value);
   }
 }
 

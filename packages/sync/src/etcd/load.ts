@@ -62,7 +62,7 @@ export class EtcdTableLoad implements TableLoad {
         group = new Group();
       }
       if (isTooLarge) this.#setAside(key, bytes, group);
-      else group.put(key, value);
+      else group.put(key, value, bytes);
     }
     await this.#send(group);
     this.#rows += rows.length;

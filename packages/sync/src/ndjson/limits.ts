@@ -9,7 +9,7 @@ export const linesLimits = {
   /** Lines of a dump that wait in memory before they are written. What is checked at a start is one such piece, or one group. */
   pieceCharacters: 1_048_576,
   /** Lines that become bytes at once: below it calls cost more than they do, above it what they were put together from lives for too long. */
-  encodedCharacters: 32_768,
+  encodedCharacters: 16_384,
   /** State lines that stand on one another: so many are read at a start at most. */
   stateChainMax: 64,
   /** How much of a file's end is searched at once for its last commit. */

@@ -1,3 +1,4 @@
+import { jsonString } from '../json-string.ts';
 import { type RowJson, rowJson, rowJsonOf } from '../row-json.ts';
 import type { TableRecord } from '../sink.ts';
 import type { Change, Position, StreamEvent } from '../stream.ts';
@@ -76,8 +77,21 @@ export function stateLine(records: ReadonlyMap<string, TableRecord | null>, befo
 
 /** `more` are members that a file has of its own, as JSON text that begins with a comma. */
 export function commitLine({ position, committedAtMs, isOpen }: Commit, more = ''): string {
-  const time = committedAtMs === undefined ? '' : `,"time":"${new Date(committedAtMs).toISOString()}"`;
-  return `{"op":"commit","position":${JSON.stringify(position)}${time}${isOpen ? ',"open":true' : ''}${more}}\n`;
+  const time = committedAtMs === undefined ? '' : `,"time":"${isoTime(committedAtMs)}"`;
+  return `{"op":"commit","position":${jsonString(position)}${time}${isOpen ? ',"open":true' : ''}${more}}\n`;
+}
+
+/** The second of the commit before: most transactions of a busy source have it, too. */
+let lastSecond = { ms: Number.NaN, text: '' };
+
+/** As `Date.toISOString`. */
+function isoTime(ms: number): string {
+  // Before 1970 it rounds the other way.
+  if (ms < 0) return new Date(ms).toISOString();
+  const fraction = Math.floor(ms) % 1000;
+  const second = Math.floor(ms) - fraction;
+  if (second !== lastSecond.ms) lastSecond = { ms: second, text: new Date(second).toISOString().slice(0, -4) };
+  return `${lastSecond.text}${String(fraction).padStart(3, '0')}Z`;
 }
 
 /** A change as a line. */

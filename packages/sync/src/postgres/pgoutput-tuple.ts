@@ -20,8 +20,8 @@ export function readTuple(reader: ByteReader): Row {
   const start = reader.at;
   const isSmall = reader.end - start <= postgresLimits.messageAsOneTextBytesMax;
   const text = isSmall ? latin1(reader.bytes, start, reader.end) : undefined;
-  const row: Field[] = [];
-  for (let column = 0; column < count; column++) row.push(readField(reader, text, start));
+  const row = new Array<Field>(count);
+  for (let column = 0; column < count; column++) row[column] = readField(reader, text, start);
   return row;
 }
 

@@ -46,8 +46,8 @@ export function parseLsn(text: string): Lsn {
 /** As PostgreSQL writes it. Throws RangeError for what 64 bits do not hold. */
 export function formatLsn(lsn: Lsn): string {
   if (lsn < 0n || lsn > lsnMax) throw new RangeError(`${lsn} is no place in a log of PostgreSQL`);
-  const low = Number(lsn & 0xffff_ffffn).toString(16);
-  return `${Number(lsn >> 32n).toString(16)}/${low}`.toUpperCase();
+  const low = Number(BigInt.asUintN(32, lsn)).toString(16).toUpperCase();
+  return `${Number(lsn >> 32n).toString(16).toUpperCase()}/${low}`;
 }
 
 /**
