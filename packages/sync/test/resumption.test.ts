@@ -48,6 +48,7 @@ test('what cannot go on is said, and what may go on later is retryable', () => {
   fails('8/3/0/2800', slot, 'DIVERGED');
   fails('7/4/0/2800', slot, 'UNAVAILABLE', true);
   fails('7/3/0/2800', undefined, 'NOT_FOUND');
+  fails('7/2/0/1800', undefined, 'UNAVAILABLE', true);
   fails('7/3/0/2800', { ...slot, walStatus: 'lost' }, 'HISTORY_LOST');
   fails('7/3/0/2800', { ...slot, plugin: 'wal2json' }, 'HISTORY_LOST');
   fails('7/3/0/2800', { ...slot, database: 'other' }, 'HISTORY_LOST');

@@ -47,7 +47,9 @@ export function parseLsn(text: string): Lsn {
 export function formatLsn(lsn: Lsn): string {
   if (lsn < 0n || lsn > lsnMax) throw new RangeError(`${lsn} is no place in a log of PostgreSQL`);
   const low = Number(BigInt.asUintN(32, lsn)).toString(16).toUpperCase();
-  return `${Number(lsn >> 32n).toString(16).toUpperCase()}/${low}`;
+  return `${Number(lsn >> 32n)
+    .toString(16)
+    .toUpperCase()}/${low}`;
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Resumption } from '../source.ts';
 import { runSimple } from './connect.ts';
 import { isSqlState } from './failures.ts';
 import { formatLsn, formatPosition, type Lsn, type PostgresPosition } from './position.ts';
-import { faultOf, missingSlot, newSlotHint, type Slot } from './slot.ts';
+import { faultOf, missingSlot, newSlotHint, type Slot, slotNotYetThere } from './slot.ts';
 import { ancestryOf, type PastTimeline, parseTimelineHistory } from './timeline.ts';
 
 // Whether a stream can go on where a sink is. What a server does not have any more is never passed over (Y7).
@@ -78,7 +78,11 @@ export function resume(
       },
     );
   }
-  if (slot === undefined) throw missingSlot(where.slot, where.node);
+  if (slot === undefined) {
+    throw stored.timeline < server.timeline
+      ? slotNotYetThere(where.slot, where.node)
+      : missingSlot(where.slot, where.node);
+  }
   const at = (lsn: Lsn): string => formatPosition({ systemId: server.systemId, timeline: server.timeline, lsn });
   const begin = at(slot.confirmed);
   const fault = faultOf(slot, where.slot, where.database);

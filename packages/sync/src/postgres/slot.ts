@@ -93,3 +93,11 @@ export function missingSlot(name: string, node: string): BatonError {
     hint: '`baton sync setup` creates it; running never does',
   });
 }
+
+/** A primary that has just been promoted: who looks after the cluster (Patroni) makes its permanent slots some seconds later. */
+export function slotNotYetThere(name: string, node: string): BatonError {
+  return new BatonError('UNAVAILABLE', `${node}: there is no replication slot "${name}" since it was promoted`, {
+    retryable: true,
+    hint: 'a permanent slot of Patroni comes by itself; any other is made by `baton sync setup`, and the sync then writes what differs',
+  });
+}
