@@ -183,7 +183,9 @@ export class SyncBed implements AsyncDisposable {
 
   /** A transaction of several of etcd's, and more than a source keeps in memory of one that is not committed: so many rows come, and half of them go again. */
   async large(rows: number): Promise<void> {
+    // Nobody is in a deadlock with who has nothing else.
     await this.sql(`BEGIN;
+      LOCK TABLE "Archive 2"."Old orders" IN EXCLUSIVE MODE;
       UPDATE "Archive 2"."Old orders" SET "total amount" = "total amount" + 1;
       INSERT INTO "Archive 2"."Old orders" SELECT i, i, repeat(md5(i::text), 20), now() FROM generate_series(5000001, 5000000 + ${rows}) i
         ON CONFLICT (id) DO UPDATE SET "total amount" = "Old orders"."total amount" + 1;
