@@ -13,8 +13,8 @@ import { createStorm, runStorm, stormSchemas } from './ddl-storm.ts';
 import { isSoak, isStreaming, type SinkKind, SyncBed, type SyncTarget } from './sync-bed.ts';
 
 const kinds: readonly SinkKind[] = ['etcd', 'sqlite', 'ndjson'];
-const equalMsMax = isSoak ? 600_000 : 60_000;
-const stormTransactions = isSoak ? 5000 : 150;
+const equalMsMax = isSoak ? 600_000 : 120_000;
+const stormTransactions = isSoak ? 5000 : 100;
 
 /** Tables of other schemas are not published, and one of `picked` is when it was added. */
 const publish = `CREATE SCHEMA ddl; CREATE SCHEMA aside; CREATE SCHEMA picked; ${createStorm}
@@ -61,7 +61,7 @@ async function untilEqual(
   isAsked: (table: SourceTable) => boolean = () => true,
 ): Promise<void> {
   let differences: readonly Difference[] = [];
-  for (const endsAt = Date.now() + equalMsMax; ; await sleep(500)) {
+  for (const endsAt = Date.now() + equalMsMax; ; await sleep(1500)) {
     differences = await target.differences((table) => isWanted(table) && isAsked(table));
     if (differences.length === 0) return;
     const isOver = run.events.some(({ type }) => type === 'error');
