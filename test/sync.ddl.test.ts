@@ -78,7 +78,7 @@ async function keysBelow(prefix: string): Promise<readonly string[]> {
 // Proves: whatever is done to a table, written to or not, each sink then has its rows and no others (Y5, Y7).
 test('each change of a table', async () => {
   await using load = await bed.load(random.word());
-  await bed.sql(listOf(Object.values(tableChanges).flatMap(({ then }) => then)));
+  await bed.sql(listOf(Object.values(tableChanges).flatMap(({ change }) => change)));
   await load.stop();
   for (const each of followed) await untilEqual(each);
 });
