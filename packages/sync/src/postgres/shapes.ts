@@ -1,7 +1,7 @@
 import type { KnownShape } from '../source.ts';
 import type { KnownColumn, Table } from '../table.ts';
 import type { RelationDescription } from './catalog.ts';
-import { areRewritten, isNew, type RowTrace } from './row-trace.ts';
+import { areRowsOther, isNew, type RowTrace } from './row-trace.ts';
 
 /**
  * What a table's new shape means for the rows that a sink has of the old one. `columns`: they are right as they are, but for columns that are gone, or new and
@@ -16,7 +16,7 @@ export function compareShapes(
   traceBefore: RowTrace | undefined,
 ): ShapeChange {
   if (keyText(before) !== keyText(table)) return 'key';
-  if (areRewritten(traceBefore, trace)) return 'rows';
+  if (areRowsOther(traceBefore, trace)) return 'rows';
   const known = new Map(before.columns.map((column) => [column.name, column]));
   const added = table.columns.filter(({ name }) => !known.has(name));
   const kept = table.columns.filter(({ name }) => known.has(name));
