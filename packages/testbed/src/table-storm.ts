@@ -1,5 +1,5 @@
 // Changes of tables and of their rows, chosen by a seed. Many fail, as in life: a column is not there, a name is taken.
-import type { Random } from '@batondb/testbed/random';
+import type { Random } from './random.ts';
 import pg from 'pg';
 
 /** Both are published; tables move between them. */
