@@ -8,8 +8,8 @@ import { freePort } from '@batondb/testbed/ports';
 import { Random, seedOfRun } from '@batondb/testbed/random';
 import { type BatonRun, runBaton } from '@batondb/testbed/run-baton';
 import type { SourceTable } from '@batondb/testbed/source-rows';
-import { tableChanges } from './ddl-changes.ts';
-import { createStorm, runStorm, stormSchemas } from './ddl-storm.ts';
+import { tableChanges } from '@batondb/testbed/table-changes';
+import { createStorm, runStorm, stormSchemas } from '@batondb/testbed/table-storm';
 import { isSoak, isStreaming, type SinkKind, SyncBed, type SyncTarget } from './sync-bed.ts';
 
 const kinds: readonly SinkKind[] = ['etcd', 'sqlite', 'ndjson'];
@@ -78,7 +78,7 @@ async function keysBelow(prefix: string): Promise<readonly string[]> {
 // Proves: whatever is done to a table, written to or not, each sink then has its rows and no others (Y5, Y7).
 test('each change of a table', async () => {
   await using load = await bed.load(random.word());
-  await bed.sql(listOf(Object.values(tableChanges).flatMap(({ change }) => change)));
+  await bed.sql(listOf(Object.values(tableChanges).flatMap(({ changes }) => changes)));
   await load.stop();
   for (const each of followed) await untilEqual(each);
 });

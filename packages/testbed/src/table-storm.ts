@@ -1,6 +1,7 @@
 // Changes of tables and of their rows, chosen by a seed. Many fail, as in life: a column is not there, a name is taken.
-import type { Random } from '@batondb/testbed/random';
+
 import pg from 'pg';
+import type { Random } from './random.ts';
 
 /** Both are published; tables move between them. */
 export const stormSchemas = ['storm', 'storm2'] as const;
