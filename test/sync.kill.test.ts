@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '@batondb/testbed/ports';
+import { waitUntil } from '@batondb/testbed/process-table';
 import { Random, seedOfRun } from '@batondb/testbed/random';
 import type { BatonRun } from '@batondb/testbed/run-baton';
 import { isInPhase, isSoak, isStreaming, type SinkKind, SyncBed, type SyncTarget } from './sync-bed.ts';
 import { expectLinesOnce, expectPutsOnce } from './sync-once.ts';
 
 const rounds = isSoak ? 50 : 3;
+const patienceMs = 120_000;
 const random = new Random(seedOfRun());
 
 let bed: SyncBed;
@@ -30,7 +32,7 @@ async function killAt(target: SyncTarget, moment: Moment, afterMs: number): Prom
   const listen = `127.0.0.1:${await freePort()}`;
   await using run = target.start('--listen', listen);
   if (moment === 'dumping') await run.until((event) => isInPhase('dumping')(event) || isStreaming(event));
-  else if (moment !== 'starting') await run.until(isStreaming);
+  else if (moment !== 'starting') await advancing(run, `http://${listen}/status`);
   if (moment === 'resyncing') await order(run, `http://${listen}/resync?table=public.documents`);
   if (moment === 'large') await bed.large(2000);
   await sleep(afterMs);
@@ -39,6 +41,15 @@ async function killAt(target: SyncTarget, moment: Moment, afterMs: number): Prom
   // A command that it has started may still be at its last lines.
   await run.waitForNoProcess();
   await target.endLease();
+}
+
+/** Waits until the sink holds more than it did when the sync began to stream: it is in the middle of its work. */
+async function advancing(run: BatonRun, url: string): Promise<void> {
+  await run.until(isStreaming, patienceMs);
+  const position = async (): Promise<unknown> =>
+    ((await (await fetch(url)).json()) as { readonly position?: string }).position;
+  const first = await position();
+  await waitUntil('the sink advances', async () => (await position()) !== first, patienceMs);
 }
 
 async function order(run: BatonRun, url: string): Promise<void> {
@@ -84,7 +95,7 @@ test('two syncs into one sink', async () => {
     const target = await bed.target(kind);
     await using stack = new AsyncDisposableStack();
     let working = stack.use(target.start());
-    await working.until(isStreaming, 120_000);
+    await working.until(isStreaming, patienceMs);
     for (let round = 0; round < (isSoak ? 5 : 1); round++) {
       const waiting = stack.use(target.start());
       await waiting.until(isInPhase('waiting'));
@@ -93,7 +104,7 @@ test('two syncs into one sink', async () => {
       working.kill('SIGKILL');
       await working.finished;
       await target.endLease();
-      await waiting.until(isStreaming, 120_000);
+      await waiting.until(isStreaming, patienceMs);
       working = waiting;
     }
     working.kill('SIGTERM');
