@@ -66,7 +66,10 @@ test('etcd is compacted', async (t) => {
     const { header } = JSON.parse(await bed.etcd.ctl('get', '/', '--write-out=json')) as {
       header: { revision: number };
     };
-    await bed.etcd.ctl('compact', String(header.revision));
+    // Nothing may have been written since the last time.
+    await bed.etcd.ctl('compact', String(header.revision)).catch((error: unknown) => {
+      if (!/has been compacted/.test(String(error))) throw error;
+    });
   };
   const isHalf = async (): Promise<boolean> =>
     (await bed.etcd.ctl('get', `${target.prefix}/m/pos`)).includes('partAfter');
