@@ -87,9 +87,16 @@ class TableDump implements AsyncDisposable {
     const { sink, mapping, tally, position } = this.#options;
     const { table, places } = mapping.map(this.#snapshot.table)!;
     const load = await (this.#load ??= sink.load(table));
-    for await (const rows of part.read(signal)) {
-      await load.write(places === undefined ? rows : rows.map((row): Row => projectRow(row, places)));
-      tally.dumpedRows(this.#name, rows.length);
+    if (load.json !== undefined && part.readJson !== undefined && places === undefined) {
+      for await (const rows of part.readJson(load.json.frame, signal)) {
+        await load.json.write(rows);
+        tally.dumpedRows(this.#name, rows.length);
+      }
+    } else {
+      for await (const rows of part.read(signal)) {
+        await load.write(places === undefined ? rows : rows.map((row): Row => projectRow(row, places)));
+        tally.dumpedRows(this.#name, rows.length);
+      }
     }
     this.#partsLeft--;
     if (this.#partsLeft > 0) return;

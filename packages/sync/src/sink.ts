@@ -1,4 +1,5 @@
 import type { ErrorRecord } from '@batondb/core/errors';
+import type { JsonFrame, JsonRows } from './source.ts';
 import type { Position, StreamEvent } from './stream.ts';
 import type { KnownColumn, Row, Table, TableName } from './table.ts';
 
@@ -81,6 +82,8 @@ export type TouchedRows = { readonly table: TableRecord; readonly keys: readonly
 export interface TableLoad extends AsyncDisposable {
   /** May be called by several at a time. Resolves when more may come. */
   write(rows: readonly Row[]): Promise<void>;
+  /** Where all that the sink wants of a row is its JSON in a frame: another way to write it. */
+  readonly json?: { readonly frame: JsonFrame; readonly write: (rows: JsonRows) => Promise<void> };
   /** All rows were written: those that were not among them go, and the table counts as dumped, in one step. Disposed before: it does not. */
   finish(dumpedAt: Position): Promise<LoadResult>;
 }

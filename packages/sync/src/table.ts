@@ -37,6 +37,11 @@ export type ValueCodec = {
   readonly json: (text: string) => string;
   /** Where every value is a JSON string: the same without its quotes, so that a row's text is put together from fewer pieces. */
   readonly quoted?: (text: string) => string;
+  /**
+   * Texts that stand in JSON as they are, between quotes where `quoted` is: printable ASCII without quotes and backslashes; whole numbers without needless zeros. And times
+   * in UTC such as `2026-11-21 12:00:00+00`, whole or in microseconds, which are made ISO. Of such texts `json` says the same. Undefined: none is sure to be so.
+   */
+  readonly plain?: 'characters' | 'digits' | 'utcTime';
   readonly sqlite: (text: string) => SqliteValue;
 };
 

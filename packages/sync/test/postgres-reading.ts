@@ -9,6 +9,7 @@ import { decodeMessage } from '../src/postgres/pgoutput.ts';
 import type { PgoutputMessage } from '../src/postgres/pgoutput-messages.ts';
 import { formatLsn, type Lsn } from '../src/postgres/position.ts';
 import { decodeFrame, encodeStandbyStatus } from '../src/postgres/replication-frames.ts';
+import { CopyTextDecoder } from '../src/postgres/text.ts';
 import type { Row } from '../src/table.ts';
 
 /** Connections to a database by its address; all are closed at the end of its block. */
@@ -34,7 +35,8 @@ export class PostgresReading implements AsyncDisposable {
     const client = await this.connect();
     const rows: Row[] = [];
     const sql = `COPY (${select}) TO STDOUT`;
-    for await (const batch of copyOut(client, sql, columns, AbortSignal.timeout(60_000))) rows.push(...batch);
+    for await (const batch of copyOut(client, sql, new CopyTextDecoder({ columns }), AbortSignal.timeout(60_000)))
+      rows.push(...batch);
     return rows;
   }
 

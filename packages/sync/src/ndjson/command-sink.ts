@@ -101,6 +101,11 @@ class CommandTarget implements LinesTarget {
     this.#isInside = true;
   }
 
+  addBytes(bytes: Buffer): void {
+    this.#lines.addBytes(bytes);
+    this.#isInside = true;
+  }
+
   commit(commit: Commit, changed: ReadonlyMap<string, TableRecord | null>): void {
     if (changed.size > 0) this.#lines.add(stateLine(changed));
     this.#lines.add(commitLine(commit));

@@ -52,6 +52,10 @@ export class FileTarget implements LinesTarget {
     this.#lines.add(text);
   }
 
+  addBytes(bytes: Buffer): void {
+    this.#lines.addBytes(bytes);
+  }
+
   commit(commit: Commit, changed: ReadonlyMap<string, TableRecord | null>): void {
     if (changed.size > 0 || this.#state === undefined) this.#addState(changed);
     // The line tells the checksum of what is before it.

@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import { linesLimits } from './limits.ts';
 
 /** Lines on their way to bytes. They are encoded many at a time, which costs less than one by one, and few enough that what they were made of is soon forgotten. */
@@ -16,13 +17,19 @@ export class LineBytes {
     if (this.#text.length >= linesLimits.encodedCharacters) this.encode();
   }
 
+  /** Lines that are bytes already. */
+  addBytes(bytes: Buffer): void {
+    if (!isAscii(bytes)) return this.add(bytes.toString());
+    this.encode();
+    this.#put(bytes);
+  }
+
   /** What was added becomes bytes now. */
   encode(): void {
     if (this.#text === '') return;
     const bytes = bytesOf(this.#text);
     this.#text = '';
-    this.#pieces.push(bytes);
-    this.#onPiece(bytes);
+    this.#put(bytes);
   }
 
   /** What was added since the last call. */
@@ -37,6 +44,11 @@ export class LineBytes {
   clear(): void {
     this.#text = '';
     this.#pieces = [];
+  }
+
+  #put(bytes: Buffer): void {
+    this.#pieces.push(bytes);
+    this.#onPiece(bytes);
   }
 }
 

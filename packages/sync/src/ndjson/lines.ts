@@ -1,6 +1,7 @@
 import { jsonString } from '../json-string.ts';
 import { type RowJson, rowJson, rowJsonOf } from '../row-json.ts';
 import type { TableRecord } from '../sink.ts';
+import type { JsonFrame } from '../source.ts';
 import type { Change, Position, StreamEvent } from '../stream.ts';
 import type { Row, Table, TableName } from '../table.ts';
 
@@ -51,6 +52,11 @@ export function tableLine(table: Table): string {
 
 export function dumpLine(table: Table): string {
   return `{"op":"dump","table":${nameJson(table)}}\n`;
+}
+
+/** What stands around the JSON of a row of a dump. */
+export function readFrameOf(table: Table): JsonFrame {
+  return { head: rowLinesOf(table).read, tail: '}\n' };
 }
 
 /** Tells rows of a dump. */

@@ -51,6 +51,11 @@ class OutputTarget implements LinesTarget {
     this.#isInside = true;
   }
 
+  addBytes(bytes: Buffer): void {
+    this.#lines.addBytes(bytes);
+    this.#isInside = true;
+  }
+
   commit(commit: Commit, _changed: ReadonlyMap<string, TableRecord | null>): void {
     this.#lines.add(commitLine(commit));
     this.#isInside = false;

@@ -3,13 +3,24 @@ import type { LoadResult, OwnedSink, SinkState, TableLoad, TableRecord } from '.
 import type { Position, StreamEvent } from '../stream.ts';
 import { nameOf, type Row, type Table } from '../table.ts';
 import { groupLimits, linesLimits } from './limits.ts';
-import { type Commit, changeLine, dropLine, dumpedLine, dumpLine, readLineOf, tableLine } from './lines.ts';
+import {
+  type Commit,
+  changeLine,
+  dropLine,
+  dumpedLine,
+  dumpLine,
+  readFrameOf,
+  readLineOf,
+  tableLine,
+} from './lines.ts';
 import { TableMemory } from './table-memory.ts';
 
 /** Where lines go. Calls come one after the other. */
 export interface LinesTarget extends AsyncDisposable {
   /** Lines that count with the next commit. */
   add(text: string): void;
+  /** The same, as UTF-8. */
+  addBytes(bytes: Buffer): void;
   /** `changed` are records of tables that are to be kept with the position. */
   commit(commit: Commit, changed: ReadonlyMap<string, TableRecord | null>): void;
   /** Writes what was added. Once it resolves, the last commit is held durably, as far as this target can say so (Y3). */
@@ -72,6 +83,14 @@ export class OwnedLines implements OwnedSink {
         rows += batch.length;
         await this.#write(table, batch);
       },
+      json: {
+        frame: readFrameOf(table),
+        write: async (batch) => {
+          rows += batch.length;
+          this.#target.addBytes(batch.bytes);
+          await this.#added(batch.bytes.length);
+        },
+      },
       finish: async (dumpedAt): Promise<LoadResult> => {
         this.#memory.remember(table, { dumpedAt });
         this.#target.add(dumpedLine(table, dumpedAt));
@@ -119,10 +138,16 @@ export class OwnedLines implements OwnedSink {
     const lineOf = readLineOf(table);
     for (const row of rows) {
       const line = lineOf(row);
-      this.#waitingCharacters += line.length;
       this.#target.add(line);
-      if (this.#waitingCharacters >= linesLimits.pieceCharacters) await this.#flush();
+      const written = this.#added(line.length);
+      if (written !== undefined) await written;
     }
+  }
+
+  /** Has to be awaited when it returns a promise. */
+  #added(characters: number): Promise<void> | undefined {
+    this.#waitingCharacters += characters;
+    return this.#waitingCharacters >= linesLimits.pieceCharacters ? this.#flush() : undefined;
   }
 
   #commit(commit: Commit): void {

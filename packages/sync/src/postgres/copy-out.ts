@@ -1,27 +1,26 @@
 import type { Socket } from 'node:net';
 import type pg from 'pg';
-import type { Row } from '../table.ts';
 import { CopyFrames } from './copy-frames.ts';
-import { CopyTextDecoder } from './text.ts';
+import type { CopyDecoder } from './copy-rows.ts';
 
-// COPY … TO STDOUT over a connection of `pg`. The driver makes an object of each row's message; here a whole chunk of the socket becomes rows at once, at three quarters of the cost.
+// COPY … TO STDOUT over a connection of `pg`. The driver makes an object of each row's message; here a whole chunk of the socket is decoded at once, at three quarters of the cost.
 
 /** Batches that wait to be taken before the socket is paused: one is decoded while another is used. */
 const batchesWaitingMax = 2;
 
 /**
- * Rows of a statement `COPY (SELECT …) TO STDOUT`, in batches of what came together. `columns`: how many. Pulls: what is not taken stays at the server.
+ * Rows of a statement `COPY (SELECT …) TO STDOUT`, in batches of what came together, as the decoder makes them. Pulls: what is not taken stays at the server.
  * The connection can be used again when all rows were taken; it is broken off by anything else (an error of the server's leaves it usable, but who can tell). Throws what `pg` throws,
  * PROTOCOL, LIMIT and the signal's reason.
  */
-export async function* copyOut(
+export async function* copyOut<T extends { readonly length: number }>(
   client: pg.Client,
   sql: string,
-  columns: number,
+  decoder: CopyDecoder<T>,
   signal: AbortSignal,
-): AsyncGenerator<Row[]> {
+): AsyncGenerator<T> {
   signal.throwIfAborted();
-  const query = new CopyOutQuery(sql, columns);
+  const query = new CopyOutQuery(sql, decoder);
   const onAbort = () => query.fail(signal.reason);
   signal.addEventListener('abort', onAbort);
   try {
@@ -34,11 +33,11 @@ export async function* copyOut(
 }
 
 /** What `pg` calls while the query is the connection's. */
-class CopyOutQuery {
+class CopyOutQuery<T extends { readonly length: number }> {
   readonly #sql: string;
   readonly #frames = new CopyFrames();
-  readonly #decoder: CopyTextDecoder;
-  readonly #batches: Row[][] = [];
+  readonly #decoder: CopyDecoder<T>;
+  readonly #batches: T[] = [];
   #socket: Socket | undefined;
   /** The driver's own reader. */
   #driver: ((chunk: Buffer) => void) | undefined;
@@ -46,13 +45,13 @@ class CopyOutQuery {
   #isDone = false;
   #wake: (() => void) | undefined;
 
-  constructor(sql: string, columns: number) {
+  constructor(sql: string, decoder: CopyDecoder<T>) {
     this.#sql = sql;
-    this.#decoder = new CopyTextDecoder({ columns });
+    this.#decoder = decoder;
   }
 
   /** The next batch, or undefined after the last. */
-  async next(): Promise<Row[] | undefined> {
+  async next(): Promise<T | undefined> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure.error;
       const batch = this.#batches.shift();
@@ -102,8 +101,8 @@ class CopyOutQuery {
   readonly #onData = (chunk: Buffer): void => {
     try {
       const { data, rest } = this.#frames.split(chunk);
-      const rows = data.length > 0 ? this.#decoder.decode(data) : [];
-      if (rows.length > 0) this.#batches.push(rows);
+      const rows = data.length > 0 ? this.#decoder.decode(data) : undefined;
+      if (rows !== undefined && rows.length > 0) this.#batches.push(rows);
       if (rest !== undefined) this.#giveBack(rest);
       else if (this.#batches.length >= batchesWaitingMax) this.#socket?.pause();
     } catch (error) {

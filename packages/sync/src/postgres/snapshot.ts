@@ -1,14 +1,17 @@
 import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
 import type { RowPart, RowSnapshot, TableSnapshot } from '../source.ts';
-import { nameOf, type Row, type Table } from '../table.ts';
+import { nameOf, type Table } from '../table.ts';
 import { runSimple } from './connect.ts';
+import { CopyJsonDecoder } from './copy-json.ts';
 import { copyOut } from './copy-out.ts';
+import type { CopyDecoder } from './copy-rows.ts';
 import { isSqlState, toSourceError } from './failures.ts';
 import { formatPosition } from './position.ts';
 import { SharedSnapshot } from './snapshot-connections.ts';
 import type { SnapshotContext } from './snapshot-context.ts';
 import { copySql, type PageRange, pageRanges, type StoredTable } from './snapshot-plan.ts';
+import { CopyTextDecoder } from './text.ts';
 
 // A dump: the rows of tables at one place of the log, in parts that several connections read at a time.
 
@@ -112,10 +115,21 @@ function tableSnapshot(
   { estimatedRows, leaves }: StoredParts,
   partBytes: number,
 ): TableSnapshot {
+  const { columns } = published.table;
+  const partOf = <T extends { readonly length: number }>(
+    leaf: StoredTable,
+    range: PageRange,
+    decoder: CopyDecoder<T>,
+    signal: AbortSignal,
+  ): AsyncIterable<T> =>
+    shared.borrow((client) => readPart(context, client, published, { leaf, range, decoder }, signal));
   const parts = leaves.flatMap((leaf) =>
     pageRanges(leaf, partBytes, context.serverVersion).map(
       (range): RowPart => ({
-        read: (signal) => shared.borrow((client) => readPart(context, client, published, leaf, range, signal)),
+        read: (signal) => partOf(leaf, range, new CopyTextDecoder({ columns: columns.length }), signal),
+        ...(columns.length === 0
+          ? {}
+          : { readJson: (frame, signal) => partOf(leaf, range, new CopyJsonDecoder({ columns }, frame), signal) }),
       }),
     ),
   );
@@ -123,16 +137,21 @@ function tableSnapshot(
   return { table: published.table, estimatedRows, estimatedBytes, parts };
 }
 
-async function* readPart(
+type Part<T extends { readonly length: number }> = {
+  readonly leaf: StoredTable;
+  readonly range: PageRange;
+  readonly decoder: CopyDecoder<T>;
+};
+
+async function* readPart<T extends { readonly length: number }>(
   context: SnapshotContext,
   client: pg.Client,
   { table, filter }: PublishedRows,
-  leaf: StoredTable,
-  range: PageRange,
+  { leaf, range, decoder }: Part<T>,
   signal: AbortSignal,
-): AsyncGenerator<readonly Row[]> {
+): AsyncGenerator<T> {
   try {
-    yield* copyOut(client, copySql(leaf, table.columns, range, filter), table.columns.length, signal);
+    yield* copyOut(client, copySql(leaf, table.columns, range, filter), decoder, signal);
   } catch (error) {
     // A table or a column that is not there (any more).
     if (isSqlState(error, '42P01') || isSqlState(error, '42703'))

@@ -1,6 +1,7 @@
 import { BatonError } from '@batondb/core/errors';
 import type { Field, Row } from '../table.ts';
 import { latin1, utf8 } from './bytes.ts';
+import { type CopyDecoder, WholeRows } from './copy-rows.ts';
 import { postgresLimits } from './limits.ts';
 
 // COPY's text format, as in "File Formats" of PostgreSQL's documentation of COPY: rows end with a newline, fields are divided by tabs, `\N` is NULL, and
@@ -34,56 +35,27 @@ export type CopyTextOptions = {
  * Rows out of chunks of COPY's text, cut anywhere. One string is made of all whole rows of a chunk, and values are cut from it.
  * Keeping a value keeps the text of its chunk in memory: what lives for longer is to be copied.
  */
-export class CopyTextDecoder {
+export class CopyTextDecoder implements CopyDecoder<Row[]> {
   readonly #columns: number;
-  readonly #rowBytesMax: number;
-  /** The beginning of a row that has not come whole. */
-  #rest: Buffer[] = [];
-  #restBytes = 0;
+  readonly #whole: WholeRows;
 
   constructor({ columns, rowBytesMax = postgresLimits.rowBytesMax }: CopyTextOptions) {
     this.#columns = columns;
-    this.#rowBytesMax = rowBytesMax;
+    this.#whole = new WholeRows(rowBytesMax);
   }
 
-  /** Rows that end in this chunk. The chunk may be used for something else afterwards. Throws PROTOCOL, LIMIT; it is of no use after that. */
   decode(chunk: Buffer): Row[] {
-    const end = chunk.lastIndexOf(newline) + 1;
-    if (end === 0) {
-      this.#keep(chunk);
-      return [];
-    }
-    const whole = this.#take(chunk.subarray(0, end));
-    if (end < chunk.length) this.#keep(chunk.subarray(end));
-    return readRows(whole, this.#columns);
+    const whole = this.#whole.take(chunk);
+    return whole === undefined ? [] : readRows(whole, this.#columns);
   }
 
-  /** Throws PROTOCOL when the text ended in the middle of a row. */
   finish(): void {
-    if (this.#restBytes > 0) {
-      throw new BatonError('PROTOCOL', `the rows of a COPY end with ${this.#restBytes} bytes that are no whole row`);
-    }
-  }
-
-  #keep(piece: Buffer): void {
-    this.#restBytes += piece.length;
-    if (this.#restBytes > this.#rowBytesMax) {
-      throw new BatonError('LIMIT', `a row is longer than ${this.#rowBytesMax} bytes, which is the most that is read`);
-    }
-    this.#rest.push(Buffer.from(piece));
-  }
-
-  #take(piece: Buffer): Buffer {
-    if (this.#restBytes === 0) return piece;
-    const whole = Buffer.concat([...this.#rest, piece]);
-    this.#rest = [];
-    this.#restBytes = 0;
-    return whole;
+    this.#whole.finish();
   }
 }
 
 /** Whole rows: bytes are looked at one by one, since that is cheaper than to search the short stretches between them. */
-function readRows(bytes: Buffer, columns: number): Row[] {
+export function readRows(bytes: Buffer, columns: number): Row[] {
   // Offsets of bytes and of characters are the same here; a field with a byte beyond ASCII is decoded by itself.
   const text = latin1(bytes, 0, bytes.length);
   const rows: Row[] = [];
@@ -111,7 +83,7 @@ function readRows(bytes: Buffer, columns: number): Row[] {
 }
 
 /** A field with a backslash, or with something beyond ASCII. */
-function readField(bytes: Buffer, start: number, end: number): Field {
+export function readField(bytes: Buffer, start: number, end: number): Field {
   if (end - start === 2 && bytes[start] === backslash && bytes[start + 1] === nullLetter) return null;
   const text = utf8(bytes, start, end);
   return text.includes('\\') ? text.replace(escaped, unescape) : text;

@@ -26,7 +26,7 @@ function stringCodec(
 
 /** Told as it is printed. */
 function asText(kind: ValueKind): ValueCodec {
-  return stringCodec(kind, jsonCharacters);
+  return { ...stringCodec(kind, jsonCharacters), plain: 'characters' };
 }
 
 export const textCodec: ValueCodec = asText('text');
@@ -49,13 +49,17 @@ function isTrue(text: string): boolean {
 export const integerCodec: ValueCodec = {
   kind: 'integer',
   json: checkedInteger,
+  plain: 'digits',
   sqlite: (text) => Number(checkedInteger(text)),
 };
 
-export const bigintCodec: ValueCodec = stringCodec('bigint', checkedInteger, (text) => {
-  const number = Number(checkedInteger(text));
-  return Number.isSafeInteger(number) ? number : BigInt(text);
-});
+export const bigintCodec: ValueCodec = {
+  ...stringCodec('bigint', checkedInteger, (text) => {
+    const number = Number(checkedInteger(text));
+    return Number.isSafeInteger(number) ? number : BigInt(text);
+  }),
+  plain: 'digits',
+};
 
 /** Digits, perhaps a minus before them, no zeros in front: a number in JSON, too. */
 function checkedInteger(text: string): string {
@@ -110,13 +114,15 @@ export const timestampCodec: ValueCodec = ofTime('timestamp', (text) => {
   return date === undefined ? undefined : `${date}T${time}`;
 });
 
-export const timestamptzCodec: ValueCodec = ofTime('timestamp with time zone in UTC', (text) => {
+const inUtc: ValueCodec = ofTime('timestamp with time zone in UTC', (text) => {
   // The two usual forms are cut up by place: three times as fast as by what a pattern finds.
   if (wholeSecondPattern.test(text)) return `${text.substring(0, 10)}T${text.substring(11, 19)}.000000Z`;
   if (microsecondPattern.test(text)) return `${text.substring(0, 10)}T${text.substring(11, 26)}Z`;
   const [, date, time, fraction = ''] = timestamptzPattern.exec(text) ?? [];
   return date === undefined ? undefined : `${date}T${time}.${fraction.padEnd(6, '0')}Z`;
 });
+
+export const timestamptzCodec: ValueCodec = { ...inUtc, plain: 'utcTime' };
 
 const timestampPattern = /^([0-9]{4,6}-[0-9]{2}-[0-9]{2}) ([0-9:]{8}(?:\.[0-9]{1,6})?)$/;
 const timestamptzPattern = /^([0-9]{4,6}-[0-9]{2}-[0-9]{2}) ([0-9:]{8})(?:\.([0-9]{1,6}))?\+00$/;
