@@ -63,7 +63,7 @@ test('a standby, a promotion, and an old primary that comes back', { timeout: 12
     assert.equal(session.node, hostOf(next));
     await assert.rejects(
       session.resumption(follower.position),
-      isError('NOT_FOUND', false, /no replication slot "baton"/),
+      isError('UNAVAILABLE', true, /no replication slot "baton" since it was promoted/),
     );
     await next.psql("SELECT pg_create_logical_replication_slot('baton', 'pgoutput')");
     const resumption = await session.resumption(follower.position);

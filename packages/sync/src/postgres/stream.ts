@@ -179,7 +179,8 @@ export class SlotStream implements AsyncDisposable {
     const { node, slot: name, abandonSlotAtBytes } = this.#options;
     if (abandonSlotAtBytes === undefined) return;
     const slot = await readSlot(await this.#connection(), name, node.name);
-    this.#abandoned = slot && abandonment(slot, name, abandonSlotAtBytes, node.name);
+    // The stream ends with the first, however often it is looked until its reader notices.
+    this.#abandoned ??= slot && abandonment(slot, name, abandonSlotAtBytes, node.name);
     if (this.#abandoned !== undefined) this.#fail(this.#abandoned);
   }
 
