@@ -2,7 +2,7 @@
 'use strict';
 // The launcher: plain CommonJS that any Node from 18 on can run. It finds Node 24 and the command's entry, and then replaces
 // itself by execve, so that the command has the process id a caller knows: a kill of it leaves nothing behind.
-// It reads no option and prints nothing but its own failures.
+// It reads no option but the command's name, and prints nothing but its own failures.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -185,6 +185,8 @@ function main() {
     );
   }
   const flags = ['--conditions=batondb-source', '--disable-warning=ExperimentalWarning', '--expose-gc'];
+  // What streams for weeks makes much garbage, and V8 takes 100 MiB more for it where there is room. Measured: no more time.
+  if (process.argv[2] === 'sync') flags.push('--max-semi-space-size=8');
   execute(node, [process.argv0 || 'node'].concat(flags, entry, userArguments()), environment());
 }
 
