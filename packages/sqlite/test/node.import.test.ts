@@ -1,7 +1,7 @@
 // SQLite files of others, taken over as databases.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { closeSync, openSync, readdirSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
 import { test } from 'node:test';
 import { BatonError, type ErrorCode } from '@batondb/core/errors';
 import { makeSandbox } from '@batondb/testbed/sandbox';
@@ -89,7 +89,7 @@ test('what is refused', options, async () => {
   await assert.rejects(node.importFile(path, 'x'), hasCode('DIGEST_MISMATCH'));
   const text = sandbox.join('text');
   makeFile(sandbox.join('busy.db'), 'CREATE TABLE t (a)');
-  closeSync(openSync(text, 'w'));
+  writeFileSync(text, 'no database');
   await assert.rejects(node.importFile(text, 'x'), hasCode('UNSUPPORTED'));
   const wal = openSync(`${sandbox.join('busy.db')}-wal`, 'w');
   writeSync(wal, 'something');

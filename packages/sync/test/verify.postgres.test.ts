@@ -288,6 +288,8 @@ test('damage in a replica of SQLite is found', { timeout }, async () => {
 test('damage in lines is found', { timeout }, async () => {
   const place = linesPlace('hurtlines');
   await using _ = await feed(place);
+  await waitFor(place);
+  // These lines are the last ones then, after those of the dump.
   await server.psql("TRUNCATE emptied; INSERT INTO emptied SELECT i, 'x' || i FROM generate_series(1, 20) i");
   await waitFor(place);
   await verify(place);

@@ -97,13 +97,19 @@ export async function startMariadb(sandbox: Sandbox, options: MariadbOptions): P
   await sweep();
   const path = sandbox.join(options.name);
   const dataDirectory = options.dataDirectory ?? join(path, 'data');
-  mkdirSync(path, { recursive: true });
+  const temporary = join(path, 'tmp');
+  mkdirSync(temporary, { recursive: true });
   if (!existsSync(dataDirectory)) await copyTemplate(sandbox, dataDirectory);
   const port = await freePort();
   const serverId = options.serverId ?? ++serversStarted;
   const log = openSync(join(path, 'log'), 'a');
   const argv = [...smallServer, `--datadir=${dataDirectory}`, `--socket=${join(path, 's.sock')}`, `--port=${port}`];
-  const own = [`--server-id=${serverId}`, `--pid-file=${join(path, 'pid')}`, ...(options.more ?? [])];
+  const own = [
+    `--tmpdir=${temporary}`,
+    `--server-id=${serverId}`,
+    `--pid-file=${join(path, 'pid')}`,
+    ...(options.more ?? []),
+  ];
   const child = spawn('mariadbd', [...argv, ...own], { stdio: ['ignore', log, log], detached: true });
   closeSync(log);
   const server = new MariadbServer(path, dataDirectory, port, child);
@@ -146,12 +152,15 @@ const smallServer = [
   '--slave-net-timeout=5',
 ];
 
-/** mariadb-install-db takes seconds: it runs once a sandbox. */
+/** mariadb-install-db takes seconds: it runs once a sandbox. Whatever starts has a directory of its own for temporary tables: it empties it. */
 async function copyTemplate(sandbox: Sandbox, dataDirectory: string): Promise<void> {
   const template = sandbox.join('template');
   if (!existsSync(template)) {
     const making = sandbox.join('template.new');
-    const argv = ['mariadb-install-db', '--no-defaults', `--datadir=${making}`, '--user=root', '--skip-test-db'];
+    const temporary = sandbox.join('template.tmp');
+    mkdirSync(temporary, { recursive: true });
+    const places = [`--datadir=${making}`, `--tmpdir=${temporary}`];
+    const argv = ['mariadb-install-db', '--no-defaults', ...places, '--user=root', '--skip-test-db'];
     await mustRun([...argv, '--skip-name-resolve', '--innodb-log-file-size=16M', '--auth-root-socket-user=root']);
     await mustRun(['mv', '--no-clobber', '-T', making, template]);
   }
