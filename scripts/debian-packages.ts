@@ -30,6 +30,7 @@ const packages: Readonly<Record<string, string>> = {
   'postgresql-contrib': 'types of extensions: hstore and citext',
   patroni: 'failovers, promotions and rewinds as they happen to people',
   haproxy: 'one address that leads to the primary',
+  'galera-4': 'clusters whose nodes take their state from one another',
   'mariadb-backup': 'hot backups: mariadb-backup and mbstream',
 };
 

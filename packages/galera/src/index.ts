@@ -1,0 +1,1 @@
+export { donorLines } from './contract/lines.ts';
