@@ -180,7 +180,9 @@ test('backups that cannot be', { timeout }, async () => {
 // Proves: a backup tool that dies in the middle is a failure that says so, on all targets, with nothing left; and no password is in any
 // argument list meanwhile.
 test('a backup tool that dies', { timeout }, async () => {
-  await source.sql(`CREATE USER saver IDENTIFIED BY 'hunter2'; GRANT ALL ON *.* TO saver`);
+  // More than a source reads ahead of its targets.
+  await source.sql(`CREATE USER saver IDENTIFIED BY 'hunter2'; GRANT ALL ON *.* TO saver; USE bulk;
+    INSERT INTO t (b) SELECT RANDOM_BYTES(1000000) FROM seq_1_to_100`);
   const login = sandbox.join('saver.cnf');
   writeFileSync(login, '[client]\nuser=saver\npassword=hunter2\n', { mode: 0o600 });
   await using bed = await startHosts({ count: 3 });

@@ -9,7 +9,7 @@ import type { BatonRun } from '@batondb/testbed/run-baton';
 import { isInPhase, isSoak, isStreaming, type SinkKind, SyncBed, type SyncTarget } from './sync-bed.ts';
 import { expectLinesOnce, expectPutsOnce } from './sync-once.ts';
 
-const rounds = isSoak ? 50 : 3;
+const rounds = isSoak ? 50 : 2;
 const patienceMs = 120_000;
 const random = new Random(seedOfRun());
 

@@ -9,7 +9,7 @@ import type { BatonRun } from '@batondb/testbed/run-baton';
 import { isSoak, isStreaming, SyncBed, type SyncTarget } from './sync-bed.ts';
 
 /** Of both tables together. */
-const rows = isSoak ? 2_000_000 : 60_000;
+const rows = isSoak ? 2_000_000 : 30_000;
 const perTable = rows / 2;
 const endMsMax = isSoak ? 1_800_000 : 120_000;
 const tables = ['one', 'two'] as const;

@@ -6,5 +6,5 @@ export { after, readPages } from './pages.ts';
 export { type EtcdPlace, planEtcdAccess } from './place.ts';
 export { Seat, type SeatClaim, type Tenure } from './seat.ts';
 export { expectNoTenants } from './tenants.ts';
-export { EtcdUpkeep } from './upkeep.ts';
+export { EtcdUpkeep, UpkeepClock } from './upkeep.ts';
 export type { WriteOperation } from './write-codec.ts';

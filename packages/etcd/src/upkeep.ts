@@ -10,17 +10,23 @@ const idleBytesMax = 67_108_864;
 
 export type UpkeepPlan = { readonly etcdMaintenance: boolean; readonly prefix: string };
 
+/** When an etcd was looked after last: it outlives an ownership, which ends when etcd is full and begins again. */
+export class UpkeepClock {
+  lastMs: number = performance.now();
+}
+
 /** Looks after an etcd for which nobody else cares: only where it was allowed. */
 export class EtcdUpkeep {
   readonly #client: EtcdClient;
   readonly #plan: UpkeepPlan;
   readonly #budget: EtcdBudget;
-  #lastMs = performance.now();
+  readonly #clock: UpkeepClock;
 
-  constructor(client: EtcdClient, plan: UpkeepPlan, budget: EtcdBudget) {
+  constructor(client: EtcdClient, plan: UpkeepPlan, budget: EtcdBudget, clock: UpkeepClock = new UpkeepClock()) {
     this.#client = client;
     this.#plan = plan;
     this.#budget = budget;
+    this.#clock = clock;
   }
 
   /**
@@ -30,8 +36,8 @@ export class EtcdUpkeep {
   async run(needed: number = Number.POSITIVE_INFINITY): Promise<void> {
     const { isOver } = this.#budget;
     const dueMs = isOver ? urgentMs : usualMs;
-    if (!this.#plan.etcdMaintenance || performance.now() - this.#lastMs < dueMs) return;
-    this.#lastMs = performance.now();
+    if (!this.#plan.etcdMaintenance || performance.now() - this.#clock.lastMs < dueMs) return;
+    this.#clock.lastMs = performance.now();
     try {
       const { revision } = await this.#client.range({ key: this.#plan.prefix, countOnly: true });
       await this.#client.compact(Math.min(revision, needed));

@@ -24,6 +24,8 @@ export type BackupOptions = {
   readonly parallel?: number;
   /** The end of an earlier backup, by {@link baseLsnOf}: only pages that changed since are streamed. Default: a full backup. */
   readonly incrementalFromLsn?: bigint;
+  /** The server is a node of a Galera cluster, and the backup is to say where in its history it ends. Default: no. */
+  readonly withGaleraInfo?: boolean;
   /**
    * An empty directory of the caller's, not readable by others, on a disk (not in the server's data directory). The tool keeps small
    * files in it; the caller removes it, also after a kill.
@@ -73,6 +75,7 @@ export function backupArguments(options: BackupOptions): string[] {
     `--target-dir=${temporaryDirectory}`,
     `--tmpdir=${temporaryDirectory}`,
     `--extra-lsndir=${temporaryDirectory}`,
+    ...(options.withGaleraInfo === true ? ['--galera-info'] : []),
     ...(incrementalFromLsn === undefined ? [] : [`--incremental-lsn=${incrementalFromLsn}`]),
   ];
 }

@@ -9,7 +9,14 @@ export { type BackupBase, readBase } from './base.ts';
 export type { Row } from './client-output.ts';
 export { checkEmptyDataDirectory, checkNotInUse } from './data-directory.ts';
 export { type BackupPosition, formatPosition, type ReplicaSource } from './position.ts';
-export { baseLsnOf, positionFileName, positionToJson, readPosition, writePosition } from './position-files.ts';
+export {
+  baseLsnOf,
+  positionFileName,
+  positionToJson,
+  readGaleraInfo,
+  readPosition,
+  writePosition,
+} from './position-files.ts';
 export { type PrepareOptions, type PrepareProgress, prepare } from './prepare.ts';
 export type { BinlogPosition, ReplicaStatus } from './replica-status.ts';
 export { type ReplicationGuard, stopReplication } from './replication/stop-replication.ts';

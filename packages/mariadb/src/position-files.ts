@@ -26,6 +26,14 @@ export async function readPosition(directory: string): Promise<BackupPosition> {
 }
 
 /**
+ * Where in the history of a Galera cluster the backup in a directory ends, `UUID:SEQNO`, as the tool wrote it; undefined when it did not. Throws NO_PERMISSION,
+ * LIMIT.
+ */
+export async function readGaleraInfo(directory: string): Promise<string | undefined> {
+  return (await readInfo(directory, 'galera_info'))?.trim();
+}
+
+/**
  * What an incremental backup has to be taken from, so that it can be applied to the backup in a directory: the LSN where that one ends.
  * The directory must not have been a server's since: that cannot be seen in it. Throws NOT_FOUND when there is no backup,
  * UNSUPPORTED when nothing can be applied to it any more (xtrabackup, prepared to its end), BACKUP_FAILED.

@@ -13,6 +13,6 @@ export function describeSink(kind: SinkKind): void {
   describeChanges(kind);
   describeStructure(kind);
   if (kind.hasOneOwner) describeOwners(kind);
-  describeRepair(kind);
+  if (kind.knowsRows) describeRepair(kind);
   describeRandom(kind);
 }

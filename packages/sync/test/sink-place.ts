@@ -20,6 +20,8 @@ export type SinkKind = {
   readonly manyRows: number;
   /** A second owner waits for the first. */
   readonly hasOneOwner: boolean;
+  /** It can be asked for the keys of its rows, and for those that were written after a position. */
+  readonly knowsRows: boolean;
   /** Rows that nothing tells apart have a place in it. */
   readonly keepsUnkeyed: boolean;
   /** A table that is told of under another name keeps its rows; else its source drops it first. */

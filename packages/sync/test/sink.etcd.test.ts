@@ -23,6 +23,7 @@ describeSink({
   comparesRows: true,
   manyRows: 2_500,
   hasOneOwner: true,
+  knowsRows: true,
   keepsUnkeyed: false,
   followsRenames: false,
   rounds: 2,

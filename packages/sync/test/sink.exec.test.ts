@@ -50,6 +50,7 @@ describeSink({
   comparesRows: false,
   manyRows: 25_000,
   hasOneOwner: false,
+  knowsRows: false,
   keepsUnkeyed: true,
   followsRenames: true,
   rounds: 1,

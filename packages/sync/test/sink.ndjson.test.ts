@@ -10,6 +10,7 @@ describeSink({
   comparesRows: false,
   manyRows: 25_000,
   hasOneOwner: true,
+  knowsRows: false,
   keepsUnkeyed: true,
   followsRenames: true,
   rounds: 20,

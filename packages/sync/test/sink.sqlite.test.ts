@@ -10,6 +10,7 @@ describeSink({
   comparesRows: true,
   manyRows: 25_000,
   hasOneOwner: true,
+  knowsRows: true,
   keepsUnkeyed: true,
   followsRenames: true,
   rounds: 2,

@@ -184,6 +184,8 @@ export class TargetRole implements Disposable {
     // Of a backup that is done, what is left of its stream is still there.
     if (this.#phase === 'done' && this.#backup === undefined) return;
     this.receiver.close(new BatonError('INTERRUPTED', 'the stream was given up'));
+    // What is still being written would come up again in the directory that is being removed.
+    await this.receiver.settled();
     // What stays is removed by the next run, or by `clean`.
     await this.#staging.remove(this.#options.pool).catch(() => undefined);
   }

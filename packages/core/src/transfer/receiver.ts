@@ -83,6 +83,14 @@ export class Receiver {
     this.dropOlderThan(Number.POSITIVE_INFINITY);
   }
 
+  /** After close(): resolves when nothing of what came is being prepared or written any more. */
+  async settled(): Promise<void> {
+    await this.#tree?.catch(() => undefined);
+    const { writesMax } = this.#options;
+    for (let taken = 0; taken < writesMax; taken++) await this.#permits.take();
+    for (let given = 0; given < writesMax; given++) this.#permits.give();
+  }
+
   /** Ends the connections of senders that are no longer ours. */
   dropOlderThan(epoch: number): void {
     for (const { link, epoch: theirs } of this.#sessions) if (theirs < epoch) link.connection.destroy();
@@ -184,6 +192,10 @@ export class Receiver {
       // The pieces that TLS delivered it in.
       this.#garbage.add(frame.payload.byteLength);
       await this.#permits.take();
+      if (this.#closed !== undefined) {
+        this.#permits.give();
+        throw this.#closed;
+      }
       tree
         .write(frame.payload)
         .catch((error: Error) => {

@@ -10,6 +10,7 @@ import {
   Seat,
   type SeatClaim,
   type Tenure,
+  UpkeepClock,
   withPrefix,
 } from '@batondb/etcd';
 import type { OwnedSink, Sink } from '../sink.ts';
@@ -31,6 +32,7 @@ export class EtcdSink implements Sink {
   readonly #keys: MetaKeys;
   /** The same for every time of owning: what this process has left behind it may take away at once. */
   readonly #session: string = randomUUID();
+  readonly #upkeepClock: UpkeepClock = new UpkeepClock();
 
   /** Throws USAGE for a template of keys that cannot tell rows apart. */
   constructor(plan: EtcdSinkPlan) {
@@ -73,7 +75,7 @@ export class EtcdSink implements Sink {
     const [pos, tables] = tenure.results.slice(-2);
     const found = pos?.kvs[0];
     const budget = new EtcdBudget(client, this.#plan);
-    const upkeep = new EtcdUpkeep(client, this.#plan, budget);
+    const upkeep = new EtcdUpkeep(client, this.#plan, budget, this.#upkeepClock);
     const writer = new Writer(
       { ...parts, client, budget, upkeep, keys: this.#keys },
       found === undefined ? undefined : decodePlace(found.value, this.#keys.pos),
