@@ -67,9 +67,13 @@ export class ChunkReader implements AsyncDisposable {
   async #read(request: ChunkRequest): Promise<ReadChunk | 'changed'> {
     const filter = await this.#context.filterOf(request.table);
     const client = await this.#connect();
+    const { name } = (await this.#find(client, request.table)) ?? {};
+    if (name === undefined) return 'changed';
     await this.#run(client, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     try {
-      return await this.#readInside(client, request, filter);
+      // Before the snapshot: rows are read by the table's present definition, whatever the snapshot says, and a table that was written anew since is empty for it.
+      await this.#run(client, `LOCK TABLE ONLY ${name} IN ACCESS SHARE MODE`);
+      return await this.#readInside(client, { ...request, locked: name }, filter);
     } catch (error) {
       // Dropped between two statements of ours, or a column of the publication's filter was.
       if (isSqlState(error, '42P01') || isSqlState(error, '42703')) return 'changed';
@@ -90,13 +94,13 @@ export class ChunkReader implements AsyncDisposable {
 
   async #readInside(
     client: pg.Client,
-    request: ChunkRequest,
+    request: ChunkRequest & { readonly locked: string },
     filter: string | undefined,
   ): Promise<ReadChunk | 'changed'> {
-    // The first statement takes the snapshot that all others see.
+    // The first query takes the snapshot that all others see.
     const [[snapshot] = []] = await this.#run(client, 'SELECT pg_current_snapshot()');
     const place = await this.#find(client, request.table);
-    if (place === undefined) return 'changed';
+    if (place?.name !== request.locked) return 'changed';
     const { rows, isLast } = await this.#rows(client, request, place, filter);
     const [[high] = []] = await this.#run(client, 'SELECT pg_current_wal_insert_lsn()');
     return {

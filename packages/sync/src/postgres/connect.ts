@@ -156,7 +156,10 @@ async function inspect(client: pg.Client, name: string): Promise<{ timeline: num
   return { timeline: Number.parseInt(timeline, 16), serverVersion: Number(version) };
 }
 
-export type TextRows = { readonly rows: readonly (readonly (string | null)[])[] };
+export type TextRows = {
+  readonly rows: readonly (readonly (string | null)[])[];
+  readonly fields: readonly Pick<pg.FieldDef, 'name' | 'tableID' | 'columnID' | 'dataTypeID'>[];
+};
 
 /** What was asked last on a connection: the driver takes one question at a time. */
 const tails = new WeakMap<pg.Client, Promise<unknown>>();

@@ -2,7 +2,7 @@ import { BatonError } from '@batondb/core/errors';
 import type pg from 'pg';
 import type { RowPart, RowSnapshot, TableSnapshot } from '../source.ts';
 import { nameOf, type Table } from '../table.ts';
-import { runSimple } from './connect.ts';
+import { runSimple, type TextRows } from './connect.ts';
 import { CopyJsonDecoder } from './copy-json.ts';
 import { copyOut } from './copy-out.ts';
 import type { CopyDecoder } from './copy-rows.ts';
@@ -11,6 +11,7 @@ import { formatPosition } from './position.ts';
 import { SharedSnapshot } from './snapshot-connections.ts';
 import type { SnapshotContext } from './snapshot-context.ts';
 import { copySql, type PageRange, pageRanges, type StoredTable } from './snapshot-plan.ts';
+import { quoteName, quoteTable } from './sql.ts';
 import { CopyTextDecoder } from './text.ts';
 
 // A dump: the rows of tables at one place of the log, in parts that several connections read at a time.
@@ -151,6 +152,7 @@ async function* readPart<T extends { readonly length: number }>(
   signal: AbortSignal,
 ): AsyncGenerator<T> {
   try {
+    await holdTable(context, client, table, leaf);
     yield* copyOut(client, copySql(leaf, table.columns, range, filter), decoder, signal);
   } catch (error) {
     // A table or a column that is not there (any more).
@@ -158,17 +160,30 @@ async function* readPart<T extends { readonly length: number }>(
       throw changed(context, table, 'has another shape', error);
     throw signal.aborted ? error : toSourceError(error, context.node);
   }
-  await checkFile(context, client, table, leaf);
 }
 
 /**
- * What rewrites a table, or empties it, leaves nothing for a snapshot that is older. The rows were read under a lock that is still held, so the file is the one that they
- * were read from; the catalog tells which one it was in the snapshot.
+ * Locks a table against changes of its definition, and checks that it is the one that the snapshot has: rows are read by the present definition, whatever the snapshot says,
+ * and what rewrites a table, or empties it, leaves nothing for a snapshot that is older.
  */
-async function checkFile(context: SnapshotContext, client: pg.Client, table: Table, leaf: StoredTable): Promise<void> {
-  const sql = `SELECT (relfilenode = pg_catalog.pg_relation_filenode(oid))::pg_catalog.text FROM pg_catalog.pg_class WHERE oid = ${leaf.oid}`;
-  const { rows } = await runSimple(client, sql, context.node);
-  if (rows[0]?.[0] !== 'true') throw changed(context, table, 'was rewritten or emptied');
+async function holdTable(context: SnapshotContext, client: pg.Client, table: Table, leaf: StoredTable): Promise<void> {
+  const columns = table.columns.map(({ name }) => quoteName(name)).join(', ');
+  const run = (sql: string): Promise<TextRows> => runSimple(client, sql, context.node);
+  await run(`LOCK TABLE ONLY ${quoteTable(leaf)} IN ACCESS SHARE MODE`);
+  const [file, known, { fields }] = [
+    await run(
+      `SELECT (relfilenode = pg_catalog.pg_relation_filenode(oid))::pg_catalog.text FROM pg_catalog.pg_class WHERE oid = ${leaf.oid}`,
+    ),
+    await run(`SELECT attname, attnum, atttypid FROM pg_catalog.pg_attribute WHERE attrelid = ${leaf.oid}`),
+    await run(`SELECT ${columns} FROM ONLY ${quoteTable(leaf)} LIMIT 0`),
+  ];
+  if (file.rows[0]?.[0] !== 'true') throw changed(context, table, 'was rewritten or emptied');
+  const inSnapshot = new Map(known.rows.map(([name, ...place]) => [name, place.join()]));
+  const isSame = fields.every(
+    ({ name, tableID, columnID, dataTypeID }) =>
+      tableID === leaf.oid && inSnapshot.get(name) === `${columnID},${dataTypeID}`,
+  );
+  if (!isSame) throw changed(context, table, 'has another shape');
 }
 
 function changed({ node }: SnapshotContext, table: Table, what: string, cause?: unknown): BatonError {
