@@ -7,6 +7,8 @@ import type { SnapshotContext } from './snapshot-context.ts';
 // A temporary slot: the one thing that gives a snapshot together with its place in the log.
 
 const waitNoticeMs = 3000;
+/** A cancellation that comes before the server has begun with the statement is lost. */
+const cancelAgainMs = 500;
 
 export type SlotPlace = {
   readonly slot: string;
@@ -28,6 +30,7 @@ export async function createTemporarySlot(
   const slotName = `baton_snapshot_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
   const sql = `CREATE_REPLICATION_SLOT ${slotName} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT`;
   await using _watch = await watchWait(context, client, signal);
+  signal.throwIfAborted();
   const slot = await runSimple(client, sql, node).catch((error: unknown) => {
     throw signal.aborted ? signal.reason : error;
   });
@@ -70,11 +73,17 @@ async function watchWait(context: SnapshotContext, waiting: pg.Client, signal: A
   const cancel = () => {
     runSimple(watcher, `SELECT pg_catalog.pg_cancel_backend(${waitingPid})`, context.node).catch(() => undefined);
   };
-  signal.addEventListener('abort', cancel);
+  let cancelling: NodeJS.Timeout | undefined;
+  const onAbort = (): void => {
+    cancel();
+    cancelling = setInterval(cancel, cancelAgainMs);
+  };
+  signal.addEventListener('abort', onAbort);
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
-      signal.removeEventListener('abort', cancel);
+      clearInterval(cancelling);
+      signal.removeEventListener('abort', onAbort);
       await endClient(watcher);
     },
   };

@@ -174,16 +174,18 @@ async function holdTable(context: SnapshotContext, client: pg.Client, table: Tab
     await run(
       `SELECT (relfilenode = pg_catalog.pg_relation_filenode(oid))::pg_catalog.text FROM pg_catalog.pg_class WHERE oid = ${leaf.oid}`,
     ),
-    await run(`SELECT attname, attnum, atttypid FROM pg_catalog.pg_attribute WHERE attrelid = ${leaf.oid}`),
+    // A query's description says of domains what they are made of.
+    await run(`SELECT attname, attnum, CASE typtype WHEN 'd' THEN 'any' ELSE atttypid::pg_catalog.text END
+      FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_type ON pg_type.oid = atttypid WHERE attrelid = ${leaf.oid}`),
     await run(`SELECT ${columns} FROM ONLY ${quoteTable(leaf)} LIMIT 0`),
   ];
   if (file.rows[0]?.[0] !== 'true') throw changed(context, table, 'was rewritten or emptied');
-  const inSnapshot = new Map(known.rows.map(([name, ...place]) => [name, place.join()]));
-  const isSame = fields.every(
-    ({ name, tableID, columnID, dataTypeID }) =>
-      tableID === leaf.oid && inSnapshot.get(name) === `${columnID},${dataTypeID}`,
-  );
-  if (!isSame) throw changed(context, table, 'has another shape');
+  const inSnapshot = new Map(known.rows.map(([name, number, type]) => [name, { number, type }]));
+  const isSame = ({ name, tableID, columnID, dataTypeID }: (typeof fields)[number]): boolean => {
+    const { number, type } = inSnapshot.get(name) ?? {};
+    return tableID === leaf.oid && number === String(columnID) && (type === 'any' || type === String(dataTypeID));
+  };
+  if (!fields.every(isSame)) throw changed(context, table, 'has another shape');
 }
 
 function changed({ node }: SnapshotContext, table: Table, what: string, cause?: unknown): BatonError {
