@@ -23,6 +23,8 @@ const debianPackages = {
   mariadbd: 'mariadb-server',
   'mariadb-install-db': 'mariadb-server',
   mariadb: 'mariadb-client',
+  'mariadb-dump': 'mariadb-client',
+  rsync: 'rsync',
   patroni: 'patroni',
   haproxy: 'haproxy',
   etcd: 'etcd-server',
