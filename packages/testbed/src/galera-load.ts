@@ -29,12 +29,13 @@ const retryMs = 200;
 const pauseMs = 2;
 
 /**
- * Writes into `load_test.accepted`, which it makes: each transaction adds a row, numbered from 1, and changes an old one. A node that
+ * Writes into `load_test.accepted`, which it makes: each transaction adds a row, numbered on from the last, and changes an old one. A node that
  * goes away is tried until it is back.
  */
 export async function startGaleraLoad(node: GaleraNode): Promise<GaleraLoad> {
   await node.sql(createTable);
-  const load = new Load(node);
+  const last = Number(await node.value('SELECT COALESCE(MAX(id), 0) FROM load_test.accepted'));
+  const load = new Load(node, last + 1);
   await waitUntil('the write load has begun', () => load.accepted > 20, 30_000);
   return load;
 }
@@ -50,9 +51,9 @@ class Load implements GaleraLoad {
   #stallMs = 0;
   #isStopped = false;
 
-  constructor(node: GaleraNode) {
+  constructor(node: GaleraNode, firstId: number) {
     this.#node = node;
-    this.#writing = this.#write();
+    this.#writing = this.#write(firstId);
   }
 
   get longestStallMs(): number {
@@ -80,8 +81,8 @@ class Load implements GaleraLoad {
     clearTimeout(timer);
   }
 
-  async #write(): Promise<void> {
-    for (let id = 1; !this.#isStopped; id++) {
+  async #write(firstId: number): Promise<void> {
+    for (let id = firstId; !this.#isStopped; id++) {
       this.#client ??= await Client.open(this.#node.socketPath);
       const answer = await this.#client.run(
         `INSERT INTO load_test.accepted VALUES (${id}, 0, REPEAT('row ${id} ', 20)), (${Math.ceil(id / 2)}, 0, '')
@@ -96,6 +97,7 @@ class Load implements GaleraLoad {
       await sleep(pauseMs);
     }
     this.#client?.close();
+    this.#stallMs = Math.max(this.#stallMs, performance.now() - this.#lastMs);
   }
 
   #accept(id: number): void {
@@ -131,7 +133,10 @@ class Client {
       this.#rows += 1;
       if (this.#rows === 2) this.#settle?.('accepted');
     });
-    createInterface(child.stderr).on('line', (line) => this.#settle?.(goneErrors.test(line) ? 'gone' : 'refused'));
+    createInterface(child.stderr).on('line', (line) => {
+      // The statement is printed above its error.
+      if (line.startsWith('ERROR ')) this.#settle?.(goneErrors.test(line) ? 'gone' : 'refused');
+    });
   }
 
   static async open(socketPath: string): Promise<Client> {

@@ -11,9 +11,7 @@ import { requireRoot, requireTools } from './requirements.ts';
 import type { Sandbox } from './sandbox.ts';
 
 export { compareNodes } from './galera-compare.ts';
-export { type GaleraLoad, startGaleraLoad } from './galera-load.ts';
-export { GaleraNode, type GaleraStart } from './galera-node.ts';
-export type { GaleraNodeOptions, GaleraPlace } from './galera-options.ts';
+export { startGaleraLoad } from './galera-load.ts';
 
 /** What a cluster is made of. */
 export type GaleraOptions = GaleraNodeOptions & {

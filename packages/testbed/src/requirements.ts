@@ -24,7 +24,6 @@ const debianPackages = {
   'mariadb-install-db': 'mariadb-server',
   mariadb: 'mariadb-client',
   'mariadb-dump': 'mariadb-client',
-  rsync: 'rsync',
   patroni: 'patroni',
   haproxy: 'haproxy',
   etcd: 'etcd-server',
