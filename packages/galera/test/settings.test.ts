@@ -213,6 +213,16 @@ test('keys of other methods and mistyped ones are findings', async () => {
   assert.equal(findings.find(({ subject }) => subject === '[sst] strems')?.hint, 'did you mean streams?');
 });
 
+test('a log that shows secrets is a finding', async () => {
+  for (const [line, count] of [
+    ['wsrep_debug=SERVER', 1],
+    ['wsrep_debug', 1],
+    ['wsrep_debug=NONE', 0],
+  ] as const) {
+    assert.equal((await read(`[mysqld]\n${line}\n`)).findings.length, count, line);
+  }
+});
+
 test('values that make no sense name their key', async () => {
   for (const line of [
     'streams=0',

@@ -2,7 +2,7 @@
 // prove a key; what is demanded beyond that and not done ends the transfer before it begins (G11).
 import { BatonError } from '@batondb/core/errors';
 import type { Finding } from './finding.ts';
-import type { OptionGroups } from './option-files.ts';
+import type { OptionGroups, Options } from './option-files.ts';
 
 /** Keys that this file judges. */
 export const securityKeys: readonly string[] = [
@@ -32,13 +32,22 @@ export function checkSecurity(groups: OptionGroups): Finding[] {
   if (sockopt !== undefined && restrictiveSockopt.test(sockopt)) {
     throw refusal(`sockopt=${sockopt}`, 'restricts connections of socat, which baton does not use');
   }
-  return certificateKeys
+  const unused = certificateKeys
     .filter((key) => groups.sst.has(key))
     .map((key) => ({
       subject: `[sst] ${key}`,
       text: `${key} is not used: every transfer makes its own certificate, and the key proves both sides`,
       hint: `remove ${key} from [sst] when no node uses another method any more`,
     }));
+  return [...debugFindings(groups.server), ...unused];
+}
+
+/** A joiner's server writes the whole `ready` line into its log then. */
+function debugFindings(server: Options): Finding[] {
+  const level = server.get('wsrep-debug');
+  if (level === undefined || /^(0|none|off|false)$/i.test(level)) return [];
+  const text = `wsrep_debug is ${level || 'on'}: the secret of each transfer is written into the error log of its joiner`;
+  return [{ subject: 'wsrep_debug', text, hint: 'set wsrep_debug=NONE, or see that nobody else reads the log' }];
 }
 
 /** `encrypt=3` verifies the peer where an authority is named, and only encrypts where none is, as every transfer here does. */
