@@ -3,9 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { MariadbClient } from './mariadb-client.ts';
+import { copyTemplate } from './mariadb-template.ts';
 import { freePort } from './ports.ts';
 import { processStart, signalProcess, waitUntil } from './process-table.ts';
-import { mustRun } from './processes.ts';
 import { sweep } from './removal.ts';
 import { requireRoot, requireTools } from './requirements.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -28,39 +29,23 @@ const startMsMax = 60_000;
 let serversStarted = 0;
 
 /** A running server. At the end of its block it is killed; the sandbox takes its files. */
-export class MariadbServer implements AsyncDisposable {
+export class MariadbServer extends MariadbClient implements AsyncDisposable {
   /** Directory of the socket, the log and, unless another one was given, the data. */
   readonly path: string;
   readonly dataDirectory: string;
-  readonly socketPath: string;
   readonly port: number;
   readonly #child: ChildProcess;
 
   constructor(path: string, dataDirectory: string, port: number, child: ChildProcess) {
+    super(join(path, 's.sock'));
     this.path = path;
     this.dataDirectory = dataDirectory;
-    this.socketPath = join(path, 's.sock');
     this.port = port;
     this.#child = child;
   }
 
   get pid(): number {
     return this.#child.pid ?? 0;
-  }
-
-  /** Runs statements as root; rows as lists of fields. Throws what the client says. */
-  async sql(statements: string): Promise<string[][]> {
-    const argv = ['mariadb', '--no-defaults', '--batch', '--skip-column-names', `--socket=${this.socketPath}`];
-    const { stdout } = await mustRun(argv, { input: statements });
-    return stdout
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => line.split('\t'));
-  }
-
-  /** The first field of the first row. */
-  async value(statement: string): Promise<string> {
-    return (await this.sql(statement))[0]?.[0] ?? '';
   }
 
   /** What the server has logged so far. */
@@ -151,21 +136,6 @@ const smallServer = [
   '--binlog-format=ROW',
   '--slave-net-timeout=5',
 ];
-
-/** mariadb-install-db takes seconds: it runs once a sandbox. Whatever starts has a directory of its own for temporary tables: it empties it. */
-async function copyTemplate(sandbox: Sandbox, dataDirectory: string): Promise<void> {
-  const template = sandbox.join('template');
-  if (!existsSync(template)) {
-    const making = sandbox.join('template.new');
-    const temporary = sandbox.join('template.tmp');
-    mkdirSync(temporary, { recursive: true });
-    const places = [`--datadir=${making}`, `--tmpdir=${temporary}`];
-    const argv = ['mariadb-install-db', '--no-defaults', ...places, '--user=root', '--skip-test-db'];
-    await mustRun([...argv, '--skip-name-resolve', '--innodb-log-file-size=16M', '--auth-root-socket-user=root']);
-    await mustRun(['mv', '--no-clobber', '-T', making, template]);
-  }
-  await mustRun(['cp', '-a', template, dataDirectory]);
-}
 
 /** Which source a replica follows, and from where. */
 export type ReplicationStart = {

@@ -23,6 +23,7 @@ const debianPackages = {
   mariadbd: 'mariadb-server',
   'mariadb-install-db': 'mariadb-server',
   mariadb: 'mariadb-client',
+  'mariadb-dump': 'mariadb-client',
   patroni: 'patroni',
   haproxy: 'haproxy',
   etcd: 'etcd-server',
