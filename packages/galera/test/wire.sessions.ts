@@ -83,6 +83,8 @@ export class CuttingProxy implements Disposable {
   /** Bytes that came from the donor, over all connections. */
   bytes = 0;
   tamper: Tamper | undefined;
+  /** Nothing is passed on any more, and nothing ends. */
+  isHeld = false;
   /** New connections end at once. */
   isDown = false;
 
@@ -95,10 +97,15 @@ export class CuttingProxy implements Disposable {
         const sent = this.tamper?.(chunk, at) ?? chunk;
         at += chunk.length;
         this.bytes += chunk.length;
+        if (this.isHeld) return;
         if (!far.write(sent)) near.pause();
       });
       far.on('drain', () => near.resume());
-      far.pipe(near);
+      far.on('data', (chunk: Buffer) => {
+        if (!this.isHeld && !near.write(chunk)) far.pause();
+      });
+      near.on('drain', () => far.resume());
+      far.on('end', () => near.end());
       near.on('end', () => far.end());
       for (const [one, other] of [
         [near, far],

@@ -265,3 +265,27 @@ test('a conversation goes on over new connections', options, async () => {
   await pair.joiner.verified();
   assert.equal((await finished).type, 'verified');
 });
+
+// Proves: a failure said while the connection is broken reaches the other side all the same, when it comes back.
+test('a last word over a new connection', options, async () => {
+  await using pair = await openPair();
+  const waiting = pair.donor.next(['accept'], never);
+  pair.proxy.cut();
+  pair.joiner.fail(new BatonError('NO_SPACE', 'the disk is full'));
+  const disposed = pair.joiner[Symbol.asyncDispose]();
+  await assert.rejects(
+    waiting,
+    (error) => error instanceof BatonError && error.message === 'the joiner failed: the disk is full',
+  );
+  await disposed;
+});
+
+// Proves: a peer that is there and says nothing is found out, whatever the network tells of its connection (G6, T10).
+test('a peer that falls silent', options, async () => {
+  await using pair = await openPair({ joiner: { patience: impatient }, donor: { patience: impatient } });
+  pair.proxy.isHeld = true;
+  const began = performance.now();
+  await assert.rejects(pair.joiner.offer(never), hasCode('CONNECTION_LOST'));
+  await assert.rejects(pair.donor.next(['accept'], never), hasCode('CONNECTION_LOST', 'HOP_UNREACHABLE'));
+  assert.ok(performance.now() - began < limits.silenceMsMax + limits.pingMs + 15_000);
+});

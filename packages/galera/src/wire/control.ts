@@ -27,7 +27,9 @@ export class ControlChannel {
   readonly #loose = new Map<string, LooseMessage>();
   #received = 0;
   #link: Link | undefined;
-  /** How many of #said the peer has, or were written on this connection. */
+  /** How many of #said the peer has for certain, as it said when it connected. */
+  #confirmed = 0;
+  /** How many of #said it has, or were written on this connection. */
   #written = 0;
   #wake = Promise.withResolvers<void>();
   #settled = Promise.withResolvers<void>();
@@ -57,6 +59,7 @@ export class ControlChannel {
       this.#events.onNonsense(new BatonError('PROTOCOL', said));
       return;
     }
+    this.#confirmed = peerReceived;
     this.#written = peerReceived;
     void this.#serve(link);
   }
@@ -77,9 +80,15 @@ export class ControlChannel {
     this.#signal();
   }
 
-  /** Resolves when all that was said is with the operating system, or cannot be said since there is no connection. */
-  async flushed(): Promise<void> {
-    while (this.#link !== undefined && this.#written < this.#said.length) await this.#settled.promise;
+  /** Resolves when all that was said is with the operating system, or after `msMax`: a peer may have to come back for it. */
+  async flushed(msMax: number): Promise<void> {
+    const late = new AbortController();
+    const timer = setTimeout(() => {
+      late.abort();
+      this.#settle();
+    }, msMax);
+    while (!late.signal.aborted && this.#written < this.#said.length) await this.#settled.promise;
+    clearTimeout(timer);
   }
 
   /** Ends the connection: politely, so that what was said last arrives. */
@@ -99,7 +108,8 @@ export class ControlChannel {
     } catch (error) {
       if (this.#link !== link) return;
       this.#link = undefined;
-      this.#settle();
+      // What was on its way may be lost.
+      this.#written = this.#confirmed;
       link.connection.destroy();
       const isLoss = error instanceof BatonError && error.code === 'CONNECTION_LOST';
       if (isLoss) this.#events.onLost(error);

@@ -91,6 +91,10 @@ export class DonorSession extends Session {
     return verified;
   }
 
+  protected override get mayComeBack(): boolean {
+    return false;
+  }
+
   protected override onLost(): void {
     this.#reconnecting ??= this.#open(this.signal)
       .then(() => this.note('the donor has reached the joiner again'))

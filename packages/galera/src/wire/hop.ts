@@ -72,8 +72,8 @@ export async function feed(
         throw error;
       }
       session.tellBreak(error);
-      // What worked for a while is tried again at once.
-      if (performance.now() - beganMs > wireLimits.retryMsMax) delayMs = wireLimits.retryMsMin;
+      // What worked for a moment is tried again at once.
+      if (performance.now() - beganMs > wireLimits.retryMsMin) delayMs = wireLimits.retryMsMin;
       await sleep(delayMs, undefined, { signal });
     }
   }

@@ -3,10 +3,7 @@ import { Manifest } from '@batondb/core/protocol/manifest';
 import { treeDigest } from '@batondb/core/protocol/tree-digest';
 import { dataVersions } from '@batondb/core/protocol/versions';
 import { Layout } from '@batondb/core/transfer/layout';
-import { Receiver } from '@batondb/core/transfer/receiver';
-import { prepareStaging } from '@batondb/core/transfer/resume';
-import { StagedTree } from '@batondb/core/transfer/staged-tree';
-import type { Staging } from '@batondb/core/transfer/staging';
+import { Receiver, type UnitSink } from '@batondb/core/transfer/receiver';
 import type { WorkerPool } from '@batondb/core/transfer/worker-pool';
 import { members, onlyEpoch } from './hop.ts';
 import type { JoinerSession } from './joiner-session.ts';
@@ -14,39 +11,39 @@ import type { Transfer } from './messages.ts';
 import { jobIdOf } from './proof.ts';
 
 /** Where what comes is put. */
-export type Place = { readonly staging: Staging; readonly pool: WorkerPool };
+export type Sink<T extends UnitSink> = {
+  readonly pool: WorkerPool;
+  readonly open: (manifest: Manifest, layout: Layout) => Promise<T>;
+};
 
 /** A transfer on its way in. */
-export type Incoming = {
-  readonly receiver: Receiver;
+export type Incoming<T extends UnitSink> = {
+  readonly receiver: Receiver<T>;
   /** What is there of it; once the donor has sent its manifest. */
-  readonly tree: Promise<StagedTree>;
+  readonly sink: Promise<T>;
   /** Rejects with what ends it for good: a full disk, the session's or the signal's end. */
   readonly failed: Promise<never>;
 };
 
 /** Makes a transfer ready to be received; the session's `serve` hands it its connections. */
-export function openIncoming(
+export function openIncoming<T extends UnitSink & { readonly manifest: Manifest }>(
   session: JoinerSession,
   { transfer, kind, manifestDigest, manifestBytes }: Transfer,
-  { staging, pool }: Place,
+  { pool, open }: Sink<T>,
   signal: AbortSignal,
-): Incoming {
+): Incoming<T> {
   const failed = Promise.withResolvers<never>();
   // Nobody may be listening yet.
   failed.promise.catch(() => undefined);
   const either = AbortSignal.any([signal, session.signal]);
   if (either.aborted) failed.reject(either.reason as Error);
   either.addEventListener('abort', () => failed.reject(either.reason as Error), { once: true });
-  const prepare = async (sections: readonly Uint8Array[]): Promise<StagedTree> => {
+  const prepare = async (sections: readonly Uint8Array[]): Promise<T> => {
     const checked = await pool.run({ kind: 'manifest', sections, digest: manifestDigest });
     const manifest = Manifest.fromShare(checked.manifest);
     const layout = Layout.fromShare(checked.layout);
     if (layout.isStream !== (kind === 'stream')) throw notOfKind(kind);
-    const context = { pool, staging, manifest, layout, isSpool: kind === 'stream' };
-    const nobody = { onDamaged: () => undefined, onChecked: () => undefined };
-    const { have } = await prepareStaging({ ...context, ...nobody });
-    return new StagedTree(pool, staging, { manifest, layout, have });
+    return await open(manifest, layout);
   };
   const { secret, donor, joiner } = session.ids;
   const receiver = new Receiver({
@@ -60,15 +57,14 @@ export function openIncoming(
     manifestDigest,
     manifestBytesMax: manifestBytes,
     prepare,
-    claims: false,
-    complete: (tree) => Promise.resolve(digestOf(tree)),
+    complete: (sink) => Promise.resolve(digestOf(sink)),
     onFailure: (error) => failed.reject(error),
     writesMax: pool.size * 2,
   });
-  return { receiver, tree: receiver.tree, failed: failed.promise };
+  return { receiver, sink: receiver.tree, failed: failed.promise };
 }
 
-function digestOf({ manifest, have }: StagedTree): Uint8Array {
+function digestOf({ manifest, have }: UnitSink & { readonly manifest: Manifest }): Uint8Array {
   return treeDigest(manifest.digest, have.allDigests(), have.allChanges());
 }
 

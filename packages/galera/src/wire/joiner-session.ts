@@ -6,9 +6,13 @@ import { listenForProof, type ProofListener, type TakeConnection } from '@batond
 import type { PortRange } from '@batondb/core/transport/tls';
 import type { Connection } from '@batondb/core/transport/transport';
 import { admitDonor } from './handshake.ts';
+import { wireLimits } from './limits.ts';
 import type { About, Finish, Offer, Transfer } from './messages.ts';
 import { makeSecret, type Shared } from './proof.ts';
 import { type Patience, Session, type SessionEvents } from './session.ts';
+
+/** Serves the data connections of one transfer. */
+export type DataServer = Pick<Receiver, 'serve'>;
 
 /** How a joiner listens. */
 export type ListenOptions = SessionEvents & {
@@ -36,7 +40,7 @@ export class JoinerSession extends Session {
   readonly #options: ListenOptions;
   readonly #identity: Identity = makeIdentity();
   readonly #shared: Shared;
-  readonly #receivers = new Map<number, Receiver>();
+  readonly #receivers = new Map<number, DataServer>();
   /** Data that came before anybody asked for it. */
   #early: { readonly connection: Connection; readonly transfer: number }[] = [];
   readonly #serving = new Set<Promise<void>>();
@@ -120,7 +124,7 @@ export class JoinerSession extends Session {
   }
 
   /** Has the connections of a transfer served until the session ends, those to come and those that are here already. */
-  serve(transfer: number, receiver: Receiver): void {
+  serve(transfer: number, receiver: DataServer): void {
     this.#receivers.set(transfer, receiver);
     const early = this.#early;
     this.#early = [];
@@ -137,13 +141,18 @@ export class JoinerSession extends Session {
     this.say({ type: 'verified', about });
     this.conclude();
     clearTimeout(this.#absence);
-    await this.control.flushed();
+    await this.control.flushed(wireLimits.farewellMsMax);
+  }
+
+  protected override get mayComeBack(): boolean {
+    return this.hasDonor;
   }
 
   protected override onLost(error: Error): void {
     const ms = this.patience.absenceMsMax;
     clearTimeout(this.#absence);
     this.#absence = setTimeout(() => {
+      this.peerIsGone();
       this.end(
         new BatonError('CONNECTION_LOST', `the donor has not come back for ${ms / 1000} s: ${error.message}`, {
           hint: "look at the donor's error log, and at the network between the two",

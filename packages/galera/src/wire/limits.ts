@@ -18,15 +18,10 @@ export const wireLimits = {
   /** Between attempts to connect: the first, and the longest. */
   retryMsMin: 250,
   retryMsMax: 4000,
+  /** How long a side that ends waits for its last word to be taken: a peer whose connection broke is back in less. */
+  farewellMsMax: 2000,
   /** How long the donor waits for the joiner's own word when a data connection was refused. */
   causeMsMax: 1000,
-  /** How often the joiner says how much of a stream the donor may forget. */
+  /** How often the joiner says how much of a stream it has handed on. The window of 64 MiB is enough for 1 GiB a second then. */
   heldMs: 50,
-  /**
-   * Units of a stream that lie in the joiner's spool: what unpacks is slower for a moment, and the backup need not wait. 128 MiB are
-   * freed before the kernel writes them to the disk.
-   */
-  spoolUnitsMax: 128,
-  /** So many units of the spool are freed at a time: it takes a call each time. */
-  freedUnitsMin: 16,
 } as const;

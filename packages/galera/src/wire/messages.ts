@@ -63,7 +63,7 @@ export type Finish = { readonly type: 'finish'; readonly position: string; reado
 /** The joiner has all of it, whole and on its disk. */
 export type Verified = { readonly type: 'verified'; readonly about: About };
 
-/** Units of a stream below `units` are safe at the joiner. Not numbered: the last one counts. */
+/** Units of a stream below `units` were handed on by the joiner. Not numbered: the last one counts. */
 export type Held = { readonly type: 'held'; readonly transfer: number; readonly units: number };
 /** What a side is at; for the other's log. Not numbered. `totalBytes` 0: nobody knows. */
 export type Progress = {

@@ -1,7 +1,10 @@
 import { BatonError } from '@batondb/core/errors';
 import { entryPath } from '@batondb/core/files/directories';
+import type { Manifest } from '@batondb/core/protocol/manifest';
 import { treeDigest } from '@batondb/core/protocol/tree-digest';
-import type { StagedTree } from '@batondb/core/transfer/staged-tree';
+import type { Layout } from '@batondb/core/transfer/layout';
+import { prepareStaging } from '@batondb/core/transfer/resume';
+import { StagedTree } from '@batondb/core/transfer/staged-tree';
 import { Staging } from '@batondb/core/transfer/staging';
 import { WorkerPool } from '@batondb/core/transfer/worker-pool';
 import { openIncoming } from './incoming.ts';
@@ -39,10 +42,12 @@ export async function receiveTree(
   using staging = await Staging.open(Buffer.from(directory), job, pool);
   try {
     await staging.checkName(pool);
-    const { receiver, tree: opening, failed } = openIncoming(session, transfer, { staging, pool }, signal);
+    const open = (manifest: Manifest, layout: Layout): Promise<StagedTree> =>
+      openStaged(staging, pool, manifest, layout);
+    const { receiver, sink, failed } = openIncoming(session, transfer, { pool, open }, signal);
     // Until the session ends: the donor may have missed that all is here.
     session.serve(transfer.transfer, receiver);
-    const tree = await Promise.race([opening, failed]);
+    const tree = await Promise.race([sink, failed]);
     let bytes = 0;
     using _watch = tree.watch((unit) => void (bytes += tree.layout.unitBytes(unit)));
     const timer = setInterval(() => onProgress?.(bytes, tree.layout.contentBytes), progressMs);
@@ -55,6 +60,12 @@ export async function receiveTree(
     await staging.remove(pool).catch(() => undefined);
     throw error;
   }
+}
+
+async function openStaged(staging: Staging, pool: WorkerPool, manifest: Manifest, layout: Layout): Promise<StagedTree> {
+  const nobody = { onDamaged: () => undefined, onChecked: () => undefined };
+  const { have } = await prepareStaging({ pool, staging, manifest, layout, ...nobody });
+  return new StagedTree(pool, staging, { manifest, layout, have });
 }
 
 async function publish(tree: StagedTree, staging: Staging, pool: WorkerPool): Promise<void> {

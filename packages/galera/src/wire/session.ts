@@ -32,6 +32,7 @@ export abstract class Session implements AsyncDisposable {
   readonly #heldListeners = new Map<number, (units: number) => void>();
   #waiter: Waiter | undefined;
   #isConcluded = false;
+  #isPeerGone = false;
   protected readonly control: ControlChannel;
   protected readonly patience: Patience;
 
@@ -115,13 +116,16 @@ export abstract class Session implements AsyncDisposable {
   /** Ends everything of this session and returns when nothing of it runs any more. What was said last still arrives. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#isConcluded) this.fail(new BatonError('INTERRUPTED', `the ${this.#role} ended before the transfer did`));
-    const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, 2000);
-    await Promise.race([this.control.flushed(), late.promise]);
-    clearTimeout(timer);
+    const mayHear = this.control.isAttached || (this.mayComeBack && !this.#isPeerGone);
+    if (mayHear && !this.#isConcluded) await this.control.flushed(wireLimits.farewellMsMax);
     this.#ended.abort(new BatonError('INTERRUPTED', 'the session is over'));
     await this.control.close();
     await this.released();
+  }
+
+  /** Nobody will hear what is said from now on. */
+  protected peerIsGone(): void {
+    this.#isPeerGone = true;
   }
 
   /** The work of this session is done: from now on nobody is missed who goes. */
@@ -142,6 +146,8 @@ export abstract class Session implements AsyncDisposable {
     this.#ended.abort(error instanceof Error ? error : new Error(toErrorRecord(error).message));
   }
 
+  /** A peer whose connection broke may open another one, and hear then what was said last. */
+  protected abstract readonly mayComeBack: boolean;
   /** The connection broke in the middle of the session. */
   protected abstract onLost(error: Error): void;
   /** Lets go of what a side has besides the conversation. */
@@ -149,6 +155,7 @@ export abstract class Session implements AsyncDisposable {
 
   #arrived(message: NumberedMessage): void {
     if (message.type === 'failed') {
+      this.#isPeerGone = true;
       this.end(failureOf(`the ${this.peerRole} failed`, message));
       return;
     }
