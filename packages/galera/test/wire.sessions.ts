@@ -1,8 +1,12 @@
+import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BatonError, type ErrorCode } from '@batondb/core/errors';
+import { makeIdentity } from '@batondb/core/transport/certificate';
+import { connectTls } from '@batondb/core/transport/tls';
+import type { Connection } from '@batondb/core/transport/transport';
 import { type ConnectOptions, connectToJoiner, type DonorSession } from '../src/wire/donor-session.ts';
 import { type JoinerSession, type ListenOptions, listenForDonor } from '../src/wire/joiner-session.ts';
 
@@ -141,4 +145,27 @@ export class CuttingProxy implements Disposable {
     this.#server.close();
     this.cut();
   }
+}
+
+/** A joiner, what it noted, and that no stranger ever became its donor. */
+export async function openTarget(): Promise<
+  AsyncDisposable & { joiner: JoinerSession; notes: string[]; untouched(): void }
+> {
+  const notes: string[] = [];
+  const joiner = await openJoiner({ onNote: (note) => notes.push(note) });
+  return {
+    joiner,
+    notes,
+    untouched() {
+      assert.ok(!joiner.hasDonor);
+      assert.ok(!joiner.signal.aborted);
+    },
+    [Symbol.asyncDispose]: () => joiner[Symbol.asyncDispose](),
+  };
+}
+
+/** A TLS connection of somebody who is no donor of ours. */
+export async function dial(joiner: JoinerSession): Promise<Connection> {
+  const { port, fingerprint: expectedFingerprint } = joiner;
+  return await connectTls({ host: '127.0.0.1', port, expectedFingerprint, identity: makeIdentity(), timeoutMs: 4000 });
 }

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { connect as connectTcp, createServer } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectRawTls, createServer as createRawTls, type TLSSocket } from 'node:tls';
@@ -7,36 +6,13 @@ import { BatonError } from '@batondb/core/errors';
 import { limits } from '@batondb/core/limits';
 import { encodeFrame, frameTypes } from '@batondb/core/protocol/frame';
 import { makeIdentity } from '@batondb/core/transport/certificate';
-import { connectTls } from '@batondb/core/transport/tls';
 import type { Connection } from '@batondb/core/transport/transport';
 import { connectToJoiner } from '../src/wire/donor-session.ts';
-import type { JoinerSession } from '../src/wire/joiner-session.ts';
 import { decodeMessage, encodeMessage } from '../src/wire/messages.ts';
 import { makeProof, makeSecret } from '../src/wire/proof.ts';
-import { hasCode, impatient, key, never, openJoiner, openPair, placeOf } from './wire.sessions.ts';
+import { dial, hasCode, key, never, openJoiner, openPair, openTarget, placeOf } from './wire.sessions.ts';
 
 const options = { timeout: 40_000 };
-
-/** A joiner, what it noted, and that no stranger ever became its donor. */
-async function openTarget(): Promise<AsyncDisposable & { joiner: JoinerSession; notes: string[]; untouched(): void }> {
-  const notes: string[] = [];
-  const joiner = await openJoiner({ onNote: (note) => notes.push(note) });
-  return {
-    joiner,
-    notes,
-    untouched() {
-      assert.ok(!joiner.hasDonor);
-      assert.ok(!joiner.signal.aborted);
-    },
-    [Symbol.asyncDispose]: () => joiner[Symbol.asyncDispose](),
-  };
-}
-
-/** A TLS connection of somebody who is no donor of ours. */
-async function dial(joiner: JoinerSession): Promise<Connection> {
-  const { port, fingerprint: expectedFingerprint } = joiner;
-  return await connectTls({ host: '127.0.0.1', port, expectedFingerprint, identity: makeIdentity(), timeoutMs: 4000 });
-}
 
 async function refusalOf(connection: Connection): Promise<string> {
   const frame = await connection.readFrame(AbortSignal.timeout(5000));
@@ -147,46 +123,6 @@ test('a stranger that does not prove anything first', options, async () => {
   target.untouched();
 });
 
-// Proves: strangers who say nothing, before TLS and after it, are gone in bounded time, and a donor gets in meanwhile.
-test('silent strangers', options, async () => {
-  await using target = await openTarget();
-  const strangers = Array.from({ length: limits.handshakesMax + 6 }, () => connectTcp(target.joiner.port, '127.0.0.1'));
-  const closed = Promise.all(
-    strangers.map((socket) => new Promise((resolve) => socket.on('close', resolve).on('error', () => undefined))),
-  );
-  const mute = await dial(target.joiner);
-  const began = performance.now();
-  const ending = mute.readFrame().catch(() => undefined);
-  await using donor = await connectToJoiner(placeOf(target.joiner), never);
-  assert.ok(!donor.signal.aborted);
-  assert.notEqual((await ending)?.type, frameTypes.unit);
-  await closed;
-  assert.ok(performance.now() - began < limits.handshakeMsMax + 10_000);
-  mute.destroy();
-});
-
-// Proves: a joiner that takes connections and says nothing ends the donor in bounded time, with an error that names it.
-test('a silent joiner', options, async () => {
-  const server = createServer((socket) => socket.resume().on('error', () => undefined));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const place = {
-    host: '127.0.0.1',
-    port,
-    secret: makeSecret(),
-    fingerprint: makeIdentity().fingerprint,
-    key,
-    patience: impatient,
-  };
-  await assert.rejects(
-    connectToJoiner(place, never),
-    (error) =>
-      error instanceof BatonError && error.code === 'HOP_UNREACHABLE' && /no answer within/.test(error.message),
-  );
-  server.close();
-});
-
 // Proves: a second donor with secret and key is refused while one is at work, which goes on undisturbed.
 test('a second donor', options, async () => {
   await using pair = await openPair();
@@ -211,23 +147,6 @@ test('nonsense from a proven donor', options, async () => {
       error.code === 'PROTOCOL' &&
       error.message.startsWith('the joiner failed: the donor said offer'),
   );
-});
-
-// Proves: a joiner whose donor went away, and a donor whose joiner did, wait as long as they may and then say so.
-test('a peer that does not come back', options, async () => {
-  await using pair = await openPair({ joiner: { patience: impatient }, donor: { patience: impatient } });
-  pair.proxy.isDown = true;
-  pair.proxy.cut();
-  const began = performance.now();
-  await assert.rejects(
-    pair.joiner.offer(never),
-    (error) =>
-      error instanceof BatonError &&
-      error.code === 'CONNECTION_LOST' &&
-      /has not come back for 2.5 s/.test(error.message),
-  );
-  await assert.rejects(pair.donor.next(['accept'], never), hasCode('CONNECTION_LOST', 'HOP_UNREACHABLE'));
-  assert.ok(performance.now() - began < 10_000);
 });
 
 // Proves: a donor whose joiner's process is gone, host and network being there, is let go sooner.
@@ -280,12 +199,46 @@ test('a last word over a new connection', options, async () => {
   await disposed;
 });
 
-// Proves: a peer that is there and says nothing is found out, whatever the network tells of its connection (G6, T10).
-test('a peer that falls silent', options, async () => {
-  await using pair = await openPair({ joiner: { patience: impatient }, donor: { patience: impatient } });
-  pair.proxy.isHeld = true;
-  const began = performance.now();
-  await assert.rejects(pair.joiner.offer(never), hasCode('CONNECTION_LOST'));
-  await assert.rejects(pair.donor.next(['accept'], never), hasCode('CONNECTION_LOST', 'HOP_UNREACHABLE'));
-  assert.ok(performance.now() - began < limits.silenceMsMax + limits.pingMs + 15_000);
+// Proves: neighbouring releases agree on the highest version that both speak, and those that have none in common say so on both sides.
+test('versions', options, async () => {
+  await using target = await openTarget();
+  const shared = { secret: target.joiner.secret, key };
+  const say = async (min: number, max: number): Promise<Connection> => {
+    const connection = await dial(target.joiner);
+    const proof = makeProof('donor', shared, connection.binding);
+    const hello = {
+      type: 'hello',
+      versions: { min, max },
+      proof,
+      purpose: 'control',
+      transfer: 0,
+      received: 0,
+    } as const;
+    await connection.write(...encodeFrame(frameTypes.message, encodeMessage(hello)));
+    return connection;
+  };
+  await using newer = await say(2, 3);
+  assert.equal(await refusalOf(newer), 'VERSION_MISMATCH');
+  assert.match(target.notes.join(), /speaks versions 2 to 3 of the session, and this node 1 to 1/);
+  await using neighbour = await say(1, 2);
+  const answer = decodeMessage((await neighbour.readFrame(AbortSignal.timeout(5000)))?.payload ?? new Uint8Array());
+  assert.ok(answer.message.type === 'proof' && answer.message.version === 1);
+});
+
+// Proves: data is taken of no peer that is not the donor of a control connection yet, however well it proves itself.
+test('data before the conversation', options, async () => {
+  await using target = await openTarget();
+  await using connection = await dial(target.joiner);
+  const proof = makeProof('donor', { secret: target.joiner.secret, key }, connection.binding);
+  const hello = {
+    type: 'hello',
+    versions: { min: 1, max: 1 },
+    proof,
+    purpose: 'data',
+    transfer: 1,
+    received: 0,
+  } as const;
+  await connection.write(...encodeFrame(frameTypes.message, encodeMessage(hello)));
+  assert.equal(await refusalOf(connection), 'PROTOCOL');
+  target.untouched();
 });

@@ -41,7 +41,6 @@ export abstract class Session implements AsyncDisposable {
     this.#events = events;
     const { absenceMsMax, refusedMsMax } = wireLimits;
     this.patience = { absenceMsMax, refusedMsMax, ...patience };
-    // Whoever does not listen just now asks the signal later.
     this.control = new ControlChannel({
       onMessage: (message) => this.#arrived(message),
       onLoose: (message) => {
