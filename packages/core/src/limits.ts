@@ -40,6 +40,8 @@ export const limits = {
   connectMsMax: 4000,
   /** Strangers in the middle of a handshake at the same time on one listener. */
   handshakesMax: 64,
+  /** A frame of a peer that has still to prove itself, of which there may be handshakesMax: a proof takes some 300 bytes. */
+  unprovenFrameBytesMax: 4096,
   /** A peer with nothing to say sends a ping this often, and one that is silent for silenceMsMax is taken for dead. */
   pingMs: 2000,
   silenceMsMax: 8000,

@@ -24,7 +24,7 @@ const changesHex = '02' + '0001' + 'c80105';
 test('frames', () => {
   assert.equal(hex(...encodeFrame(frameTypes.ping)), '000000000a');
   assert.equal(hex(...encodeFrame(frameTypes.unit, Uint8Array.of(1, 2), Uint8Array.of(3))), '0300000008' + '010203');
-  assert.deepEqual(Object.values(frameTypes), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
+  assert.deepEqual(Object.values(frameTypes), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
 });
 
 test('messages', () => {

@@ -8,6 +8,7 @@ import { openDirectory } from '../src/files/open.ts';
 import { Manifest } from '../src/protocol/manifest.ts';
 import { treeDigest } from '../src/protocol/tree-digest.ts';
 import { dataVersions } from '../src/protocol/versions.ts';
+import { claimUnits } from '../src/transfer/claims.ts';
 import { type HopOptions, sendToHop } from '../src/transfer/hop-sender.ts';
 import { Layout } from '../src/transfer/layout.ts';
 import { type Expectation, Receiver } from '../src/transfer/receiver.ts';
@@ -125,7 +126,7 @@ export async function openTarget(
     prepare,
     complete: async (tree) => digestOf(tree),
     onFailure: (error) => failures.push(error),
-    claims: options.updates ?? false,
+    claim: options.updates === true ? claimUnits : undefined,
     writesMax: 4,
   });
   return {

@@ -10,6 +10,7 @@ import { type Manifest, ManifestBuilder } from '../src/protocol/manifest.ts';
 import { HaveSet } from '../src/transfer/have.ts';
 import { Layout } from '../src/transfer/layout.ts';
 import { StreamSupply } from '../src/transfer/stream-supply.ts';
+import { StreamWindow } from '../src/transfer/stream-window.ts';
 import { openUnit } from '../src/transfer/unit-codec.ts';
 import { WorkerPool } from '../src/transfer/worker-pool.ts';
 import { runs } from './property.ts';
@@ -227,4 +228,37 @@ test('the end of a stream', () => {
     }),
     runs(200),
   );
+});
+
+// Proves: what is handed on from memory comes in order, whole and once, whatever the order in which units arrive; and a sender that does
+// not keep to the window is refused (T11).
+test('a window hands a stream on', async () => {
+  await using pool = new WorkerPool(2);
+  const manifest = streamManifest();
+  using window = new StreamWindow(pool, manifest, Layout.of(manifest));
+  const units = Array.from({ length: 5 }, (_, unit) => content(unit === 4 ? 1000 : mib, unit));
+  const messageOf = async (unit: number, bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> => {
+    const copy = new Uint8Array(bytes);
+    const into = new Uint8Array(2 * mib);
+    const mode = unit % 2 === 0 ? 'auto' : 'none';
+    return (await pool.run({ kind: 'encode', unit, content: copy, compression: { mode }, into })).payload;
+  };
+  const reading = (async () => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of window.content(never)) chunks.push(Buffer.from(chunk));
+    return chunks;
+  })();
+  for (const unit of [3, 1, 0, 1, 4, 2]) await window.write(await messageOf(unit, units[unit] ?? new Uint8Array()));
+  window.end(5);
+  await window.full;
+  assert.ok(Buffer.concat(await reading).equals(Buffer.concat(units)));
+  assert.equal(window.taken, 5);
+
+  using unread = new StreamWindow(pool, manifest, Layout.of(manifest));
+  const ahead = await messageOf(limits.streamWindowUnits, content(10, 1));
+  await assert.rejects(unread.write(ahead), hasCode('LIMIT'));
+  const broken = await messageOf(1, content(mib, 1));
+  broken[broken.length - 1]! ^= 1;
+  await assert.rejects(unread.write(broken), hasCode('DIGEST_MISMATCH'));
+  assert.equal(unread.have.count, 0);
 });

@@ -25,5 +25,6 @@ export { Server } from './server.ts';
 export type { ServerOptions } from './server-options.ts';
 export { type BackupTool, chooseTool, type ToolKind, type ToolVersion, toolVersion } from './tool.ts';
 export { type RunningUnpack, startUnpack } from './unpack.ts';
+export { unpackContent } from './unpack-content.ts';
 export { type Family, formatVersion, type ServerVersion } from './version.ts';
 export type { StreamSummary } from './xbstream.ts';

@@ -1,6 +1,3 @@
-import { type FileHandle, open } from 'node:fs/promises';
-import type { Writable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { occupantOf } from '@batondb/core/archive/empty-target';
 import { carryOut, readMoves, type UnpackedCount, unpackedName, writeMoves } from '@batondb/core/archive/moves';
 import { listTop } from '@batondb/core/archive/top';
@@ -11,6 +8,7 @@ import { limits } from '@batondb/core/limits';
 import type { StagedTree } from '@batondb/core/transfer/staged-tree';
 import { type Staging, stagedTreeName } from '@batondb/core/transfer/staging';
 import type { StagingJob } from '@batondb/core/transfer/staging-names';
+import { streamContent } from '@batondb/core/transfer/stream-content';
 import type { WorkerPool } from '@batondb/core/transfer/worker-pool';
 import {
   type BackupTool,
@@ -19,7 +17,7 @@ import {
   positionToJson,
   prepare,
   readPosition,
-  startUnpack,
+  unpackContent,
   writePosition,
 } from '@batondb/mariadb';
 import { toHex } from '../bytes.ts';
@@ -28,8 +26,6 @@ import type { BackupResult, Incremental, TargetPhase } from '../events.ts';
 import { copyBase } from './backup-base.ts';
 import { changeOwner, checkOwner } from './owner.ts';
 
-/** How soon units that have come are looked for. */
-const followMs = 20;
 /** Where an incremental backup is unpacked to that is applied to a copy of its base, beside that copy. */
 const incrementalName: Uint8Array = Buffer.from('incremental');
 /** So many units are freed at a time: it takes a call each time. */
@@ -180,20 +176,16 @@ export class BackupTarget implements AsyncDisposable {
 
   async #unpack(tree: StagedTree, into: string): Promise<number> {
     const { signal } = this.#ended;
-    await using unpack = await startUnpack(into, await this.#tool(), signal);
-    try {
-      for await (const chunk of contentOf(tree, this.#stagedPath(), signal)) {
-        await write(unpack.stdin, chunk, signal);
-        this.#unpackedUnits += 1;
-        await this.#forget(tree);
-      }
-      unpack.stdin.end();
-    } catch (error) {
-      // How the unpacker ended tells more than that it does not read any more.
-      await unpack.done;
-      throw error;
+    return (await unpackContent(this.#content(tree, signal), into, await this.#tool(), signal)).files;
+  }
+
+  /** The stream, which is freed behind. */
+  async *#content(tree: StagedTree, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    for await (const chunk of streamContent(tree, this.#stagedPath(), signal)) {
+      yield chunk;
+      this.#unpackedUnits += 1;
+      await this.#forget(tree);
     }
-    return (await unpack.done).files;
   }
 
   /**
@@ -233,40 +225,6 @@ export async function checkBackup(
   const tool = await chooseTool(server, signal);
   if (owner !== undefined) await checkOwner(owner);
   return { tool: tool.version.text };
-}
-
-/** The content of a stream as it comes: each unit once all before it are here, and all of them in the same memory. */
-async function* contentOf(tree: StagedTree, path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const buffer = Buffer.alloc(limits.unitBytes);
-  let file: FileHandle | undefined;
-  try {
-    for (let unit = 0; unit < tree.have.unitCount; ) {
-      signal.throwIfAborted();
-      if (unit >= tree.have.prefix) {
-        await sleep(followMs, undefined, { signal });
-        continue;
-      }
-      file ??= await open(path, 'r');
-      const { bytesRead } = await file.read(buffer, 0, limits.unitBytes, unit * limits.unitBytes);
-      yield buffer.subarray(0, bytesRead);
-      unit++;
-    }
-  } finally {
-    await file?.close();
-  }
-}
-
-/** Resolves when the stream has taken all of the chunk and does not look at it any more. */
-async function write(stream: Writable, chunk: Uint8Array, signal: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onAbort = () => reject(signal.reason as Error);
-  signal.addEventListener('abort', onAbort, { once: true });
-  stream.write(chunk, (error) => (error ? reject(error) : resolve()));
-  try {
-    await promise;
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }
 
 function occupied(directory: Uint8Array, occupant: Uint8Array): BatonError {

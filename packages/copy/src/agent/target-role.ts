@@ -6,6 +6,7 @@ import { toBatonError } from '@batondb/core/files/system-error';
 import { Manifest } from '@batondb/core/protocol/manifest';
 import { treeDigest } from '@batondb/core/protocol/tree-digest';
 import { formatBytes } from '@batondb/core/text/format';
+import { claimUnits } from '@batondb/core/transfer/claims';
 import { Layout } from '@batondb/core/transfer/layout';
 import type { PublishedCopy } from '@batondb/core/transfer/published-note';
 import { Receiver, type ReceiverOptions } from '@batondb/core/transfer/receiver';
@@ -73,7 +74,7 @@ export class TargetRole implements Disposable {
       manifestDigest: options.manifestDigest,
       manifestBytesMax: options.manifestBytes,
       prepare: (sections) => this.#prepare(sections),
-      claims: options.job.updates === true,
+      claim: options.job.updates === true ? claimUnits : undefined,
       complete: (tree) => this.#complete(tree),
       onFailure: (error) => this.#fail(error),
       writesMax: options.pool.size * 2,

@@ -1,4 +1,6 @@
 import { assert } from '../errors.ts';
+import { limits } from '../limits.ts';
+import { limitError } from './bytes.ts';
 import { decodeFrameHeader, type FrameType, frameHeaderBytes } from './frame.ts';
 
 /** A frame whose payload has an ArrayBuffer of its own, so that it can be transferred to a worker. */
@@ -9,9 +11,11 @@ export type Allocate = (bytes: number) => Uint8Array<ArrayBuffer>;
 
 /**
  * Puts frames together from the pieces a stream delivers, copying each byte once. It holds one unfinished frame and one piece.
- * A payload is allocated when its header has arrived: at most `limits.frameBytesMax` ahead of what the peer has sent.
+ * A payload is allocated when its header has arrived: at most `payloadBytesMax` ahead of what the peer has sent.
  */
 export class FrameAssembler {
+  /** The longest payload that is taken from now on. */
+  payloadBytesMax: number = limits.frameBytesMax;
   readonly #allocate: Allocate;
   readonly #header = new Uint8Array(frameHeaderBytes);
   #headerLength = 0;
@@ -57,6 +61,9 @@ export class FrameAssembler {
     this.#pieceOffset += taken;
     if (this.#headerLength < frameHeaderBytes) return;
     const { type, payloadLength } = decodeFrameHeader(this.#header);
+    if (payloadLength > this.payloadBytesMax) {
+      throw limitError('frame', 'length', payloadLength, this.payloadBytesMax);
+    }
     this.#type = type;
     this.#payload = this.#allocate(payloadLength);
     this.#payloadLength = 0;

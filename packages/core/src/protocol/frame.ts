@@ -21,6 +21,7 @@ export const frameTypes = {
   streamEnd: 11,
   claim: 12,
   offer: 13,
+  message: 14,
 } as const;
 
 export type FrameType = (typeof frameTypes)[keyof typeof frameTypes];

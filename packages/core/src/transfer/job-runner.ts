@@ -73,6 +73,8 @@ export class JobRunner {
         return this.#encode(job);
       case 'write':
         return this.#write(job.payload);
+      case 'unpack':
+        return unpack(job.payload);
       case 'claim':
         return done<'claim'>({ digests: this.#claim(job.unit) });
       case 'hash':
@@ -215,6 +217,14 @@ export class JobRunner {
     if (writer === undefined) throw new Error('a source is never written');
     return writer;
   }
+}
+
+function unpack(payload: Uint8Array<ArrayBuffer>): Outcome {
+  const opened = openUnit(payload);
+  const content = opened.content as Uint8Array<ArrayBuffer>;
+  const digest = new Uint8Array(opened.digest);
+  const transfer = content.buffer === payload.buffer ? [payload.buffer] : [payload.buffer, content.buffer];
+  return { result: { digest, content, payload } satisfies JobResult<'unpack'>, transfer };
 }
 
 /** A file that is gone or closed to us at the source has no content to write. */

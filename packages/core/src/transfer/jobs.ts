@@ -65,6 +65,8 @@ export type Job =
       readonly into: Uint8Array<ArrayBuffer>;
     }
   | { readonly kind: 'write'; readonly payload: Uint8Array<ArrayBuffer> }
+  /** Opens and checks a UNIT message; needs no tree. */
+  | { readonly kind: 'unpack'; readonly payload: Uint8Array<ArrayBuffer> }
   /** What the basis has in the place of a unit; nothing where there is no basis. */
   | { readonly kind: 'claim'; readonly unit: number }
   | { readonly kind: 'hash'; readonly unit: number; readonly fromDisk: boolean }
@@ -107,6 +109,12 @@ type Results = {
     readonly unit: number;
     readonly digest: Uint8Array;
     readonly changes: readonly PieceChange[];
+    readonly payload: Uint8Array<ArrayBuffer>;
+  };
+  /** `content` is a part of `payload`, or alone in its buffer. */
+  unpack: {
+    readonly digest: Uint8Array;
+    readonly content: Uint8Array<ArrayBuffer>;
     readonly payload: Uint8Array<ArrayBuffer>;
   };
   claim: { readonly digests: Uint8Array };

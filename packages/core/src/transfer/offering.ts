@@ -132,7 +132,6 @@ async function receive(
     manifestDigest,
     manifestBytesMax: manifestBytes,
     prepare,
-    claims: false,
     complete: (tree) => Promise.resolve(digestOf(tree)),
     onFailure: failed.reject,
     writesMax: pool.size * 2,

@@ -13,7 +13,6 @@ import {
   haveUnitsMax,
 } from '../protocol/messages.ts';
 import type { Connection } from '../transport/transport.ts';
-import { claimUnits } from './claims.ts';
 import { GarbageLimit } from './garbage-limit.ts';
 import { Link } from './link.ts';
 import { Permits } from './permits.ts';
@@ -22,19 +21,22 @@ import type { StagedTree } from './staged-tree.ts';
 /** Whom a receiver admits, before a connection has shown who is there. */
 export type Expectation = Omit<HelloExpectation, 'peerFingerprint' | 'binding'>;
 
+/** Where units go. `write` verifies one; who takes no more lets it wait, and the sender with it. */
+export type UnitSink = Pick<StagedTree, 'have' | 'full' | 'end' | 'write'>;
+
 /** What a receiver is told by the coordinator, and what it calls. */
-export type ReceiverOptions = {
+export type ReceiverOptions<T extends UnitSink = StagedTree> = {
   /** Whom to expect now: changes when the coordinator gives us another sender. */
   readonly expectation: () => Expectation;
   /** The digest of the only manifest this job accepts. */
   readonly manifestDigest: Uint8Array;
   readonly manifestBytesMax: number;
   /** Makes the tree of a manifest ready to be received into: called once. */
-  readonly prepare: (sections: readonly Uint8Array[]) => Promise<StagedTree>;
-  /** There may be an older copy in the place of the tree: what is the same is not asked for. */
-  readonly claims: boolean;
+  readonly prepare: (sections: readonly Uint8Array[]) => Promise<T>;
+  /** There may be an older copy in the place of the tree: claims what is not the same (claimUnits). Default: nothing is claimed. */
+  readonly claim?: ((tree: T, link: Link, signal: AbortSignal) => Promise<void>) | undefined;
   /** The tree digest, once every unit is there. */
-  readonly complete: (tree: StagedTree) => Promise<Uint8Array>;
+  readonly complete: (tree: T) => Promise<Uint8Array>;
   /** Told of what ends this receiver for good: a full disk, a broken invariant. */
   readonly onFailure: (error: Error) => void;
   /** Units that may be in the hands of the workers at the same time. */
@@ -44,19 +46,19 @@ export type ReceiverOptions = {
 type Session = { readonly link: Link; readonly epoch: number };
 
 /** The receiving end of a hop: admits the sender the coordinator named, and nobody else, and writes what it sends. */
-export class Receiver {
-  readonly #options: ReceiverOptions;
+export class Receiver<T extends UnitSink = StagedTree> {
+  readonly #options: ReceiverOptions<T>;
   readonly #permits: Permits;
   readonly #garbage = new GarbageLimit(16 * 1024 * 1024);
   readonly #sessions = new Set<Session>();
-  #tree: Promise<StagedTree> | undefined;
-  #treeKnown: ((tree: Promise<StagedTree>) => void) | undefined;
-  readonly #treeLater: Promise<StagedTree>;
+  #tree: Promise<T> | undefined;
+  #treeKnown: ((tree: Promise<T>) => void) | undefined;
+  readonly #treeLater: Promise<T>;
   /** Bytes received over all connections, ended ones included. */
   #endedBytes = 0;
   #closed: Error | undefined;
 
-  constructor(options: ReceiverOptions) {
+  constructor(options: ReceiverOptions<T>) {
     this.#options = options;
     this.#permits = new Permits(options.writesMax);
     this.#treeLater = new Promise((resolve) => {
@@ -73,7 +75,7 @@ export class Receiver {
   }
 
   /** Resolves with the tree once its manifest is here and what an earlier run left has been checked. */
-  get tree(): Promise<StagedTree> {
+  get tree(): Promise<T> {
     return this.#treeLater;
   }
 
@@ -123,9 +125,10 @@ export class Receiver {
 
   async #receive(link: Link, hello: Hello, signal: AbortSignal): Promise<void> {
     const manifestWanted = this.#tree === undefined;
+    const { claim } = this.#options;
     await link.write(
       frameTypes.helloAck,
-      encodeHelloAck({ version: hello.version, manifestWanted, claims: this.#options.claims }),
+      encodeHelloAck({ version: hello.version, manifestWanted, claims: claim !== undefined }),
     );
     if (hello.stream > 0) return await this.#receiveUnits(link, await this.#treeLater);
     const sections = await this.#receiveManifest(link);
@@ -133,7 +136,7 @@ export class Receiver {
     await sendHave(link, tree);
     const units = this.#receiveUnits(link, tree);
     // Once all is claimed, units are what is waited for.
-    const claimed = this.#options.claims ? claimUnits(tree, link, signal).then(() => units) : units;
+    const claimed = claim === undefined ? units : claim(tree, link, signal).then(() => units);
     await Promise.race([units, claimed, this.#sayComplete(link, tree)]);
     // The sender closes when it has read COMPLETE. Closing first, with its pings unread, could take that from it again.
     await units.catch(() => undefined);
@@ -167,7 +170,7 @@ export class Receiver {
     }
   }
 
-  #prepared(sections: readonly Uint8Array[]): Promise<StagedTree> {
+  #prepared(sections: readonly Uint8Array[]): Promise<T> {
     if (this.#tree === undefined) {
       this.#tree = this.#options.prepare(sections);
       this.#tree.catch((error: Error) => this.#options.onFailure(error));
@@ -177,7 +180,7 @@ export class Receiver {
   }
 
   /** Only ever rejects: a sender does not say that it has sent all. */
-  async #receiveUnits(link: Link, tree: StagedTree): Promise<never> {
+  async #receiveUnits(link: Link, tree: T): Promise<never> {
     let failure: Error | undefined;
     for (;;) {
       // A damaged unit breaks the connection and is asked for again. That waits for a frame, which a ping is too.
@@ -207,7 +210,7 @@ export class Receiver {
     }
   }
 
-  async #sayComplete(link: Link, tree: StagedTree): Promise<void> {
+  async #sayComplete(link: Link, tree: T): Promise<void> {
     await tree.full;
     const treeDigest = await this.#options.complete(tree);
     await link.write(frameTypes.complete, encodeComplete({ treeDigest }));
@@ -261,7 +264,7 @@ async function admit(link: Link, expectation: Expectation): Promise<Hello> {
   }
 }
 
-async function sendHave(link: Link, tree: StagedTree): Promise<void> {
+async function sendHave(link: Link, tree: UnitSink): Promise<void> {
   for (let firstUnit = 0; firstUnit < tree.have.reach; firstUnit += haveUnitsMax) {
     const part = tree.have.slice(firstUnit, haveUnitsMax);
     if (part.digests.byteLength > 0) await link.write(frameTypes.have, encodeHave({ firstUnit, ...part }));

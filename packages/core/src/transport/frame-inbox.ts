@@ -40,6 +40,11 @@ export class FrameInbox {
     return this.#bytesReceived;
   }
 
+  /** The longest frame that is taken from now on; a longer one fails with LIMIT. */
+  set frameBytesMax(bytes: number) {
+    this.#assembler.payloadBytesMax = bytes;
+  }
+
   /** Nothing will follow: the peer ended or something failed. */
   get isOver(): boolean {
     return this.#isEnded || this.#failure !== undefined;

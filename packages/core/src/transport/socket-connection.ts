@@ -52,6 +52,11 @@ export class SocketConnection implements Connection {
     });
   }
 
+  /** The longest frame that is taken from now on. Default: that of the protocol. */
+  set frameBytesMax(bytes: number) {
+    this.#inbox.frameBytesMax = bytes;
+  }
+
   get bytesSent(): number {
     return this.#bytesSent;
   }
