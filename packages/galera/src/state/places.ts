@@ -1,0 +1,96 @@
+import { check, close } from '@batondb/core/files/libc';
+import { openDirectory } from '@batondb/core/files/open';
+import { syncDirectory } from '@batondb/core/files/publish';
+import { removeTree } from '@batondb/core/files/remove';
+import { toBatonError } from '@batondb/core/files/system-error';
+import { textToBytes } from '@batondb/core/text/bytes';
+import type { JournalPlace } from './journal.ts';
+import type { PlaceLayout } from './layout.ts';
+import { openMadeDirectory } from './small-file.ts';
+import { partNames, type Staging, stagingName } from './staging.ts';
+
+/** One directory of a swap with the parts of its staging directory, as open descriptors. */
+export type Place = JournalPlace & {
+  /** The directory itself. */
+  readonly top: number;
+  /** Old entries go here. */
+  readonly old: number;
+  /** New entries come from here. */
+  readonly fresh: number;
+  /** What a server made in the middle of a swap goes here. */
+  readonly stray: number;
+};
+
+/** The directories of a swap, open; the first one is the data directory. */
+export class Places implements Disposable {
+  readonly all: readonly Place[];
+  readonly #descriptors: readonly number[];
+
+  constructor(all: readonly Place[], descriptors: readonly number[]) {
+    this.all = all;
+    this.#descriptors = descriptors;
+  }
+
+  at(index: number): Place {
+    const place = this.all[index];
+    if (place === undefined) throw new Error(`invariant broken: G2: a journal's entries lie in its places, not in ${index}`);
+    return place;
+  }
+
+  /** Makes all renames so far last. Throws SystemError. */
+  sync(): void {
+    for (const { top, old, fresh, stray } of this.all) {
+      for (const descriptor of [old, fresh, stray, top]) syncDirectory(descriptor);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const descriptor of this.#descriptors) close(descriptor);
+  }
+}
+
+/** Where the staging of each directory is. */
+export function journalPlaces(staging: Staging, places: readonly PlaceLayout[]): JournalPlace[] {
+  return places.map(({ path, roles }) => {
+    return { path, roles, staging: path === staging.dataDirectory ? stagingName : staging.nameElsewhere };
+  });
+}
+
+/** Opens every place, and makes what of the staging directories is missing. Throws NOT_FOUND, NO_PERMISSION, READ_ONLY, NO_SPACE, naming the place. */
+export function openPlaces(staging: Staging, places: readonly JournalPlace[]): Places {
+  const descriptors: number[] = [];
+  const keep = (descriptor: number): number => {
+    descriptors.push(descriptor);
+    return descriptor;
+  };
+  const open = (place: JournalPlace): Place => {
+    try {
+      const top = keep(check(openDirectory(textToBytes(place.path)), 'openat', () => place.path));
+      const own = keep(openMadeDirectory(top, place.staging, staging.owner));
+      const part = (name: string): number => keep(openMadeDirectory(own, name, staging.owner));
+      return { ...place, top, old: part(partNames.old), fresh: part(partNames.new), stray: part(partNames.stray) };
+    } catch (error) {
+      throw toBatonError(error, { path: place.path });
+    }
+  };
+  try {
+    return new Places(places.map(open), descriptors);
+  } catch (error) {
+    for (const descriptor of descriptors) close(descriptor);
+    throw error;
+  }
+}
+
+/** Removes the staging directories of all places but the data directory's own. Throws BUSY, SystemError. */
+export function removeElsewhere(places: readonly JournalPlace[]): void {
+  for (const { path, staging } of places) {
+    if (staging === stagingName) continue;
+    const top = check(openDirectory(textToBytes(path)), 'openat', () => path);
+    try {
+      removeTree(top, textToBytes(staging));
+      syncDirectory(top);
+    } finally {
+      close(top);
+    }
+  }
+}
