@@ -9,15 +9,7 @@ import { recover } from '../src/state/recover.ts';
 import { saveState } from '../src/state/saved-state.ts';
 import { openStaging } from '../src/state/staging.ts';
 import { type ChildStep, type Kill, killsOf, runChild } from './state.kills.ts';
-import {
-  type Content,
-  contentOf,
-  layOut,
-  makeData,
-  recoverArguments,
-  recoveredUuid,
-  topOf,
-} from './state.servers.ts';
+import { type Content, contentOf, layOut, makeData, recoverArguments, recoveredUuid, topOf } from './state.servers.ts';
 
 const isSoak = process.env['BATON_SOAK'] === '1';
 const never = new AbortController().signal;
@@ -48,7 +40,12 @@ test('a swap of real data is killed, and servers are started on what is there', 
     rows === undefined ? 'refused' : Object.entries(contents).find(([, content]) => content.rows === rows)?.[0];
   const data = await layOut(sandbox);
   const position = `${contents.new.uuid}:7`;
-  const step: ChildStep = { dataDirectory: data, step: 'swap', layout: { binlog: 'binlog', relayLog: 'relay' }, position };
+  const step: ChildStep = {
+    dataDirectory: data,
+    step: 'swap',
+    layout: { binlog: 'binlog', relayLog: 'relay' },
+    position,
+  };
   const kills = await killsOf(step, sandbox.join('strace'));
   assert.equal(named(await contentOf(sandbox, data)), 'new');
   const chosen = choose(kills);

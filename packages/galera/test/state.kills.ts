@@ -32,9 +32,12 @@ export async function runChild(step: ChildStep, kill?: Kill): Promise<boolean> {
 
 /** Every point at which such a child changes something: found by one that is not killed. `log`: a file for strace. */
 export async function killsOf(step: ChildStep, log: string): Promise<Kill[]> {
-  const { code, stderr } = await runCommand([...strace(['-o', log, '-e', `trace=${calls.join(',')}`]), ...commandOf(step)], {
-    env: environmentOf(step),
-  });
+  const { code, stderr } = await runCommand(
+    [...strace(['-o', log, '-e', `trace=${calls.join(',')}`]), ...commandOf(step)],
+    {
+      env: environmentOf(step),
+    },
+  );
   if (code !== 0) throw new Error(`the child ended with ${code}: ${stderr}`);
   const counts = new Map<string, number>();
   const kills: Kill[] = [];

@@ -96,7 +96,12 @@ const tops: fc.Arbitrary<readonly PlanEntry[]> = fc
   .uniqueArray(
     fc.oneof(
       fc.constantFrom(...serverFiles, 'ib_buffer_pool', 'node-bin.000001', 'x.pem', 'notes', 'galera.cache').map(file),
-      fc.tuple(fc.constantFrom('shop', 'mysql', 'sys', 'backups', '.old'), fc.constantFrom<Contents>('tables', 'nothing', 'other')).map(([name, contents]) => directory(name, contents)),
+      fc
+        .tuple(
+          fc.constantFrom('shop', 'mysql', 'sys', 'backups', '.old'),
+          fc.constantFrom<Contents>('tables', 'nothing', 'other'),
+        )
+        .map(([name, contents]) => directory(name, contents)),
     ),
     { selector: ({ name }) => name },
   )
@@ -128,7 +133,10 @@ test('a plan moves all that is the server’s, and nothing else', () => {
       }
       const last = plan.in.map(({ role }) => role);
       assert.ok(!last.includes('redo') || last.at(-1) === 'redo', 'the redo log comes in last');
-      assert.ok(plan.in.every(({ role }) => role !== 'binlog'), 'a binary log comes in');
+      assert.ok(
+        plan.in.every(({ role }) => role !== 'binlog'),
+        'a binary log comes in',
+      );
     }),
     runs(300),
   );
@@ -141,7 +149,11 @@ test('a plan with other directories', () => {
     names,
     places: [
       { path: '/data', roles: inData, top: ['ib_logfile0', 'ib_buffer_pool'].map((name) => entry(file(name))) },
-      { path: '/innodb', roles: ['system', 'redo'], top: ['ibdata1', 'ib_logfile0', 'undo001'].map((name) => entry(file(name))) },
+      {
+        path: '/innodb',
+        roles: ['system', 'redo'],
+        top: ['ibdata1', 'ib_logfile0', 'undo001'].map((name) => entry(file(name))),
+      },
     ],
     fresh: ['ibdata1', 'ib_logfile0', 'undo001'].map((name) => entry(file(name))),
   });
@@ -156,23 +168,36 @@ test('what cannot be exchanged is refused', () => {
   const fresh = [entry(file('ibdata1')), entry(directory('shop', 'tables'))];
   const linked = entry({ ...directory('shop', 'tables'), isSymlink: true });
   assert.throws(() => choose(inputOf([linked], fresh)), { code: 'UNSUPPORTED', message: /^\/data\/shop is a symlink/ });
-  assert.throws(() => choose(inputOf([], [...fresh, { ...linked, name: 'b' }])), { message: /^the new data\/b is a symlink/ });
+  assert.throws(() => choose(inputOf([], [...fresh, { ...linked, name: 'b' }])), {
+    message: /^the new data\/b is a symlink/,
+  });
   const theirs = entry(directory('shop', 'other'));
-  assert.throws(() => choose(inputOf([theirs], fresh)), { code: 'EXISTS', message: /^\/data\/shop was not made by a server/ });
+  assert.throws(() => choose(inputOf([theirs], fresh)), {
+    code: 'EXISTS',
+    message: /^\/data\/shop was not made by a server/,
+  });
   assert.throws(() => choose(inputOf([], [])), { code: 'BACKUP_FAILED' });
 });
 
-const entries: fc.Arbitrary<JournalEntry> = fc.record({
-  place: fc.nat(3),
-  name: fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }),
-  inode: fc.bigInt({ min: 1n, max: 2n ** 64n - 1n }),
-}, { noNullPrototype: true });
+const entries: fc.Arbitrary<JournalEntry> = fc.record(
+  {
+    place: fc.nat(3),
+    name: fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }),
+    inode: fc.bigInt({ min: 1n, max: 2n ** 64n - 1n }),
+  },
+  { noNullPrototype: true },
+);
 const journals: fc.Arbitrary<Journal> = fc.record(
   {
     state: fc.constantFrom('begun' as const, 'done' as const),
     position: fc.string(),
-    places: fc.array(fc.record({ path: fc.string(), roles: fc.subarray([...all]), staging: fc.string() }, { noNullPrototype: true })),
-    names: fc.record({ systemTablespace: fc.array(fc.string()), binlog: fc.string() }, { requiredKeys: ['systemTablespace'], noNullPrototype: true }),
+    places: fc.array(
+      fc.record({ path: fc.string(), roles: fc.subarray([...all]), staging: fc.string() }, { noNullPrototype: true }),
+    ),
+    names: fc.record(
+      { systemTablespace: fc.array(fc.string()), binlog: fc.string() },
+      { requiredKeys: ['systemTablespace'], noNullPrototype: true },
+    ),
     guard: entries,
     out: fc.array(entries),
     in: fc.array(entries),
@@ -187,7 +212,9 @@ test('a journal survives, or is refused', () => {
       const text = formatJournal(journal);
       assert.deepEqual(parseJournal(text), { position: undefined, ...journal });
       const bytes = Buffer.from(text);
-      assert.throws(() => parseJournal(bytes.subarray(0, at % (bytes.length - 1)).toString()), { code: 'STAGING_DAMAGED' });
+      assert.throws(() => parseJournal(bytes.subarray(0, at % (bytes.length - 1)).toString()), {
+        code: 'STAGING_DAMAGED',
+      });
       const index = at % (bytes.length - 1);
       bytes[index] = ((bytes[index] as number) + 1 + change) & 0xff;
       assert.throws(() => parseJournal(bytes.toString()), { code: 'STAGING_DAMAGED' });

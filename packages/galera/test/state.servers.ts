@@ -1,6 +1,5 @@
 // Two data directories of real servers with different content, and what a server says of one.
-import { existsSync, readdirSync } from 'node:fs';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type MariadbServer, startMariadb } from '@batondb/testbed/mariadb';
 import { freePort } from '@batondb/testbed/ports';
@@ -30,7 +29,7 @@ export async function makeData(sandbox: Sandbox, name: string, rows: number): Pr
   });
   await server.sql(
     `CREATE DATABASE shop; CREATE TABLE shop.items (id INT PRIMARY KEY, owner TEXT) ENGINE=InnoDB;
-     INSERT INTO shop.items SELECT seq, '${name}' FROM seq_1_to_${rows};
+     INSERT INTO shop.items SELECT seq, '${name}' FROM shop.seq_1_to_${rows};
      CREATE TABLE shop.notes (id INT PRIMARY KEY, owner TEXT) ENGINE=Aria;
      INSERT INTO shop.notes VALUES (1, '${name}');
      CREATE DATABASE only_${name}; CREATE TABLE only_${name}.t (id INT PRIMARY KEY) ENGINE=InnoDB;
@@ -60,7 +59,12 @@ export function recoverArguments(sandbox: Sandbox, dataDirectory: string): strin
   const temporary = sandbox.join('recover-tmp');
   mkdirSync(temporary, { recursive: true });
   const wsrep = ['--wsrep-on=ON', `--wsrep-provider=${provider}`, '--binlog-format=ROW'];
-  const small = ['--innodb-buffer-pool-size=32M', '--innodb-log-file-size=16M', '--log-bin=binlog', '--skip-networking'];
+  const small = [
+    '--innodb-buffer-pool-size=32M',
+    '--innodb-log-file-size=16M',
+    '--log-bin=binlog',
+    '--skip-networking',
+  ];
   const places = [`--datadir=${dataDirectory}`, `--tmpdir=${temporary}`, `--socket=${sandbox.join('recover.sock')}`];
   return ['mariadbd', '--no-defaults', '--user=root', ...wsrep, ...small, ...places];
 }

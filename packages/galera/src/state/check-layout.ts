@@ -1,5 +1,5 @@
 import { BatonError } from '@batondb/core/errors';
-import { close, errnos, faccessat, mkdirat, unlinkat, flags } from '@batondb/core/files/libc';
+import { close, errnos, faccessat, flags, mkdirat, unlinkat } from '@batondb/core/files/libc';
 import { exchangeNames } from '@batondb/core/files/publish';
 import { toBatonError } from '@batondb/core/files/system-error';
 import { textToBytes } from '@batondb/core/text/bytes';
@@ -30,6 +30,7 @@ export function checkLayout(staging: Staging, layout: DataLayout): void {
     }
   }
   checkExchange(staging, places);
+  removeElsewhere(chosen);
 }
 
 function leaves(entry: FoundEntry, { names }: ResolvedLayout, roles: readonly Role[], place: number): boolean {
@@ -41,14 +42,22 @@ function leaves(entry: FoundEntry, { names }: ResolvedLayout, roles: readonly Ro
 export function checkEntry({ top, path }: Pick<Place, 'top' | 'path'>, entry: FoundEntry): void {
   const name = `${path}/${entry.name}`;
   if (entry.isSymlink) {
-    throw new BatonError('UNSUPPORTED', `${name} is a symlink, and what it leads to cannot be exchanged with the rest`, {
-      hint: `move it into ${path} in place of the symlink; or ${hintMariabackup}`,
-    });
+    throw new BatonError(
+      'UNSUPPORTED',
+      `${name} is a symlink, and what it leads to cannot be exchanged with the rest`,
+      {
+        hint: `move it into ${path} in place of the symlink; or ${hintMariabackup}`,
+      },
+    );
   }
   if (entry.stat.mountRoot === true) {
-    throw new BatonError('UNSUPPORTED', `something is mounted at ${name}, and a mount cannot be exchanged by a rename`, {
-      hint: `unmount it, with its content in ${path}; or ${hintMariabackup}`,
-    });
+    throw new BatonError(
+      'UNSUPPORTED',
+      `something is mounted at ${name}, and a mount cannot be exchanged by a rename`,
+      {
+        hint: `unmount it, with its content in ${path}; or ${hintMariabackup}`,
+      },
+    );
   }
   if (entry.kind !== 'directory') return;
   // To be moved, a directory has to be writable, since `..` in it changes.

@@ -71,7 +71,15 @@ export function parseJournal(text: string): Journal {
   }
   const { state, position, places, names } = written;
   const incoming = written.in.map(fromList);
-  return { state, position, places, names, guard: fromList(written.guard), out: written.out.map(fromList), in: incoming };
+  return {
+    state,
+    position,
+    places,
+    names,
+    guard: fromList(written.guard),
+    out: written.out.map(fromList),
+    in: incoming,
+  };
 }
 
 /** Reads the journal in an open staging directory; undefined when no swap was begun. Throws STAGING_DAMAGED, VERSION_MISMATCH, LIMIT, SystemError. */
@@ -100,7 +108,11 @@ function digestOf(line: string): string {
 }
 
 function damaged(): BatonError {
-  return new BatonError('STAGING_DAMAGED', 'the journal of a swap (.sst/swap) cannot be read: its digest does not fit', {
-    hint: 'look for disk errors; the old data is in .sst/old and in the data directory, the new data in .sst/new: keep all of it',
-  });
+  return new BatonError(
+    'STAGING_DAMAGED',
+    'the journal of a swap (.sst/swap) cannot be read: its digest does not fit',
+    {
+      hint: 'look for disk errors; the old data is in .sst/old and in the data directory, the new data in .sst/new: keep all of it',
+    },
+  );
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { check, close } from '@batondb/core/files/libc';
 import { openDirectory } from '@batondb/core/files/open';
 import { syncDirectory } from '@batondb/core/files/publish';
@@ -6,8 +7,12 @@ import { toBatonError } from '@batondb/core/files/system-error';
 import { textToBytes } from '@batondb/core/text/bytes';
 import type { JournalPlace } from './journal.ts';
 import type { PlaceLayout } from './layout.ts';
-import { openMadeDirectory } from './small-file.ts';
+import { limits } from './limits.ts';
+import { openMadeDirectory, readSmallFile, replaceSmallFile } from './small-file.ts';
 import { partNames, type Staging, stagingName } from './staging.ts';
+import { listTop } from './top.ts';
+
+const noteName = 'places';
 
 /** One directory of a swap with the parts of its staging directory, as open descriptors. */
 export type Place = JournalPlace & {
@@ -33,7 +38,8 @@ export class Places implements Disposable {
 
   at(index: number): Place {
     const place = this.all[index];
-    if (place === undefined) throw new Error(`invariant broken: G2: a journal's entries lie in its places, not in ${index}`);
+    if (place === undefined)
+      throw new Error(`invariant broken: G2: a journal's entries lie in its places, not in ${index}`);
     return place;
   }
 
@@ -92,5 +98,50 @@ export function removeElsewhere(places: readonly JournalPlace[]): void {
     } finally {
       close(top);
     }
+  }
+}
+
+/** Notes in the staging directory where else there will be one, until a journal says so: whoever comes after a kill finds them. */
+export function notePlaces(staging: Staging, places: readonly JournalPlace[]): void {
+  if (places.length < 2) return;
+  const text = JSON.stringify(places.map(({ path }) => path));
+  replaceSmallFile(staging.descriptor, noteName, text, { ...staging.owner, mode: 0o600 });
+}
+
+/**
+ * Removes what was made elsewhere by a transfer that never wrote a journal; what lies among its old entries stays. Returns the first directory of which
+ * that is so. A directory that is not there any more has nothing of ours.
+ */
+export function removeNoted(staging: Staging): string | undefined {
+  const text = readSmallFile(staging.descriptor, noteName, limits.journalBytesMax);
+  const places = [staging.dataDirectory, ...(text === undefined ? [] : parseNote(text))].map((path) => {
+    return { path, roles: [], staging: path === staging.dataDirectory ? stagingName : staging.nameElsewhere };
+  });
+  const found = places.filter(({ path, staging: name }) => existsSync(`${path}/${name}`));
+  const holding = found.find(({ path, staging: name }) => holdsOldData(`${path}/${name}`));
+  if (holding !== undefined) return `${holding.path}/${holding.staging}`;
+  removeElsewhere(found);
+  return undefined;
+}
+
+/** Whether old data lies in a staging directory, and not just the guard of a swap that never began. */
+function holdsOldData(path: string): boolean {
+  const old = `${path}/${partNames.old}`;
+  if (!existsSync(old)) return false;
+  const descriptor = check(openDirectory(textToBytes(old)), 'openat', () => old);
+  try {
+    return listTop(descriptor, old).some(({ contents }) => contents !== 'nothing');
+  } finally {
+    close(descriptor);
+  }
+}
+
+/** A note that a crash of the machine has spoilt is none: what it named is empty, or will be found by the next swap. */
+function parseNote(text: string): string[] {
+  try {
+    const paths: unknown = JSON.parse(text);
+    return Array.isArray(paths) ? paths.filter((path) => typeof path === 'string') : [];
+  } catch {
+    return [];
   }
 }

@@ -1,5 +1,5 @@
-import { describeExit, spawnChild } from '@batondb/core/process/child';
 import { BatonError } from '@batondb/core/errors';
+import { describeExit, spawnChild } from '@batondb/core/process/child';
 import { limits } from './limits.ts';
 
 /** How InnoDB is asked for its position. */
@@ -49,7 +49,10 @@ export async function recoverPosition(
     });
   }
   if (bytes > limits.recoverOutputBytesMax) {
-    throw new BatonError('LIMIT', `${command[0]} wrote ${bytes} bytes, and at most ${limits.recoverOutputBytesMax} are read`);
+    throw new BatonError(
+      'LIMIT',
+      `${command[0]} wrote ${bytes} bytes, and at most ${limits.recoverOutputBytesMax} are read`,
+    );
   }
   return parseRecovered(Buffer.concat(chunks).toString());
 }

@@ -1,5 +1,5 @@
-import { syncDirectory } from '@batondb/core/files/publish';
 import { check, errnos, unlinkat } from '@batondb/core/files/libc';
+import { syncDirectory } from '@batondb/core/files/publish';
 import { tryStatAt } from '@batondb/core/files/stat';
 import { textToBytes } from '@batondb/core/text/bytes';
 import { isClusterUuid, readGrastate } from './grastate.ts';

@@ -2,7 +2,7 @@ import { BatonError } from '@batondb/core/errors';
 import { syncDirectory } from '@batondb/core/files/publish';
 import { type Journal, type JournalEntry, journalName, readJournal, writeJournal } from './journal.ts';
 import { limits } from './limits.ts';
-import { openPlaces, type Places, removeElsewhere } from './places.ts';
+import { openPlaces, type Places, removeElsewhere, removeNoted } from './places.ts';
 import { forgetState, writeSavedState } from './saved-state.ts';
 import { type Staging, savedStateName } from './staging.ts';
 import { goBack, goForward, missing, removeUnusedGuard, stageOf } from './steps.ts';
@@ -30,7 +30,8 @@ export type Settled =
 export function settle(staging: Staging): Settled {
   const journal = readJournal(staging.descriptor);
   if (journal === undefined) {
-    checkNoOldData(staging);
+    const holding = removeNoted(staging);
+    if (holding !== undefined) throw heldBack(holding, 'there is no journal of a swap');
     return 'nothing';
   }
   if (journal.state === 'done') {
@@ -71,7 +72,8 @@ export function removeSwapped(journal: Journal, staging: Staging): void {
 
 function drop(journal: Journal, places: Places, staging: Staging, how: 'dropped' | 'undone'): Settled {
   // G1: no old data is ever removed on the way back.
-  if (!removeUnusedGuard(journal, places)) throw heldBack(staging, `the journal says that nothing of it was moved`);
+  if (!removeUnusedGuard(journal, places))
+    throw heldBack(staging.path, `the journal says that nothing of it was moved`);
   removeSwapped(journal, staging);
   return how;
 }
@@ -82,11 +84,7 @@ function saveNewPosition({ position }: Journal, staging: Staging): void {
   writeSavedState(staging, { uuid: match[1] as string, seqno: match[2] as string, of: 'new data' });
 }
 
-function checkNoOldData(staging: Staging): void {
-  if (staging.holdsOldData()) throw heldBack(staging, 'there is no journal of a swap');
-}
-
-function heldBack({ path }: Staging, reason: string): BatonError {
+function heldBack(path: string, reason: string): BatonError {
   return new BatonError('STAGING_DAMAGED', `${path}/old holds data, and ${reason}: it is not removed`, {
     hint: `look at what is in it, and move it away; then run: baton galera recover`,
   });
@@ -97,7 +95,9 @@ function foreign({ guard, places }: Journal, { path }: Staging): BatonError {
   return new BatonError(
     'STAGING_DAMAGED',
     `${file} is neither what it was before the swap that ${path}/swap speaks of, nor what it was to be after it, so somebody has changed the data directory since`,
-    { hint: `if the data directory is what it should be, move ${path} away; its old and new directories hold what the swap had not moved` },
+    {
+      hint: `if the data directory is what it should be, move ${path} away; its old and new directories hold what the swap had not moved`,
+    },
   );
 }
 
@@ -105,7 +105,9 @@ function lostBoth({ path }: Staging, lost: readonly JournalEntry[], gone: readon
   return new BatonError(
     'STAGING_DAMAGED',
     `the swap of ${path} can neither be finished nor undone: of the new data ${quote(lost)} is gone, of the old data ${quote(gone)}`,
-    { hint: `bring them back; or, to give both up, empty the data directory with ${path} and let the node take a whole transfer` },
+    {
+      hint: `bring them back; or, to give both up, empty the data directory with ${path} and let the node take a whole transfer`,
+    },
   );
 }
 

@@ -10,7 +10,6 @@ import { statDescriptor, tryStatAt } from '@batondb/core/files/stat';
 import { toBatonError } from '@batondb/core/files/system-error';
 import { bytesToText, textToBytes } from '@batondb/core/text/bytes';
 import { type Owner, openMadeDirectory } from './small-file.ts';
-import { listTop } from './top.ts';
 
 // The staging directory: `.sst` inside the data directory, as the older scripts call theirs. It lies there since the parent of a data directory
 // is not ours and is often another file system.
@@ -65,18 +64,6 @@ export class Staging implements Disposable {
   /** Makes the empty directory for new data. */
   makeNew(): void {
     close(openMadeDirectory(this.descriptor, partNames.new, this.owner));
-  }
-
-  /** Whether old data lies in it, and not just the guard of a swap that never began. */
-  holdsOldData(): boolean {
-    const old = openat(this.descriptor, textToBytes(partNames.old), flags.O_RDONLY | flags.O_DIRECTORY | flags.O_NOFOLLOW);
-    if (old === -errnos.ENOENT) return false;
-    check(old, 'openat', () => `${this.path}/${partNames.old}`);
-    try {
-      return listTop(old, this.path).some(({ contents }) => contents !== 'nothing');
-    } finally {
-      close(old);
-    }
   }
 
   /** Removes it with all that is in it, and what is known of the old position with it. */

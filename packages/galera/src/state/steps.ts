@@ -1,6 +1,6 @@
-import { errnos, mkdirat, check, flags, unlinkat } from '@batondb/core/files/libc';
-import { exchangeNames, renameNoReplace } from '@batondb/core/files/publish';
+import { check, errnos, flags, mkdirat, unlinkat } from '@batondb/core/files/libc';
 import { listDirectory } from '@batondb/core/files/open';
+import { exchangeNames, renameNoReplace } from '@batondb/core/files/publish';
 import { type Stat, tryStatAt } from '@batondb/core/files/stat';
 import { bytesToText, textToBytes } from '@batondb/core/text/bytes';
 import type { Journal, JournalEntry } from './journal.ts';
@@ -73,8 +73,11 @@ export function goForward(journal: Journal, places: Places): void {
 /** From wherever it was cut back to the old data in place and synced. Throws SystemError, UNSUPPORTED. */
 export function goBack(journal: Journal, places: Places): void {
   const { guard } = journal;
-  const { top, old } = places.at(guard.place);
+  const { top, old, fresh } = places.at(guard.place);
   const name = textToBytes(guard.name);
+  const stage = stageOf(journal, places);
+  if (stage === 'old') return;
+  if (stage === 'new') exchangeNames(fresh, name, top, name);
   for (const entry of [...journal.in].reverse()) if (!isSameName(entry, guard)) move(places, entry, 'top', 'fresh');
   setStraysAside(journal, places, journal.out);
   for (const entry of [...journal.out].reverse()) if (!isSameName(entry, guard)) move(places, entry, 'old', 'top');
