@@ -8,6 +8,9 @@ import type { Sandbox } from '@batondb/testbed/sandbox';
 
 const provider = '/usr/lib/galera/libgalera_smm.so';
 
+/** What a server says that stops since it finds the guard; any other end is a fault of the test. */
+const refusal = /InnoDB: .*ibdata1[\s\S]*Unknown\/unsupported storage engine: InnoDB/;
+
 /** What is in a data directory: as old as its position, and one row set for all engines. */
 export type Content = { readonly uuid: string; readonly rows: string };
 
@@ -58,7 +61,12 @@ async function rowsOf(server: MariadbServer): Promise<string> {
 export function recoverArguments(sandbox: Sandbox, dataDirectory: string): string[] {
   const temporary = sandbox.join('recover-tmp');
   mkdirSync(temporary, { recursive: true });
-  const wsrep = ['--wsrep-on=ON', `--wsrep-provider=${provider}`, '--binlog-format=ROW'];
+  const wsrep = [
+    '--wsrep-on=ON',
+    `--wsrep-provider=${provider}`,
+    '--wsrep-cluster-address=gcomm://',
+    '--binlog-format=ROW',
+  ];
   const small = [
     '--innodb-buffer-pool-size=32M',
     '--innodb-log-file-size=16M',
@@ -74,7 +82,8 @@ export async function recoveredUuid(sandbox: Sandbox, dataDirectory: string): Pr
   const argv = [...recoverArguments(sandbox, dataDirectory), '--wsrep-recover', '--disable-log-error'];
   const { code, stderr } = await runCommand(argv);
   const uuid = /Recovered position: ([0-9a-f-]{36}):/.exec(stderr)?.[1];
-  if (code === 0 && uuid === undefined) throw new Error(`no position: ${stderr}`);
+  if (code === 0 ? uuid === undefined : !refusal.test(stderr))
+    throw new Error(`neither a position nor a refusal: ${stderr}`);
   return code === 0 ? uuid : undefined;
 }
 
@@ -84,8 +93,7 @@ export async function contentOf(sandbox: Sandbox, dataDirectory: string): Promis
   try {
     server = await startMariadb(sandbox, { name: 'look', dataDirectory });
   } catch (error) {
-    // Only a refusal is one: the server has ended by itself.
-    if (!/the server has ended/.test(String(error))) throw error;
+    if (!/the server has ended/.test(String(error)) || !refusal.test(String(error))) throw error;
     return undefined;
   }
   await using _server = server;
