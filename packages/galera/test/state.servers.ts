@@ -22,6 +22,7 @@ export async function makeData(sandbox: Sandbox, name: string, rows: number): Pr
     name,
     more: [
       '--innodb-autoinc-lock-mode=2',
+      '--innodb-undo-tablespaces=2',
       '--wsrep-on=ON',
       `--wsrep-provider=${provider}`,
       '--wsrep-cluster-address=gcomm://',
@@ -88,10 +89,14 @@ export async function recoveredUuid(sandbox: Sandbox, dataDirectory: string): Pr
 }
 
 /** What a server with Galera switched off finds; undefined when it refuses to start. */
-export async function contentOf(sandbox: Sandbox, dataDirectory: string): Promise<string | undefined> {
+export async function contentOf(
+  sandbox: Sandbox,
+  dataDirectory: string,
+  more: readonly string[] = [],
+): Promise<string | undefined> {
   let server: MariadbServer;
   try {
-    server = await startMariadb(sandbox, { name: 'look', dataDirectory });
+    server = await startMariadb(sandbox, { name: 'look', dataDirectory, more });
   } catch (error) {
     if (!/the server has ended/.test(String(error)) || !refusal.test(String(error))) throw error;
     return undefined;
