@@ -13,7 +13,7 @@ export type Kill = { readonly call: string; readonly nth: number };
 /** What a child is to do. */
 export type ChildStep = {
   readonly dataDirectory: string;
-  readonly step: 'swap' | 'settle';
+  readonly step: 'swap' | 'in place' | 'settle';
   readonly layout?: Omit<DataLayout, 'dataDirectory'>;
   readonly position?: string;
 };

@@ -117,6 +117,37 @@ for (const [name, layout] of Object.entries({ together, elsewhere })) {
   });
 }
 
+// Proves (G2, G9): the same where the old data is given up before: the old data whole, the new data whole, or none at all; never a part of either, and what
+// no server made stays.
+test('killed at each call of a transfer in place', async (t) => {
+  await using sandbox = makeSandbox();
+  const data = sandbox.join('data');
+  const step: ChildStep = { dataDirectory: data, step: 'in place', layout: elsewhere };
+  const states = { old: oldWhole, new: newWhole, none: keptFiles };
+  const whole = () =>
+    Object.entries(states).find(([, files]) => isDeepStrictEqual(readFiles(data, elsewhere), files))?.[0];
+  makeDirectories(data, elsewhere);
+  const kills = await killsOf(step, sandbox.join('strace'));
+  assert.equal(whole(), 'new');
+  const chosen = someOf(kills, 'in place');
+  const random = new Random(seedOfRun()).fork('in place again');
+  const seen = new Set<string | undefined>();
+  for (const kill of chosen) {
+    makeDirectories(data, elsewhere);
+    assert.ok(await runChild(step, kill), `${JSON.stringify(kill)} was never reached`);
+    const isGuarded = existsSync(sandbox.join('home/ibdata1')) && statSync(sandbox.join('home/ibdata1')).isDirectory();
+    const before = whole();
+    const second = random.pick(kills);
+    await runChild({ ...step, step: 'settle' }, second);
+    using _staging = takeStaging(data).staging;
+    const found = JSON.stringify({ kill, second, before, after: whole(), seed: seedOfRun() });
+    assert.ok(isGuarded ? whole() === 'new' || whole() === 'none' : before !== undefined && whole() === before, found);
+    assert.deepEqual(stagingLeft(data), [], found);
+    seen.add(whole());
+  }
+  t.diagnostic(`seed ${seedOfRun()}: ${chosen.length} of ${kills.length} kills: ${[...seen].join(', ')}`);
+});
+
 /** A swap that was killed with the guard in place. */
 async function cutShort(data: string): Promise<void> {
   makeDirectories(data);

@@ -25,8 +25,13 @@ export type JournalEntry = { readonly place: number; readonly name: string; read
 
 /** All that a swap does, in the order in which it does it. */
 export type Journal = {
-  /** `done`: the new data is in place and synced, and what is left is to be removed. */
-  readonly state: 'begun' | 'done';
+  /**
+   * `done`: the new data is in place and synced, and what is left is to be removed. `given up`: old data goes out and is removed before there is new
+   * data; the guard stays.
+   */
+  readonly state: 'begun' | 'done' | 'given up';
+  /** Whether the old data had been given up before: what lies at the guard's name is an older guard, and without new data nothing is left. */
+  readonly followsGivingUp?: boolean | undefined;
   /** Position of the new data, `UUID:SEQNO`, if it is known. */
   readonly position?: string | undefined;
   readonly places: readonly JournalPlace[];
@@ -69,10 +74,11 @@ export function parseJournal(text: string): Journal {
       { hint: 'run baton galera recover of the newer baton' },
     );
   }
-  const { state, position, places, names } = written;
+  const { state, followsGivingUp, position, places, names } = written;
   const incoming = written.in.map(fromList);
   return {
     state,
+    followsGivingUp,
     position,
     places,
     names,

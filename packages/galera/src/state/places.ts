@@ -18,6 +18,8 @@ const noteName = 'places';
 export type Place = JournalPlace & {
   /** The directory itself. */
   readonly top: number;
+  /** Its staging directory. */
+  readonly own: number;
   /** Old entries go here. */
   readonly old: number;
   /** New entries come from here. */
@@ -74,7 +76,7 @@ export function openPlaces(staging: Staging, places: readonly JournalPlace[]): P
       const top = keep(check(openDirectory(textToBytes(place.path)), 'openat', () => place.path));
       const own = keep(openMadeDirectory(top, place.staging, staging.owner));
       const part = (name: string): number => keep(openMadeDirectory(own, name, staging.owner));
-      return { ...place, top, old: part(partNames.old), fresh: part(partNames.new), stray: part(partNames.stray) };
+      return { ...place, top, own, old: part(partNames.old), fresh: part(partNames.new), stray: part(partNames.stray) };
     } catch (error) {
       throw toBatonError(error, { path: place.path });
     }
@@ -84,6 +86,13 @@ export function openPlaces(staging: Staging, places: readonly JournalPlace[]): P
   } catch (error) {
     for (const descriptor of descriptors) close(descriptor);
     throw error;
+  }
+}
+
+/** Removes what has gone out for good, to make room. Throws BUSY, SystemError; can be repeated. */
+export function removeOld(places: Places): void {
+  for (const { own } of places.all) {
+    for (const name of [partNames.old, partNames.stray]) removeTree(own, textToBytes(name));
   }
 }
 

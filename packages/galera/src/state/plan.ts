@@ -46,17 +46,28 @@ export function choose({ names, places, fresh }: PlanInput): Plan {
   if (!incoming.some(({ entry }) => entry.name === first)) {
     throw new BatonError('BACKUP_FAILED', `the new data has no ${first}, so it is not a whole copy of a server's data`);
   }
+  const out = chooseOutgoing({ names, places }, incoming);
+  checkFree(places, out, incoming);
+  return { out, in: inOrderOf(inOrder, incoming) };
+}
+
+/** What goes out, in the order of the steps, when `incoming` is to come in. Pure. Throws UNSUPPORTED (symlinks). */
+export function chooseOutgoing(
+  { names, places }: Omit<PlanInput, 'fresh'>,
+  incoming: readonly PlanMove[],
+): readonly PlanMove[] {
   const out = places.flatMap(({ roles, top }, place) => {
     const taken = new Set(incoming.filter((move) => move.place === place).map(({ entry }) => entry.name));
     return top.flatMap((entry): PlanMove[] => {
-      const role = roleOf(entry, names) ?? roleOfEmpty(entry, taken);
+      const own = roleOf(entry, names);
       // In the data directory also what is of no use there since an option names another directory for it.
-      return role === undefined || (place > 0 && !roles.includes(role)) ? [] : [{ place, role, entry }];
+      const isOurs = own !== undefined && (place === 0 || roles.includes(own));
+      const role = isOurs ? own : roleOfEmpty(entry, taken);
+      return role === undefined ? [] : [{ place, role, entry }];
     });
   });
   checkNoSymlinks(out, (move) => places[move.place]?.path ?? '');
-  checkFree(places, out, incoming);
-  return { out: inOrderOf(outOrder, out), in: inOrderOf(inOrder, incoming) };
+  return inOrderOf(outOrder, out);
 }
 
 function chooseIncoming(names: ServerNames, places: PlanInput['places'], fresh: readonly PlanEntry[]): PlanMove[] {

@@ -2,10 +2,10 @@ import { BatonError } from '@batondb/core/errors';
 import { syncDirectory } from '@batondb/core/files/publish';
 import { type Journal, type JournalEntry, journalName, readJournal, writeJournal } from './journal.ts';
 import { limits } from './limits.ts';
-import { openPlaces, type Places, removeElsewhere, removeNoted } from './places.ts';
+import { openPlaces, type Places, removeElsewhere, removeNoted, removeOld } from './places.ts';
 import { forgetState, writeSavedState } from './saved-state.ts';
 import { type Staging, savedStateName } from './staging.ts';
-import { goBack, goForward, missing, removeUnusedGuard, stageOf } from './steps.ts';
+import { goBack, goForward, goOut, missing, removeOldGuard, removeUnusedGuard, stageOf } from './steps.ts';
 
 // What becomes of a swap that was cut short. Nothing had been moved: the old data stays, since a server may have run on it meanwhile. The guard is in
 // place: no server has run, and the new data comes in if all of it is there, else the old data comes back.
@@ -21,7 +21,9 @@ export type Settled =
   /** It was taken back: the old data is in place. */
   | 'undone'
   /** It was done but for removing the old data. */
-  | 'cleaned';
+  | 'cleaned'
+  /** The old data had been given up for new data that did not come: there is none, as on a new node. */
+  | 'emptied';
 
 /**
  * Ends a swap that was cut short, wherever that was; can be cut short itself and repeated. No server may be running on the data. Throws STAGING_DAMAGED,
@@ -40,6 +42,7 @@ export function settle(staging: Staging): Settled {
   }
   using places = openPlaces(staging, journal.places);
   const stage = stageOf(journal, places);
+  if (journal.state === 'given up' && stage !== 'old') return emptyOut(journal, places, staging);
   if (stage === 'foreign') throw foreign(journal, staging);
   if (stage === 'old') return drop(journal, places, staging, 'dropped');
   if (stage === 'guarded') {
@@ -70,12 +73,23 @@ export function removeSwapped(journal: Journal, staging: Staging): void {
   syncDirectory(staging.descriptor);
 }
 
+/** The old data goes all the way: a part of it is of no use. */
+function emptyOut(journal: Journal, places: Places, staging: Staging): Settled {
+  if (stageOf(journal, places) === 'guarded') goOut(journal, places);
+  removeOld(places);
+  // Only now may a server start: it finds nothing.
+  removeOldGuard(journal, places);
+  removeSwapped(journal, staging);
+  return 'emptied';
+}
+
 function drop(journal: Journal, places: Places, staging: Staging, how: 'dropped' | 'undone'): Settled {
   // G1: no old data is ever removed on the way back.
   if (!removeUnusedGuard(journal, places))
     throw heldBack(staging.path, `the journal says that nothing of it was moved`);
+  if (journal.followsGivingUp === true) removeOldGuard(journal, places);
   removeSwapped(journal, staging);
-  return how;
+  return journal.followsGivingUp === true ? 'emptied' : how;
 }
 
 function saveNewPosition({ position }: Journal, staging: Staging): void {

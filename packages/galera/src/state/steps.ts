@@ -1,6 +1,6 @@
 import { check, errnos, flags, mkdirat, unlinkat } from '@batondb/core/files/libc';
 import { listDirectory } from '@batondb/core/files/open';
-import { exchangeNames, renameNoReplace } from '@batondb/core/files/publish';
+import { exchangeNames, renameNoReplace, syncDirectory } from '@batondb/core/files/publish';
 import { type Stat, tryStatAt } from '@batondb/core/files/stat';
 import { bytesToText, textToBytes } from '@batondb/core/text/bytes';
 import type { Journal, JournalEntry } from './journal.ts';
@@ -50,10 +50,10 @@ export function makeGuard(places: Places, place: number, name: string): JournalE
   return { place, name, inode: (found as Stat).inode };
 }
 
-/** From the old data, or from wherever it was cut, to the new data in place and synced. Throws SystemError, UNSUPPORTED. */
-export function goForward(journal: Journal, places: Places): void {
+/** From the old data, or from wherever it was cut, to the guard alone: no old entry is left in its place. Throws SystemError, UNSUPPORTED. */
+export function goOut(journal: Journal, places: Places): void {
   const { guard } = journal;
-  const { top, old, fresh } = places.at(guard.place);
+  const { top, old } = places.at(guard.place);
   const name = textToBytes(guard.name);
   if (stageOf(journal, places) === 'old') {
     if (journal.out.some((entry) => isSameName(entry, guard))) exchangeNames(old, name, top, name);
@@ -63,10 +63,17 @@ export function goForward(journal: Journal, places: Places): void {
   for (const entry of journal.out) if (!isSameName(entry, guard)) move(places, entry, 'top', 'old');
   setStraysAside(journal, places, journal.in);
   places.sync();
+}
+
+/** From the old data, or from wherever it was cut, to the new data in place and synced. Throws SystemError, UNSUPPORTED. */
+export function goForward(journal: Journal, places: Places): void {
+  goOut(journal, places);
+  const { guard } = journal;
+  const { top, fresh } = places.at(guard.place);
   for (const entry of journal.in) if (!isSameName(entry, guard)) move(places, entry, 'fresh', 'top');
   // All of the new data is there, and will be after a power failure too, before a server can start on it.
   places.sync();
-  exchangeNames(fresh, name, top, name);
+  exchangeNames(fresh, textToBytes(guard.name), top, textToBytes(guard.name));
   places.sync();
 }
 
@@ -96,6 +103,22 @@ export function removeUnusedGuard(journal: Journal, places: Places): boolean {
     check(unlinkat(old, textToBytes(guard.name), flags.AT_REMOVEDIR), 'unlinkat', () => guard.name);
   }
   return places.all.every((place) => listDirectory(place.old, () => place.path).length === 0);
+}
+
+/**
+ * Takes away the guard of data that was given up, wherever it stands: what is left is an empty data directory, as a new node has it. Another thing of
+ * that name stays.
+ */
+export function removeOldGuard(journal: Journal, places: Places): void {
+  const { guard } = journal;
+  const { top } = places.at(guard.place);
+  const name = textToBytes(guard.name);
+  const older = journal.out.find((entry) => isSameName(entry, guard));
+  const found = tryStatAt(top, name);
+  if (typeof found === 'number' || found.kind !== 'directory') return;
+  if (found.inode !== guard.inode && found.inode !== older?.inode) return;
+  check(unlinkat(top, name, flags.AT_REMOVEDIR), 'unlinkat', () => guard.name);
+  syncDirectory(top);
 }
 
 function move(places: Places, entry: JournalEntry, from: 'top' | 'old' | 'fresh', to: 'top' | 'old' | 'fresh'): void {

@@ -18,7 +18,7 @@ import { goBack, goForward, makeGuard } from './steps.ts';
 import { type FoundEntry, listTop } from './top.ts';
 
 export type SwapOptions = {
-  /** Its `new` holds the new data, verified and prepared, with all entries at the top; no journal is in it (takeStaging). */
+  /** Its `new` holds the new data, verified and prepared, with all entries at the top; taken by takeStaging. */
   readonly staging: Staging;
   readonly layout: DataLayout;
   /** Position of the new data, `UUID:SEQNO`: with it a swap that was cut short ends in a node that needs no other transfer. */
@@ -34,14 +34,18 @@ export type SwapSummary = { readonly out: number; readonly in: number };
  * otherwise and names what to run. An abort counts until the first step. Throws as checkLayout does, and EXISTS, BACKUP_FAILED, NO_SPACE.
  */
 export async function swap({ staging, layout, position }: SwapOptions, signal: AbortSignal): Promise<SwapSummary> {
-  if (readJournal(staging.descriptor) !== undefined) throw new Error('invariant broken: G2: one swap at a time');
+  const earlier = readJournal(staging.descriptor)?.state;
+  if (earlier !== undefined && earlier !== 'given up') throw new Error('invariant broken: G2: one swap at a time');
   const resolved = resolveLayout(layout);
   const chosen = journalPlaces(staging, resolved.places);
   removeElsewhere(chosen);
   notePlaces(staging, chosen);
   using places = openPlaces(staging, chosen);
   await distribute(places, resolved, signal);
-  const journal = plan(places, resolved, position);
+  const journal: Journal = {
+    ...plan(places, resolved, position),
+    ...(earlier === undefined ? {} : { followsGivingUp: true }),
+  };
   // Whatever the new data was made by, it is on the disk before the old data is touched.
   for (const { fresh } of places.all) syncFileSystem(fresh);
   signal.throwIfAborted();
@@ -141,10 +145,10 @@ function withoutCopies([first = [], ...others]: readonly FoundEntry[][]): FoundE
   return [...first.filter(({ name }) => !names.has(name)), ...elsewhere];
 }
 
-function toPlanEntry({ stat, ...entry }: FoundEntry): PlanEntry {
+export function toPlanEntry({ stat, ...entry }: FoundEntry): PlanEntry {
   return { ...entry, inode: stat.inode };
 }
 
-function toJournalEntry({ place, entry }: PlanMove): JournalEntry {
+export function toJournalEntry({ place, entry }: PlanMove): JournalEntry {
   return { place, name: entry.name, inode: entry.inode };
 }
