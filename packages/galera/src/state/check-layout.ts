@@ -5,7 +5,7 @@ import { toBatonError } from '@batondb/core/files/system-error';
 import { textToBytes } from '@batondb/core/text/bytes';
 import { type DataLayout, type ResolvedLayout, resolveLayout } from './layout.ts';
 import { type Role, roleOf } from './names.ts';
-import { journalPlaces, openPlaces, type Place, type Places, removeElsewhere } from './places.ts';
+import { type Place, type Places, prepareStaging, removeElsewhere } from './places.ts';
 import { openMadeDirectory } from './small-file.ts';
 import type { Staging } from './staging.ts';
 import { elsewhereIn, type FoundEntry, listTop } from './top.ts';
@@ -20,9 +20,7 @@ const hintMariabackup = 'use wsrep_sst_method=mariabackup, which empties the dir
  */
 export function checkLayout(staging: Staging, layout: DataLayout): void {
   const resolved = resolveLayout(layout);
-  const chosen = journalPlaces(staging, resolved.places);
-  removeElsewhere(chosen);
-  using places = openPlaces(staging, chosen);
+  using places = prepareStaging(staging, resolved);
   for (const [index, place] of places.all.entries()) {
     checkWritable(place.top, '.', place.path);
     for (const entry of listTop(place.top, place.path)) {
@@ -30,7 +28,7 @@ export function checkLayout(staging: Staging, layout: DataLayout): void {
     }
   }
   checkExchange(staging, places);
-  removeElsewhere(chosen);
+  removeElsewhere(places.all);
 }
 
 function leaves(entry: FoundEntry, { names }: ResolvedLayout, roles: readonly Role[], place: number): boolean {

@@ -1,11 +1,12 @@
+import { carryOut } from './carry-out.ts';
 import { type Journal, readJournal, writeJournal } from './journal.ts';
 import { type DataLayout, resolveLayout } from './layout.ts';
-import { journalPlaces, notePlaces, openPlaces, removeElsewhere, removeOld } from './places.ts';
+import { checkOut, toJournalEntry, toPlanEntry } from './moves.ts';
+import { prepareStaging, removeOld } from './places.ts';
 import { chooseOutgoing } from './plan.ts';
 import { forgetState } from './saved-state.ts';
 import type { Staging } from './staging.ts';
 import { goOut, makeGuard } from './steps.ts';
-import { toJournalEntry, toPlanEntry } from './swap.ts';
 import { listTop } from './top.ts';
 
 /**
@@ -18,22 +19,29 @@ export function giveUpOld(
   signal: AbortSignal,
 ): void {
   if (readJournal(staging.descriptor) !== undefined) throw new Error('invariant broken: G2: one swap at a time');
-  const { places: wanted, names } = resolveLayout(layout);
-  const chosen = journalPlaces(staging, wanted);
-  removeElsewhere(chosen);
-  notePlaces(staging, chosen);
-  using places = openPlaces(staging, chosen);
-  const tops = places.all.map((place) => ({ ...place, top: listTop(place.top, place.path).map(toPlanEntry) }));
+  const resolved = resolveLayout(layout);
+  const { names } = resolved;
+  using places = prepareStaging(staging, resolved);
+  const top = places.all.map((place) => listTop(place.top, place.path));
+  const found = places.all.map(({ path, roles }, index) => ({ path, roles, top: (top[index] ?? []).map(toPlanEntry) }));
+  const out = chooseOutgoing({ names, places: found }, []);
+  checkOut(places, top, out);
   const guarded = Math.max(
-    chosen.findIndex(({ roles }) => roles.includes('system')),
+    places.all.findIndex(({ roles }) => roles.includes('system')),
     0,
   );
-  const out = chooseOutgoing({ names, places: tops }, []).map(toJournalEntry);
   const guard = makeGuard(places, guarded, names.systemTablespace[0] ?? 'ibdata1');
   signal.throwIfAborted();
-  const journal: Journal = { state: 'given up', places: chosen, names, guard, out, in: [] };
+  const journal: Journal = {
+    state: 'given up',
+    places: places.all.map(({ path, roles, staging: name }) => ({ path, roles, staging: name })),
+    names,
+    guard,
+    out: out.map(toJournalEntry),
+    in: [],
+  };
   writeJournal(staging.descriptor, journal, staging.owner);
   forgetState(staging);
-  goOut(journal, places);
+  carryOut(journal, places, staging, goOut);
   removeOld(places);
 }

@@ -6,9 +6,9 @@ import { removeTree } from '@batondb/core/files/remove';
 import { toBatonError } from '@batondb/core/files/system-error';
 import { textToBytes } from '@batondb/core/text/bytes';
 import type { JournalPlace } from './journal.ts';
-import type { PlaceLayout } from './layout.ts';
+import type { PlaceLayout, ResolvedLayout } from './layout.ts';
 import { limits } from './limits.ts';
-import { openMadeDirectory, readSmallFile, replaceSmallFile } from './small-file.ts';
+import { atPath, openMadeDirectory, readSmallFile, replaceSmallFile } from './small-file.ts';
 import { partNames, type Staging, stagingName } from './staging.ts';
 import { listTop } from './top.ts';
 
@@ -58,7 +58,7 @@ export class Places implements Disposable {
 }
 
 /** Where the staging of each directory is. */
-export function journalPlaces(staging: Staging, places: readonly PlaceLayout[]): JournalPlace[] {
+function journalPlaces(staging: Staging, places: readonly PlaceLayout[]): JournalPlace[] {
   return places.map(({ path, roles }) => {
     return { path, roles, staging: path === staging.dataDirectory ? stagingName : staging.nameElsewhere };
   });
@@ -89,6 +89,16 @@ export function openPlaces(staging: Staging, places: readonly JournalPlace[]): P
   }
 }
 
+/** Makes the staging directories of a layout anew, but for the data directory's own, and opens them. Throws as openPlaces does. */
+export function prepareStaging(staging: Staging, { places }: ResolvedLayout): Places {
+  const chosen = journalPlaces(staging, places);
+  atPath(staging.path, () => {
+    removeElsewhere(chosen);
+    notePlaces(staging, chosen);
+  });
+  return openPlaces(staging, chosen);
+}
+
 /** Removes what has gone out for good, to make room. Throws BUSY, SystemError; can be repeated. */
 export function removeOld(places: Places): void {
   for (const { own } of places.all) {
@@ -111,7 +121,7 @@ export function removeElsewhere(places: readonly JournalPlace[]): void {
 }
 
 /** Notes in the staging directory where else there will be one, until a journal says so: whoever comes after a kill finds them. */
-export function notePlaces(staging: Staging, places: readonly JournalPlace[]): void {
+function notePlaces(staging: Staging, places: readonly JournalPlace[]): void {
   if (places.length < 2) return;
   const text = JSON.stringify(places.map(({ path }) => path));
   replaceSmallFile(staging.descriptor, noteName, text, { ...staging.owner, mode: 0o600 });

@@ -100,12 +100,13 @@ function checkNoSymlinks(moves: readonly PlanMove[], where: (move: PlanMove) => 
 
 function checkFree(places: PlanInput['places'], out: readonly PlanMove[], incoming: readonly PlanMove[]): void {
   const leaving = new Set(out.map(({ place, entry }) => `${place}/${entry.name}`));
+  const there = new Set(places.flatMap(({ top }, place) => top.map(({ name }) => `${place}/${name}`)));
   for (const { place, entry } of incoming) {
-    const { path, top } = places[place] ?? { path: '', top: [] };
-    if (leaving.has(`${place}/${entry.name}`) || !top.some(({ name }) => name === entry.name)) continue;
+    const key = `${place}/${entry.name}`;
+    if (leaving.has(key) || !there.has(key)) continue;
     throw new BatonError(
       'EXISTS',
-      `${path}/${entry.name} was not made by a server, so it stays, and the new data needs its name`,
+      `${places[place]?.path}/${entry.name} was not made by a server, so it stays, and the new data needs its name`,
       { hint: 'move it away' },
     );
   }

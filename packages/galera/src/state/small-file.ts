@@ -13,13 +13,25 @@ import {
   pread,
   pwrite,
   renameat2,
+  SystemError,
 } from '@batondb/core/files/libc';
 import { syncDirectory } from '@batondb/core/files/publish';
 import { statDescriptor } from '@batondb/core/files/stat';
+import { toBatonError } from '@batondb/core/files/system-error';
 import { textToBytes } from '@batondb/core/text/bytes';
 
 // Small files in open directories, written so that a crash leaves the old one or the new one, and read with a limit. Who made them
 // matters: the command runs as root and the server's process as mysql, and either goes on where the other one ended.
+
+/** Does something with files below `path`: what the kernel says of them is thrown as a BatonError. */
+export function atPath<T>(path: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    // A broken invariant stays what it is.
+    throw error instanceof SystemError ? toBatonError(error, { path }) : error;
+  }
+}
 
 /** To whom something belongs. */
 export type Owner = { readonly uid: number; readonly gid: number };

@@ -1,20 +1,21 @@
 import { constants, copyFile } from 'node:fs/promises';
-import { BatonError } from '@batondb/core/errors';
 import { check, errnos, flags, renameat2 } from '@batondb/core/files/libc';
 import { descriptorPath, listDirectory } from '@batondb/core/files/open';
 import { syncFileSystem } from '@batondb/core/files/publish';
 import { toBatonError } from '@batondb/core/files/system-error';
 import { bytesToText } from '@batondb/core/text/bytes';
-import { checkEntry } from './check-layout.ts';
-import { type Journal, type JournalEntry, readJournal, writeJournal } from './journal.ts';
+import { carryOut } from './carry-out.ts';
+import { type Journal, readJournal, writeJournal } from './journal.ts';
 import { type DataLayout, type ResolvedLayout, resolveLayout } from './layout.ts';
+import { checkOut, toJournalEntry, toPlanEntry } from './moves.ts';
 import { roleOfFile } from './names.ts';
-import { journalPlaces, notePlaces, openPlaces, type Place, type Places, removeElsewhere } from './places.ts';
-import { choose, type PlanEntry, type PlanMove } from './plan.ts';
+import { type Place, type Places, prepareStaging } from './places.ts';
+import { choose } from './plan.ts';
 import { forgetState } from './saved-state.ts';
 import { removeSwapped } from './settle.ts';
+import { atPath } from './small-file.ts';
 import type { Staging } from './staging.ts';
-import { goBack, goForward, makeGuard } from './steps.ts';
+import { goForward, makeGuard } from './steps.ts';
 import { type FoundEntry, listTop } from './top.ts';
 
 export type SwapOptions = {
@@ -37,53 +38,29 @@ export async function swap({ staging, layout, position }: SwapOptions, signal: A
   const earlier = readJournal(staging.descriptor)?.state;
   if (earlier !== undefined && earlier !== 'given up') throw new Error('invariant broken: G2: one swap at a time');
   const resolved = resolveLayout(layout);
-  const chosen = journalPlaces(staging, resolved.places);
-  removeElsewhere(chosen);
-  notePlaces(staging, chosen);
-  using places = openPlaces(staging, chosen);
+  using places = prepareStaging(staging, resolved);
   await distribute(places, resolved, signal);
-  const journal: Journal = {
-    ...plan(places, resolved, position),
-    ...(earlier === undefined ? {} : { followsGivingUp: true }),
-  };
-  // Whatever the new data was made by, it is on the disk before the old data is touched.
-  for (const { fresh } of places.all) syncFileSystem(fresh);
   signal.throwIfAborted();
-  writeJournal(staging.descriptor, journal, staging.owner);
-  // G8: from here on the data is no longer what its old position speaks of.
-  forgetState(staging);
-  carryOut(journal, places, staging);
-  writeJournal(staging.descriptor, { ...journal, state: 'done' }, staging.owner);
-  return { out: journal.out.length, in: journal.in.length };
+  return atPath(staging.path, () => {
+    const planned = plan(places, resolved, position);
+    const journal = earlier === undefined ? planned : { ...planned, followsGivingUp: true };
+    // Whatever the new data was made by, it is on the disk before the old data is touched.
+    for (const { fresh } of places.all) syncFileSystem(fresh);
+    signal.throwIfAborted();
+    writeJournal(staging.descriptor, journal, staging.owner);
+    // G8: from here on the data is no longer what its old position speaks of.
+    forgetState(staging);
+    carryOut(journal, places, staging, goForward);
+    writeJournal(staging.descriptor, { ...journal, state: 'done' }, staging.owner);
+    return { out: journal.out.length, in: journal.in.length };
+  });
 }
 
 /** Removes what a swap that is done has replaced, and its journal: the disk has its room again. Throws BUSY, SystemError; can be repeated. */
 export function removeReplaced(staging: Staging): void {
   const journal = readJournal(staging.descriptor);
   if (journal?.state !== 'done') throw new Error('invariant broken: G1: old data is removed once the new is in place');
-  removeSwapped(journal, staging);
-}
-
-function carryOut(journal: Journal, places: Places, staging: Staging): void {
-  try {
-    goForward(journal, places);
-  } catch (error) {
-    const cause = toBatonError(error, { path: staging.dataDirectory });
-    try {
-      goBack(journal, places);
-    } catch (second) {
-      const { message } = toBatonError(second);
-      throw new BatonError(
-        cause.code,
-        `the swap stopped in the middle (${cause.message}) and could not be undone (${message}); no server starts on ${staging.dataDirectory} as it is, and nothing is lost`,
-        { hint: 'mend the cause, then run: baton galera recover', cause: error },
-      );
-    }
-    throw new BatonError(cause.code, `the swap failed and was undone, the old data is in place: ${cause.message}`, {
-      ...(cause.hint === undefined ? {} : { hint: cause.hint }),
-      cause: error,
-    });
-  }
+  atPath(staging.path, () => removeSwapped(journal, staging));
 }
 
 /** What a server keeps in other directories than the data directory goes there, beside the old: by a rename, or onto another file system. */
@@ -121,10 +98,7 @@ function plan(places: Places, { names }: ResolvedLayout, position: string | unde
     places: places.all.map(({ path, roles }, index) => ({ path, roles, top: (top[index] ?? []).map(toPlanEntry) })),
     fresh: withoutCopies(fresh).map(toPlanEntry),
   });
-  for (const { place, entry } of out) {
-    const found = top[place]?.find(({ name }) => name === entry.name);
-    if (found !== undefined) checkEntry(places.at(place), found);
-  }
+  checkOut(places, top, out);
   const newFirst = incoming.find(({ entry }) => entry.name === names.systemTablespace[0]);
   if (newFirst === undefined) throw new Error('invariant broken: G2: a plan has a system tablespace to come in');
   return {
@@ -143,12 +117,4 @@ function withoutCopies([first = [], ...others]: readonly FoundEntry[][]): FoundE
   const elsewhere = others.flat();
   const names = new Set(elsewhere.map(({ name }) => name));
   return [...first.filter(({ name }) => !names.has(name)), ...elsewhere];
-}
-
-export function toPlanEntry({ stat, ...entry }: FoundEntry): PlanEntry {
-  return { ...entry, inode: stat.inode };
-}
-
-export function toJournalEntry({ place, entry }: PlanMove): JournalEntry {
-  return { place, name: entry.name, inode: entry.inode };
 }
