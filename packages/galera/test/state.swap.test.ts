@@ -13,9 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { isDeepStrictEqual } from 'node:util';
 import { mustRun } from '@batondb/testbed/processes';
-import { Random, seedOfRun } from '@batondb/testbed/random';
 import { makeSandbox } from '@batondb/testbed/sandbox';
 import { checkLayout } from '../src/state/check-layout.ts';
 import { noUuid, readGrastate, writeGrastate } from '../src/state/grastate.ts';
@@ -24,7 +22,7 @@ import { settle } from '../src/state/settle.ts';
 import { openStaging, type Staging } from '../src/state/staging.ts';
 import { removeReplaced, swap } from '../src/state/swap.ts';
 import { takeStaging } from '../src/state/take-staging.ts';
-import { type ChildStep, type Kill, killsOf, runChild } from './state.kills.ts';
+import { runChild } from './state.kills.ts';
 import {
   elsewhere,
   keptFiles,
@@ -37,20 +35,10 @@ import {
   writeFiles,
 } from './state.places.ts';
 
-const isSoak = process.env['BATON_SOAK'] === '1';
 const never = new AbortController().signal;
 const oldWhole = { ...oldFiles, ...keptFiles };
 const newWhole = { ...newFiles, ...keptFiles };
 const uuid = '6a1c6d3e-0d1c-11f0-8f1b-3f4a9c8d7e6f';
-
-/** All kills in a soak, else a tenth of them by the seed of the run, which is cut where it takes too long. */
-function someOf(kills: readonly Kill[], label: string): Kill[] {
-  if (isSoak) return [...kills];
-  const random = new Random(seedOfRun()).fork(label);
-  const chosen = new Set<Kill>();
-  while (chosen.size < Math.min(kills.length / 10, 6)) chosen.add(random.pick(kills));
-  return [...chosen];
-}
 
 function openNow(directory: string): Staging {
   return openStaging(directory, { make: true });
@@ -76,77 +64,6 @@ for (const [name, layout] of Object.entries({ together, elsewhere })) {
     assert.ok(!existsSync(join(data, '.sst')));
   });
 }
-
-// Proves (G2): wherever a swap is killed, no server starts on what is not whole (the guard stands there), and whoever ends it, itself killed at another
-// call, leaves the old data whole or the new data whole.
-for (const [name, layout] of Object.entries({ together, elsewhere })) {
-  test(`killed at each call, and again while that is mended: ${name}`, async (t) => {
-    await using sandbox = makeSandbox();
-    const data = sandbox.join('data');
-    const guard = layout === elsewhere ? sandbox.join('home/ibdata1') : sandbox.join('data/ibdata1');
-    const whole = (): 'old' | 'new' | undefined => {
-      const found = readFiles(data, layout);
-      return isDeepStrictEqual(found, oldWhole) ? 'old' : isDeepStrictEqual(found, newWhole) ? 'new' : undefined;
-    };
-    const step: ChildStep = { dataDirectory: data, step: 'swap', layout };
-    makeDirectories(data, layout);
-    const kills = await killsOf(step, sandbox.join('strace'));
-    assert.equal(whole(), 'new');
-    const chosen = someOf(kills, name);
-    const random = new Random(seedOfRun()).fork(`${name} again`);
-    for (const kill of chosen) {
-      makeDirectories(data, layout);
-      assert.ok(await runChild(step, kill), `${JSON.stringify(kill)} was never reached`);
-      const [before, isGuarded] = [whole(), statSync(guard).isDirectory()];
-      assert.ok(before !== undefined || isGuarded, `${JSON.stringify(kill)}: a mixture without a guard`);
-      // What a server leaves that was started in between and stopped at the guard.
-      if (isGuarded) {
-        writeFiles(data, { 'aria_log.00000009': 'stray' });
-        if (!existsSync(join(data, 'mysql'))) writeFiles(data, { 'mysql/db.opt': 'stray' });
-      }
-      const second = random.pick(kills);
-      await runChild({ ...step, step: 'settle' }, second);
-      using staging = takeStaging(data).staging;
-      const after = whole();
-      const found = JSON.stringify({ kill, second, before, after });
-      assert.ok(isGuarded ? after === 'new' : after === before, `${found}: ${JSON.stringify(readFiles(data, layout))}`);
-      assert.deepEqual([readdirSync(join(data, '.sst')), readdirSync(staging.newPath)], [['new'], []], found);
-      assert.deepEqual(stagingLeft(data), [], found);
-    }
-    t.diagnostic(`seed ${seedOfRun()}: ${chosen.length} of ${kills.length} kills`);
-  });
-}
-
-// Proves (G2, G9): the same where the old data is given up before: the old data whole, the new data whole, or none at all; never a part of either, and what
-// no server made stays.
-test('killed at each call of a transfer in place', async (t) => {
-  await using sandbox = makeSandbox();
-  const data = sandbox.join('data');
-  const step: ChildStep = { dataDirectory: data, step: 'in place', layout: elsewhere };
-  const states = { old: oldWhole, new: newWhole, none: keptFiles };
-  const whole = () =>
-    Object.entries(states).find(([, files]) => isDeepStrictEqual(readFiles(data, elsewhere), files))?.[0];
-  makeDirectories(data, elsewhere);
-  const kills = await killsOf(step, sandbox.join('strace'));
-  assert.equal(whole(), 'new');
-  const chosen = someOf(kills, 'in place');
-  const random = new Random(seedOfRun()).fork('in place again');
-  const seen = new Set<string | undefined>();
-  for (const kill of chosen) {
-    makeDirectories(data, elsewhere);
-    assert.ok(await runChild(step, kill), `${JSON.stringify(kill)} was never reached`);
-    const isGuarded = existsSync(sandbox.join('home/ibdata1')) && statSync(sandbox.join('home/ibdata1')).isDirectory();
-    const before = whole();
-    const second = random.pick(kills);
-    await runChild({ ...step, step: 'settle' }, second);
-    using _staging = takeStaging(data).staging;
-    const found = JSON.stringify({ kill, second, before, after: whole(), seed: seedOfRun() });
-    assert.ok(isGuarded ? whole() === 'new' || whole() === 'none' : before !== undefined && whole() === before, found);
-    assert.deepEqual(stagingLeft(data), [], found);
-    seen.add(whole());
-  }
-  t.diagnostic(`seed ${seedOfRun()}: ${chosen.length} of ${kills.length} kills: ${[...seen].join(', ')}`);
-});
 
 /** A swap that was killed with the guard in place. */
 async function cutShort(data: string): Promise<void> {
@@ -217,6 +134,25 @@ test('a swap that fails, and one that is called off', async () => {
   assert.deepEqual(readFiles(data), oldWhole);
   using staging = takeStaging(data).staging;
   assert.deepEqual(readdirSync(staging.newPath), []);
+});
+
+// Proves: root follows no journal that another user could have written; once it has become that user, it does.
+test('a data directory of another user', async () => {
+  await using sandbox = makeSandbox();
+  const data = sandbox.join('data');
+  makeDirectories(data);
+  await mustRun(['chown', '-R', '1234:2345', data]);
+  assert.throws(() => openNow(data), { code: 'NO_PERMISSION', message: /belongs to user 1234/ });
+  const source = (name: string): string => JSON.stringify(new URL(`../src/state/${name}.ts`, import.meta.url).href);
+  const text = `import { becomeOwner } from ${source('become-owner')};
+    import { takeStaging } from ${source('take-staging')};
+    becomeOwner(process.argv[1]);
+    takeStaging(process.argv[1]);
+    console.log(process.getuid(), process.getgid(), process.getgroups().join());`;
+  const argv = ['--conditions=batondb-source', '--input-type=module', '--eval', text, data];
+  const { stdout } = await mustRun([process.execPath, ...argv]);
+  assert.equal(stdout, '1234 2345 2345\n');
+  assert.equal(statSync(join(data, '.sst/new')).uid, 1234);
 });
 
 // Proves: two transfers never share a staging directory; that of a dead one is taken over, closed to others and emptied.

@@ -83,7 +83,7 @@ export class Staging implements Disposable {
 
 /**
  * Opens the staging directory of a data directory and locks it; `make`: it is made if it is not there, else the answer is undefined. Throws BUSY (another
- * transfer is at work), NOT_FOUND, NO_PERMISSION, NOT_A_DIRECTORY, READ_ONLY, NO_SPACE.
+ * transfer is at work), NOT_FOUND, NO_PERMISSION (also for root in another user's directory: see becomeOwner), NOT_A_DIRECTORY, READ_ONLY, NO_SPACE.
  */
 export function openStaging(dataDirectory: string, how: { readonly make: true }): Staging;
 export function openStaging(dataDirectory: string, how: { readonly make: boolean }): Staging | undefined;
@@ -92,6 +92,7 @@ export function openStaging(dataDirectory: string, { make }: { readonly make: bo
     const path = realpathSync(dataDirectory);
     const top = check(openDirectory(textToBytes(path)), 'openat', () => path);
     try {
+      checkOwner(top, path);
       const descriptor = make ? openMadeDirectory(top, stagingName, ownerOf(top)) : openFound(top);
       if (descriptor !== undefined) return hold(path, top, descriptor);
       close(top);
@@ -103,6 +104,18 @@ export function openStaging(dataDirectory: string, { make }: { readonly make: bo
   } catch (error) {
     throw toBatonError(error, { path: `${dataDirectory}/${stagingName}` });
   }
+}
+
+/**
+ * Whoever may write into the data directory may write a journal, and root would carry it out anywhere. So nobody follows what a staging directory says
+ * but its owner.
+ */
+function checkOwner(top: number, path: string): void {
+  const { uid } = ownerOf(top);
+  if (uid === 0 || process.geteuid?.() !== 0) return;
+  throw new BatonError('NO_PERMISSION', `${path} belongs to user ${uid}, whose files root does not act upon`, {
+    hint: `run it as that user: setpriv --reuid ${uid} --init-groups …`,
+  });
 }
 
 function openFound(top: number): number | undefined {
