@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { startMariadb } from '@batondb/testbed/mariadb';
 import { Random, seedOfRun } from '@batondb/testbed/random';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
+import { describeRecovery } from '../src/state/describe.ts';
 import { noUuid, readGrastate, writeGrastate } from '../src/state/grastate.ts';
 import { recover } from '../src/state/recover.ts';
 import { saveState } from '../src/state/saved-state.ts';
@@ -85,12 +87,29 @@ test('the old position is written back', async () => {
   const saved = readGrastate(data);
   assert.ok(saved !== undefined && saved.uuid === old.uuid && saved.seqno > 0n);
   save();
+  {
+    await using _server = await startMariadb(sandbox, { name: 'running', dataDirectory: data });
+    await assert.rejects(recover(commandFor(sandbox, data), never), { code: 'IN_USE' });
+    await _server.stop();
+  }
   assert.equal((await recover(commandFor(sandbox, data), never)).position.kind, 'kept');
   save();
   writeGrastate(data, zeros);
-  const { position } = await recover(commandFor(sandbox, data), never);
-  assert.deepEqual(position, { kind: 'restored', uuid: old.uuid, seqno: saved.seqno, of: 'old data' });
+  const report = await recover(commandFor(sandbox, data), never);
+  assert.match(
+    describeRecovery(report).join(),
+    /^grastate\.dat has the position of the old data again, .*an incremental transfer is possible$/,
+  );
+  assert.deepEqual(report.position, { kind: 'restored', uuid: old.uuid, seqno: saved.seqno, of: 'old data' });
   assert.deepEqual(readGrastate(data), { uuid: old.uuid, seqno: -1n, safeToBootstrap: false });
+  // A server that has run since would have had its own reason to give the position up.
+  writeGrastate(data, { ...saved, seqno: saved.seqno - 1n });
+  {
+    using staging = openStaging(data, { make: true });
+    assert.equal(saveState(staging)?.seqno, String(saved.seqno - 1n));
+  }
+  writeGrastate(data, zeros);
+  assert.equal((await recover(commandFor(sandbox, data), never)).position.kind, 'refused');
   // Another cluster's position is nothing to go by.
   const other = '6a1c6d3e-0d1c-11f0-8f1b-3f4a9c8d7e6f';
   writeGrastate(data, { ...zeros, uuid: other });

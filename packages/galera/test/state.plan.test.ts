@@ -42,6 +42,7 @@ test('what a server makes, and what it does not', () => {
     ibtmp1: 'data',
     'ddl_recovery.log': 'data',
     'tc.log': 'data',
+    'binlog-000001.ibb': 'data',
     'mysql.ibd': 'data',
     mysql_upgrade_info: 'data',
     xtrabackup_info: 'data',

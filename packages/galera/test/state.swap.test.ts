@@ -187,6 +187,11 @@ test('the saved position', async () => {
   assert.equal(saveState(staging), undefined);
   writeGrastate(data, { uuid, seqno: 42n, safeToBootstrap: false });
   assert.equal(saveState(staging)?.uuid, uuid);
+  writeGrastate(data, { uuid, seqno: -1n, safeToBootstrap: false });
+  assert.equal(saveState(staging, `${uuid}:41`)?.seqno, '41');
+  assert.equal(saveState(staging, `${uuid.replace('6a', '6b')}:41`)?.seqno, '-1');
+  writeGrastate(data, { uuid, seqno: 42n, safeToBootstrap: false });
+  saveState(staging);
   // The server has forgotten it, and the second attempt begins.
   writeGrastate(data, { uuid: noUuid, seqno: -1n, safeToBootstrap: false });
   staging.empty(['grastate']);

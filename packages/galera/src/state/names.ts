@@ -68,6 +68,8 @@ const dataFiles: readonly RegExp[] = [
   /^ibtmp\d+$/,
   /^#ib_.*\.b?dblwr$/,
   /^.+\.(ibd|ibu|isl)$/,
+  // Binary logs that InnoDB keeps itself, as a part of its data (MariaDB 12).
+  /^binlog-\d+\.ibb$/,
   // The server: DDL in progress, commits in two phases, the version that tables were upgraded to.
   /^ddl_(recovery|log|recovery-backup)\.log$/,
   /^tc\.log$/,

@@ -65,14 +65,19 @@ async function restorePosition(
     return { kind: 'kept', uuid: now.uuid };
   }
   const recovered = await recoverPosition(command, signal);
-  if (recovered === undefined || recovered.uuid !== saved.uuid) {
+  if (recovered === undefined || recovered.uuid !== saved.uuid || !isSameSeqno(saved, recovered.seqno)) {
     // It stays: with Galera switched on for the next start, InnoDB may yet tell.
     const found = recovered === undefined ? 'none, Galera is switched off' : `${recovered.uuid}:${recovered.seqno}`;
     if (recovered !== undefined) forgetState(staging);
-    return { kind: 'refused', saved: saved.uuid, recovered: found };
+    return { kind: 'refused', saved: `${saved.uuid}:${saved.seqno}`, recovered: found };
   }
   // InnoDB knows the seqno; -1 has the server ask it.
   writeGrastate(staging.dataDirectory, { uuid: saved.uuid, seqno: -1n, safeToBootstrap: false });
   forgetState(staging);
   return { kind: 'restored', uuid: recovered.uuid, seqno: recovered.seqno, of: saved.of };
+}
+
+/** Whether nothing was applied since: a server that has run on the old data knew its position by itself, and may have had a reason to give it up. */
+function isSameSeqno({ of, seqno }: SavedState, recovered: bigint): boolean {
+  return of === 'new data' || seqno === '-1' || BigInt(seqno) === recovered;
 }

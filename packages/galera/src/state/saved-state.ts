@@ -15,7 +15,7 @@ const formatVersion = 1;
 /** A position that may be written back if InnoDB says the same. */
 export type SavedState = {
   readonly uuid: string;
-  /** For people; what is written back is -1, and InnoDB knows the rest. */
+  /** As InnoDB has to recover it, too; -1 where nobody knew it. */
   readonly seqno: string;
   /** Whose position it is: of the data from before a transfer, or of new data whose swap was cut short. */
   readonly of: 'old data' | 'new data';
@@ -25,16 +25,21 @@ export type SavedState = {
 
 /**
  * Saves the position that grastate.dat has now; to be called before `ready`. When the server has already forgotten it, what an earlier attempt
- * saved of the same data stays. Returns what is saved; undefined when nothing is known. Throws NO_SPACE, NO_PERMISSION.
+ * saved of the same data stays. `startPosition`: the server's `--wsrep_start_position`, which has the seqno after a crash. Returns what is saved; undefined
+ * when nothing is known. It must be forgotten when the transfer ends well: Galera writes zeros also to mark data that is not to be trusted. Throws
+ * NO_SPACE, NO_PERMISSION.
  */
-export function saveState(staging: Staging): SavedState | undefined {
+export function saveState(staging: Staging, startPosition?: string): SavedState | undefined {
   const state = readGrastate(staging.dataDirectory);
   if (state === undefined || !isClusterUuid(state.uuid)) {
     const saved = readSavedState(staging);
     if (saved === undefined) forgetState(staging);
     return saved;
   }
-  return writeSavedState(staging, { uuid: state.uuid, seqno: String(state.seqno), of: 'old data' });
+  const [uuid, started = '-1'] = (startPosition ?? '').split(':');
+  const known = uuid === state.uuid && /^\d{1,19}$/.test(started) ? started : '-1';
+  const seqno = state.seqno >= 0n ? String(state.seqno) : known;
+  return writeSavedState(staging, { uuid: state.uuid, seqno, of: 'old data' });
 }
 
 /** Saves a position of the data that is in place. */
