@@ -16,7 +16,7 @@ import { type Content, contentOf, layOut, makeData, recoverArguments, recoveredU
 const isSoak = process.env['BATON_SOAK'] === '1';
 const never = new AbortController().signal;
 /** Kills of a run that is no soak: each takes some seconds of a server's starts. */
-const killsMax = 4;
+const killsMax = 5;
 const zeros = { uuid: noUuid, seqno: -1n, safeToBootstrap: false };
 
 /** The renames and syncs at which a directory of a server is killed; all calls are tried in state.swap.test.ts, with plain files. */

@@ -81,13 +81,13 @@ export function writeFiles(directory: string, files: Files, layout = together): 
   }
 }
 
-/** A data directory with old data and new data in staging, both anew. */
-export function makeDirectories(directory: string, layout = together): void {
+/** A data directory with old data (by default) and new data in staging, both anew. */
+export function makeDirectories(directory: string, layout = together, old = oldFiles): void {
   for (const name of ['data', 'home', 'redo', 'undo', 'logs']) {
     rmSync(join(dirname(directory), name), { recursive: true, force: true });
     mkdirSync(join(dirname(directory), name), { recursive: true });
   }
-  writeFiles(directory, { ...oldFiles, ...keptFiles }, layout);
+  writeFiles(directory, { ...old, ...keptFiles }, layout);
   writeFiles(join(directory, stagingName, 'new'), newFiles);
 }
 

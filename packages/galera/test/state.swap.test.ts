@@ -65,6 +65,26 @@ for (const [name, layout] of Object.entries({ together, elsewhere })) {
   });
 }
 
+// Proves (G9): a guard whose journal somebody has removed makes room for new data, as any empty directory does; one with something in it is somebody's.
+test('an empty directory where new data comes in', async () => {
+  await using sandbox = makeSandbox();
+  const data = sandbox.join('data');
+  makeDirectories(data);
+  rmSync(join(data, 'ibdata1'));
+  mkdirSync(join(data, 'ibdata1'));
+  mkdirSync(join(data, 'added/of-somebody'), { recursive: true });
+  using staging = openNow(data);
+  const layout = { dataDirectory: data, ...together };
+  await assert.rejects(swap({ staging, layout }, never), {
+    code: 'EXISTS',
+    message: /data\/added was not made by a server/,
+  });
+  rmSync(join(data, 'added/of-somebody'), { recursive: true });
+  await swap({ staging, layout }, never);
+  removeReplaced(staging);
+  assert.deepEqual(readFiles(data), newWhole);
+});
+
 /** A swap that was killed with the guard in place. */
 async function cutShort(data: string): Promise<void> {
   makeDirectories(data);
