@@ -1,1 +1,2 @@
-export { donorLines } from './contract/lines.ts';
+export { readStatus, statusFileName, type TransferStatus } from './report/status-file.ts';
+export { runSst } from './sst.ts';

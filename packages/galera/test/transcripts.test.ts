@@ -30,15 +30,16 @@ const noPaths = {
   ariaLog: undefined,
 };
 
-test('real servers still call as they were recorded', { skip: !isSoak && !isRecording, timeout: 180_000 }, async () => {
-  await using sandbox = makeSandbox();
-  const transcripts = await recordTranscripts(sandbox);
-  assert.equal(transcripts.length, transcriptNames.length);
-  for (const [index, name] of transcriptNames.entries()) {
-    if (isRecording) writeFileSync(pathOf(name), `${JSON.stringify(transcripts[index], undefined, 2)}\n`);
-    else assert.deepEqual(transcripts[index], golden(name), name);
-  }
-});
+if (isSoak || isRecording)
+  test('real servers still call as they were recorded', { timeout: 180_000 }, async () => {
+    await using sandbox = makeSandbox();
+    const transcripts = await recordTranscripts(sandbox);
+    assert.equal(transcripts.length, transcriptNames.length);
+    for (const [index, name] of transcriptNames.entries()) {
+      if (isRecording) writeFileSync(pathOf(name), `${JSON.stringify(transcripts[index], undefined, 2)}\n`);
+      else assert.deepEqual(transcripts[index], golden(name), name);
+    }
+  });
 
 test('what a joiner sees and says', () => {
   const { argv, environment, descriptors, lines } = golden('joiner-full');

@@ -26,6 +26,8 @@ export type BackupOptions = {
   readonly incrementalFromLsn?: bigint;
   /** The server is a node of a Galera cluster, and the backup is to say where in its history it ends. Default: no. */
   readonly withGaleraInfo?: boolean;
+  /** What an administrator wants the tool to be told besides. Default: nothing. */
+  readonly moreArguments?: readonly string[];
   /**
    * An empty directory of the caller's, not readable by others, on a disk (not in the server's data directory). The tool keeps small
    * files in it; the caller removes it, also after a kill.
@@ -77,6 +79,7 @@ export function backupArguments(options: BackupOptions): string[] {
     `--extra-lsndir=${temporaryDirectory}`,
     ...(options.withGaleraInfo === true ? ['--galera-info'] : []),
     ...(incrementalFromLsn === undefined ? [] : [`--incremental-lsn=${incrementalFromLsn}`]),
+    ...(options.moreArguments ?? []),
   ];
 }
 

@@ -12,6 +12,8 @@ export type PrepareOptions = {
   readonly incrementals?: readonly string[];
   /** An option file for the tool, where pages are encrypted. Default: none at all, not even this machine's own ones. */
   readonly defaultsFile?: string;
+  /** What an administrator wants the tool to be told besides. Default: nothing. */
+  readonly moreArguments?: readonly string[];
 };
 
 /** How far a prepare is. */
@@ -37,6 +39,7 @@ export function prepareArguments(options: PrepareOptions): string[][] {
     '--prepare',
     `--target-dir=${directory}`,
     `--use-memory=${memoryBytes}`,
+    ...(options.moreArguments ?? []),
   ];
   return [undefined, ...incrementals].map((incremental, index) => [
     ...common,

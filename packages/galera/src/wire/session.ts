@@ -30,6 +30,7 @@ export abstract class Session implements AsyncDisposable {
   readonly #ended = new AbortController();
   readonly #inbox: NumberedMessage[] = [];
   readonly #heldListeners = new Map<number, (units: number) => void>();
+  readonly #progressListeners = new Set<() => void>();
   #waiter: Waiter | undefined;
   #isConcluded = false;
   #isPeerGone = false;
@@ -44,8 +45,10 @@ export abstract class Session implements AsyncDisposable {
     this.control = new ControlChannel({
       onMessage: (message) => this.#arrived(message),
       onLoose: (message) => {
-        if (message.type === 'progress') this.#events.onProgress?.(message);
-        else this.#tellHeld(message);
+        if (message.type === 'progress') {
+          this.#events.onProgress?.(message);
+          for (const listener of this.#progressListeners) listener();
+        } else this.#tellHeld(message);
       },
       onLost: (error) => {
         if (this.#isConcluded || this.signal.aborted) return;
@@ -89,6 +92,12 @@ export abstract class Session implements AsyncDisposable {
   onHeld(transfer: number, listener: (units: number) => void): Disposable {
     this.#heldListeners.set(transfer, listener);
     return { [Symbol.dispose]: () => void this.#heldListeners.delete(transfer) };
+  }
+
+  /** Calls `listener` whenever the other side says what it is at: it is alive, also when it sends nothing else. */
+  onPeerProgress(listener: () => void): Disposable {
+    this.#progressListeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#progressListeners.delete(listener) };
   }
 
   /** The next message, which has to be one of these types; PROTOCOL ends the session otherwise. Rejects when the session ends. */

@@ -1,0 +1,115 @@
+import { BatonError } from '@batondb/core/errors';
+import { formatDuration } from '@batondb/core/text/format';
+import { type BackupEvent, chooseTool, Server, startBackup } from '@batondb/mariadb';
+import type { TransferContext } from '../context.ts';
+import { donorLines } from '../contract/lines.ts';
+import { formatPosition, type GaleraPosition } from '../contract/position.ts';
+import { domainOf } from '../position-words.ts';
+import { StallGuard } from '../stall-guard.ts';
+import type { DonorSession } from '../wire/donor-session.ts';
+import { sendStream } from '../wire/send-stream.ts';
+import { PrivateDirectory } from './private-directory.ts';
+
+/** Files that the tool reads at the same time, unless an operator says otherwise: one disk gives no more to more. */
+const backupThreads = 4;
+/** The user that the server's own processes log in as by its socket, where wsrep_sst_auth is not set. */
+const socketUser = 'mysql';
+/** How often the other side's log hears of us. */
+const tellMs = 10_000;
+
+/**
+ * Streams a hot backup of our server to the joiner, while clients go on. Returns the position that the transfer was asked for: the joiner has that of the backup, which
+ * is the same or later.
+ */
+export async function sendBackup(
+  { call, settings, log, progress, say }: TransferContext,
+  session: DonorSession,
+  position: GaleraPosition,
+  signal: AbortSignal,
+): Promise<GaleraPosition> {
+  // The cluster need not wait for us: a backup takes what locks it needs by itself, and only at its end.
+  say(donorLines.continue);
+  await using directory = await PrivateDirectory.make();
+  const defaultsFile = await directory.writeCredentials(settings.credentials);
+  if (call.socket === undefined)
+    throw new BatonError('USAGE', 'the server has not said --socket, by which it is backed up');
+  const server = await Server.connect(
+    { socketPath: call.socket, ...(defaultsFile === undefined ? { user: socketUser } : { defaultsFile }) },
+    signal,
+  );
+  const tool = await chooseTool(server.version, signal);
+  const estimatedBytes = await server.dataBytes(signal);
+  const about = { serverVersion: server.version.text, tool: tool.version.text, ...domainOf(position) };
+  await session.offer({ method: 'backup', estimatedBytes, about }, signal);
+  using guard = new StallGuard('neither the backup tool nor the joiner has gone on', settings.silenceMsMax);
+  const either = AbortSignal.any([signal, guard.signal]);
+  const locks = new LockClock();
+  await using backup = await startBackup(
+    {
+      server,
+      tool,
+      parallel: settings.backupThreads ?? backupThreads,
+      temporaryDirectory: directory.path,
+      withGaleraInfo: true,
+      moreArguments: settings.backupArguments,
+      onEvent: (event) => {
+        guard.alive();
+        locks.hear(event);
+      },
+    },
+    either,
+  );
+  let sentBytes = 0;
+  progress.begin({ name: 'sending a hot backup', doneBytes: () => sentBytes, totalBytes: estimatedBytes });
+  // A tool that waits for a lock sends nothing, and is alive.
+  const telling = setInterval(() => session.progress('sending the backup', sentBytes, estimatedBytes), tellMs);
+  try {
+    const source = { content: backup.stdout, finished: async (): Promise<void> => void (await backup.done) };
+    const options = {
+      streams: settings.streams,
+      compression: settings.compression === 'none' ? ({ mode: 'none' } as const) : ({ mode: 'auto' } as const),
+      bytesPerSecond: settings.bytesPerSecondMax,
+      onProgress: (bytes: number): void => {
+        if (bytes !== sentBytes) guard.alive();
+        sentBytes = bytes;
+      },
+    };
+    await sendStream(session, source, options, either);
+  } catch (error) {
+    // How the tool ended tells more than that its stream did.
+    throw await toolError(backup.done, error);
+  } finally {
+    clearInterval(telling);
+  }
+  log.info(`tables could not be changed for ${formatDuration(locks.totalMs)} at the end of the backup`);
+  await session.finish(
+    formatPosition(position),
+    { ...domainOf(position), lockedMs: String(Math.round(locks.totalMs)) },
+    either,
+  );
+  return position;
+}
+
+/** The tool's own failure, if it has failed by now; else what was caught. */
+async function toolError(done: Promise<unknown>, caught: unknown): Promise<unknown> {
+  const soon = new Promise<undefined>((resolve) => setTimeout(resolve, 500, undefined).unref());
+  const failed = done.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  const isBroken = caught instanceof BatonError && caught.code === 'BACKUP_FAILED';
+  return isBroken ? ((await Promise.race([failed, soon])) ?? caught) : caught;
+}
+
+/** How long the tool has held the server's tables. */
+class LockClock {
+  totalMs = 0;
+  #sinceMs: number | undefined;
+
+  hear({ type }: BackupEvent): void {
+    if (type === 'locked') this.#sinceMs ??= performance.now();
+    if (type !== 'unlocked' || this.#sinceMs === undefined) return;
+    this.totalMs += performance.now() - this.#sinceMs;
+    this.#sinceMs = undefined;
+  }
+}

@@ -1,0 +1,87 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BatonError } from '@batondb/core/errors';
+import { formatDuration } from '@batondb/core/text/format';
+import { dataFileBytes } from '@batondb/mariadb/data-bytes';
+import type { TransferContext } from '../context.ts';
+import { donorLines, flushAnswerFiles } from '../contract/lines.ts';
+import { formatPosition, type GaleraPosition, parsePosition } from '../contract/position.ts';
+import { domainOf } from '../position-words.ts';
+import type { DonorSession } from '../wire/donor-session.ts';
+import { sendTree } from '../wire/send-tree.ts';
+import { checkOnePlace, notSent } from './own-files.ts';
+
+const lookMs = 20;
+
+/** Copies our server's files while the cluster waits: for engines that no hot backup takes, and where there is no backup tool. Returns the position that they are at. */
+export async function sendFiles(
+  { call, settings, server, log, progress, say }: TransferContext,
+  session: DonorSession,
+  signal: AbortSignal,
+): Promise<GaleraPosition> {
+  const { dataDirectory } = call;
+  checkOnePlace(server);
+  const places = {
+    dataDirectory,
+    moreDirectories: [],
+    logBasenames: server.binlog === undefined ? [] : [server.binlog],
+  };
+  const estimatedBytes = await dataFileBytes(places, signal);
+  await session.offer({ method: 'files', estimatedBytes, about: {} }, signal);
+  const beganMs = performance.now();
+  const position = await flushTables(dataDirectory, say, settings.silenceMsMax, signal);
+  try {
+    let sentBytes = 0;
+    progress.begin({
+      name: 'sending files while the cluster waits',
+      doneBytes: () => sentBytes,
+      totalBytes: estimatedBytes,
+    });
+    const options = {
+      streams: settings.streams,
+      compression: settings.compression === 'none' ? ({ mode: 'none' } as const) : ({ mode: 'auto' } as const),
+      bytesPerSecond: settings.bytesPerSecondMax,
+      onProgress: (bytes: number): void => void (sentBytes = bytes),
+    };
+    await sendTree(session, { directory: dataDirectory, exclude: notSent(server) }, options, signal);
+  } finally {
+    say(donorLines.continue);
+    rmSync(join(dataDirectory, flushAnswerFiles.done), { force: true });
+  }
+  log.info(`the cluster waited for ${formatDuration(performance.now() - beganMs)}`);
+  await session.finish(formatPosition(position), domainOf(position), signal);
+  return position;
+}
+
+/** Has the server hold back all writes. Throws STALLED when it does not within `msMax`, BACKUP_FAILED when it cannot. */
+async function flushTables(
+  dataDirectory: string,
+  say: (line: string) => void,
+  msMax: number,
+  signal: AbortSignal,
+): Promise<GaleraPosition> {
+  const [done, failed] = [flushAnswerFiles.done, flushAnswerFiles.failed].map((name) => join(dataDirectory, name)) as [
+    string,
+    string,
+  ];
+  // The server never removes them.
+  for (const path of [done, failed]) rmSync(path, { force: true });
+  say(donorLines.flushTables);
+  for (
+    const endsMs = performance.now() + msMax;
+    performance.now() < endsMs;
+    await sleep(lookMs, undefined, { signal })
+  ) {
+    if (existsSync(failed)) {
+      throw new BatonError('BACKUP_FAILED', 'the server could not flush its tables', {
+        hint: "look at the donor's error log, and for statements that hold table locks",
+      });
+    }
+    const text = existsSync(done) ? readFileSync(done, 'utf8').trim() : '';
+    if (text !== '') return parsePosition(text);
+  }
+  throw new BatonError('STALLED', `the server has not flushed its tables within ${formatDuration(msMax)}`, {
+    hint: 'look for long statements and table locks on the donor',
+  });
+}

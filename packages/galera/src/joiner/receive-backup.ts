@@ -1,0 +1,87 @@
+import { BatonError } from '@batondb/core/errors';
+import { type BackupTool, chooseTool, prepare, readGaleraInfo, unpackContent } from '@batondb/mariadb';
+import { parseServerVersion } from '@batondb/mariadb/version';
+import type { TransferContext } from '../context.ts';
+import { joinerLines } from '../contract/lines.ts';
+import { formatPosition, type GaleraPosition, parsePosition } from '../contract/position.ts';
+import { positionOf } from '../position-words.ts';
+import { StallGuard } from '../stall-guard.ts';
+import type { Staging } from '../state/staging.ts';
+import type { JoinerSession } from '../wire/joiner-session.ts';
+import type { Offer } from '../wire/messages.ts';
+import { receiveStream } from '../wire/receive-stream.ts';
+import { removeToolFiles } from './tool-files.ts';
+
+/** Recovery says how far it is every 15 s. */
+const prepareSilenceMsMax = 600_000;
+
+/** Unpacks a hot backup while it comes, and prepares it. Returns where it ends: the donor's own position at that moment, as the tool has noted it. */
+export async function receiveBackup(
+  context: TransferContext,
+  session: JoinerSession,
+  offer: Offer,
+  staging: Staging,
+  signal: AbortSignal,
+): Promise<GaleraPosition> {
+  const { settings, log } = context;
+  const version = parseServerVersion(offer.about['serverVersion'] ?? '', '');
+  const tool = await chooseTool(version, signal);
+  session.accept({ tool: tool.version.text });
+  await unpack(context, session, offer, { staging, tool }, signal);
+  const told = positionOf(await session.finish(signal));
+  // From here on the donor is free.
+  await session.verified();
+  using guard = new StallGuard('the preparing of the backup has said nothing', prepareSilenceMsMax);
+  context.progress.begin({ name: 'preparing the backup' });
+  const options = {
+    directory: staging.newPath,
+    tool,
+    memoryBytes: settings.prepareMemoryBytes,
+    moreArguments: settings.prepareArguments,
+  };
+  await prepare(options, () => guard.alive(), AbortSignal.any([signal, guard.signal]));
+  const position = await positionIn(staging.newPath, told);
+  log.info(`the backup is prepared, and ends at ${formatPosition(position)}`);
+  await removeToolFiles(staging.newPath);
+  return position;
+}
+
+async function unpack(
+  { call, settings, progress, say }: TransferContext,
+  session: JoinerSession,
+  { estimatedBytes }: Offer,
+  { staging, tool }: { readonly staging: Staging; readonly tool: BackupTool },
+  signal: AbortSignal,
+): Promise<void> {
+  using guard = new StallGuard('nothing of the backup has come or could be unpacked', settings.silenceMsMax);
+  using _alive = session.onPeerProgress(() => guard.alive());
+  let receivedBytes = 0;
+  progress.begin({ name: 'receiving a hot backup', doneBytes: () => receivedBytes, totalBytes: estimatedBytes });
+  if (call.progress) say(joinerLines.total(estimatedBytes));
+  const onProgress = (bytes: number): void => {
+    if (bytes !== receivedBytes) guard.alive();
+    receivedBytes = bytes;
+    if (call.progress) say(joinerLines.complete(bytes));
+  };
+  const either = AbortSignal.any([signal, guard.signal]);
+  await unpackContent(receiveStream(session, { onProgress }, either), staging.newPath, tool, either);
+}
+
+/** The tool's word counts; it is of the donor's cluster, and no older than what was asked for. */
+async function positionIn(directory: string, told: GaleraPosition): Promise<GaleraPosition> {
+  const text = await readGaleraInfo(directory);
+  if (text === undefined) {
+    throw new BatonError('BACKUP_FAILED', 'the backup does not say at which position of the cluster it ends', {
+      hint: "look at the donor's error log, and whether its server is a node of the cluster",
+    });
+  }
+  const [words = ''] = text.split('\n');
+  const noted = parsePosition(words);
+  if (noted.uuid !== told.uuid || noted.seqno < told.seqno) {
+    throw new BatonError(
+      'BACKUP_FAILED',
+      `the backup ends at ${formatPosition(noted)}, and the donor was at ${formatPosition(told)} when it was asked for`,
+    );
+  }
+  return { ...noted, domainId: noted.domainId ?? told.domainId };
+}

@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { BatonError, fromErrorRecord, toErrorRecord } from '@batondb/core/errors';
+import type { TransferContext } from './context.ts';
+import { type Call, parseCall } from './contract/call.ts';
+import { parseStandardInput } from './contract/credentials.ts';
+import { errnoOf } from './contract/exit-codes.ts';
+import { donate } from './donor/donor.ts';
+import { join } from './joiner/joiner.ts';
+import { findKey } from './key.ts';
+import { ServerLog } from './report/log.ts';
+import { Progress } from './report/progress.ts';
+import { StatusFile } from './report/status-file.ts';
+import { sayToServer } from './server-output.ts';
+import { watchServer } from './server-watch.ts';
+import { readSettings } from './settings/settings.ts';
+
+/** By what proxies and health checks know a transfer. */
+const processTitle = 'wsrep_sst_baton';
+/** What holds secrets: no child inherits it (G10). */
+const secretVariables = ['WSREP_SST_OPT_AUTH', 'WSREP_SST_OPT_REMOTE_AUTH'] as const;
+const signals = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
+
+/**
+ * A transfer, as a Galera server asks for it: `argv` without the program's name. Resolves to the exit code, an errno whose words are true of the cause; everything else
+ * is in the error log by then. Never rejects.
+ */
+export async function runSst(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
+  process.title = processTitle;
+  const write = (line: string): void => void process.stderr.write(`${line}\n`);
+  let log = new ServerLog('documented', argv.includes('joiner') ? 'joiner' : 'donor', write);
+  try {
+    const call = readCall(argv, environment);
+    log = new ServerLog(call.dialect, call.role, write);
+    for (const name of secretVariables) delete environment[name];
+    await transfer(call, log);
+    return 0;
+  } catch (error) {
+    const failure = error instanceof BatonError ? error : fromErrorRecord(toErrorRecord(error));
+    log.fail(failure);
+    return errnoOf(failure);
+  }
+}
+
+function readCall(argv: readonly string[], environment: NodeJS.ProcessEnv): Call {
+  const call = parseCall(argv, environment);
+  if (call.dialect !== 'pxc' || call.role !== 'donor') return call;
+  const { credentials, remote } = parseStandardInput(readFileSync(0, 'utf8'));
+  return { ...call, credentials: credentials ?? call.credentials, remote: remote ?? call.remote };
+}
+
+async function transfer(call: Call, log: ServerLog): Promise<void> {
+  const ended = new AbortController();
+  const onSignal = (name: NodeJS.Signals): void => ended.abort(new BatonError('INTERRUPTED', `ended by ${name}`));
+  for (const name of signals) process.once(name, onSignal);
+  using _watch = watchServer(call.parentPid, ended);
+  using status = new StatusFile(call.dataDirectory, call.role);
+  using progress = new Progress(log, status);
+  const { signal } = ended;
+  const { settings, server, findings } = await readSettings(call, signal);
+  for (const { subject, text, hint } of findings)
+    log.warn(`${subject}: ${text}${hint === undefined ? '' : `; ${hint}`}`);
+  const key = findKey(call, settings, server);
+  const context: TransferContext = { call, settings, server, key, log, progress, status, say: sayToServer };
+  await (call.role === 'donor' ? donate(context, signal) : join(context, signal));
+}
