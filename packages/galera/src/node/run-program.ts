@@ -4,7 +4,7 @@ import { BatonError } from '@batondb/core/errors';
 /** What a program that is asked something may say. */
 const outputBytesMax = 1_048_576;
 /** Such a program reads a few files; one that takes longer hangs. */
-const runMsMax = 30_000;
+const runMsMaxDefault = 30_000;
 
 export type Ran = { readonly code: number; readonly stdout: string; readonly stderr: string };
 
@@ -16,24 +16,25 @@ export async function runProgram(
   argv: readonly string[],
   signal: AbortSignal,
   environment: NodeJS.ProcessEnv = process.env,
+  { msMax = runMsMaxDefault }: { readonly msMax?: number } = {},
 ): Promise<Ran> {
   signal.throwIfAborted();
   const [program = '', ...words] = argv;
   return await new Promise((resolve, reject) => {
-    const options = { env: environment, maxBuffer: outputBytesMax, timeout: runMsMax, signal, killSignal: 'SIGKILL' };
+    const options = { env: environment, maxBuffer: outputBytesMax, timeout: msMax, signal, killSignal: 'SIGKILL' };
     const child = execFile(program, words, { ...options, killSignal: 'SIGKILL' }, (error, stdout, stderr) => {
       if (error === null) return resolve({ code: 0, stdout, stderr });
       if (signal.aborted) return reject(signal.reason);
       if (typeof error.code === 'number') return resolve({ code: error.code, stdout, stderr });
-      return reject(failure(program, error));
+      return reject(failure(program, msMax, error));
     });
     child.stdin?.end();
   });
 }
 
-function failure(program: string, error: Error & { code?: unknown; killed?: boolean }): BatonError {
+function failure(program: string, msMax: number, error: Error & { code?: unknown; killed?: boolean }): BatonError {
   if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER')
     return new BatonError('LIMIT', `${program} said more than ${outputBytesMax} bytes`);
-  if (error.killed === true) return new BatonError('TIMED_OUT', `${program} took longer than ${runMsMax / 1000} s`);
+  if (error.killed === true) return new BatonError('TIMED_OUT', `${program} took longer than ${msMax / 1000} s`);
   return new BatonError('CHILD_FAILED', `cannot start ${program}: ${error.message}`, { cause: error });
 }
