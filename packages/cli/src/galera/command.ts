@@ -2,6 +2,7 @@ import { type CommandLine, parseSubcommands } from '../service/subcommands.ts';
 import { doorHelp } from './help.ts';
 import { addInstallCommand, addSelfTestCommand, addUninstallCommand } from './install-command.ts';
 import { addKeyCommand } from './key-command.ts';
+import { addCheckCommand, addRecoverCommand, addStatusCommand } from './node-command.ts';
 
 /** Reads the words after `baton galera`. Throws USAGE. */
 export function parseGalera(words: readonly string[]): CommandLine {
@@ -13,6 +14,9 @@ export function parseGalera(words: readonly string[]): CommandLine {
     addInstallCommand(program, accept);
     addUninstallCommand(program, accept);
     addKeyCommand(program, accept);
+    addCheckCommand(program, accept);
+    addStatusCommand(program, accept);
+    addRecoverCommand(program, accept);
     addSelfTestCommand(program, accept);
     program.command('sst', { hidden: true }).description('what a server starts as wsrep_sst_baton');
   });

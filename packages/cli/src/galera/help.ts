@@ -37,3 +37,30 @@ Examples:
   sudo baton galera key --create
   sudo cat /etc/mysql/baton.key | ssh root@db2 \\
     'install -m 640 -o root -g mysql /dev/stdin /etc/mysql/baton.key'`;
+
+const whichNode = `Which node: that of this machine's server, or by the options that another one is
+started with, before or behind --.`;
+
+export const checkExamples = `Changes nothing. Each finding is ok, a warning, or an error that keeps transfers from
+working, with the next step. Exit code 30: there is an error.
+${whichNode}
+
+Examples:
+  sudo baton galera check
+  sudo baton galera check --defaults-file /etc/mysql/node2.cnf --json`;
+
+export const statusExamples = `${whichNode}
+
+Examples:
+  baton galera status
+  watch baton galera status --datadir /srv/mysql`;
+
+export const recoverExamples = `Finishes or undoes a swap of data that was cut short, removes what a failed transfer
+had received, and gives the node its position back where its old data is whole, so
+that it can take an incremental transfer. Does nothing where nothing is to be done.
+To be run while the server is stopped; install has systemd run it before each start.
+${whichNode}
+
+Examples:
+  sudo -u mysql baton galera recover
+  sudo -u mysql baton galera recover -- --defaults-group-suffix=.2`;
