@@ -7,6 +7,12 @@ import { type Machine, startMachine } from './galera.machine.ts';
 
 const timeout = 120_000;
 
+type Installed = {
+  readonly written: unknown;
+  readonly keptRuntimes: unknown;
+  readonly key: { readonly isNew: boolean; readonly fingerprint: string };
+};
+
 /** Calls it by name as a server does: by a shell, as user mysql, with the PATH of a service. */
 const asServer = ['setpriv', '--reuid=mysql', '--regid=mysql', '--init-groups', 'env', '-i'];
 const servicePath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin';
@@ -51,7 +57,7 @@ test('installed twice, used as a server uses it, and uninstalled', { timeout }, 
   const key = await machine.ask(['cat', '/etc/mysql/baton.key']);
   const second = await machine.baton('install', '--json');
   assert.equal(second.code, 0, second.stderr);
-  const { written, keptRuntimes, key: found } = JSON.parse(second.stdout);
+  const { written, keptRuntimes, key: found } = JSON.parse(second.stdout) as Installed;
   assert.deepEqual([written, keptRuntimes, found.isNew], [[], [], false]);
   assert.equal(await machine.ask(['cat', '/etc/mysql/baton.key']), key);
 
@@ -103,7 +109,7 @@ test('what an administrator has changed is left where it is', { timeout }, async
   assert.ok(again.stderr.includes(unit), again.stderr);
   const gone = await machine.baton('uninstall', '--with-key', '--json');
   assert.equal(gone.code, 0, gone.stderr);
-  assert.deepEqual(JSON.parse(gone.stdout).left, [unit]);
+  assert.deepEqual((JSON.parse(gone.stdout) as { left: unknown }).left, [unit]);
   assert.match(await machine.ask(['cat', unit]), /# ours/);
   assert.equal(await machine.ask(['sh', '-c', 'ls /etc/mysql/baton.key /usr/local/lib/baton 2>/dev/null || true']), '');
 });

@@ -41,7 +41,7 @@ Examples:
 const whichNode = `Which node: that of this machine's server, or by the options that another one is
 started with, before or behind --.`;
 
-export const checkExamples = `Changes nothing. Each finding is ok, a warning, or an error that keeps transfers from
+export const checkExamples: string = `Changes nothing. Each finding is ok, a warning, or an error that keeps transfers from
 working, with the next step. Exit code 30: there is an error.
 ${whichNode}
 
@@ -49,13 +49,13 @@ Examples:
   sudo baton galera check
   sudo baton galera check --defaults-file /etc/mysql/node2.cnf --json`;
 
-export const statusExamples = `${whichNode}
+export const statusExamples: string = `${whichNode}
 
 Examples:
   baton galera status
   watch baton galera status --datadir /srv/mysql`;
 
-export const recoverExamples = `Finishes or undoes a swap of data that was cut short, removes what a failed transfer
+export const recoverExamples: string = `Finishes or undoes a swap of data that was cut short, removes what a failed transfer
 had received, and gives the node its position back where its old data is whole, so
 that it can take an incremental transfer. Does nothing where nothing is to be done.
 To be run while the server is stopped; install has systemd run it before each start.

@@ -1,5 +1,6 @@
 import { BatonError } from '@batondb/core/errors';
 import { findProgram } from '@batondb/mariadb/client';
+import { becomeOwner } from '../state/become-owner.ts';
 import { type RecoverReport, recover } from '../state/recover.ts';
 import { type NodeWords, readNodeOptions } from './node-options.ts';
 
@@ -8,7 +9,7 @@ const isFileWord = (word: string): boolean => word.startsWith('--defaults-');
 
 /**
  * Brings the data directory of a node into order, as the server's options name it. Throws what recover() and readNodeOptions() throw, UNSUPPORTED without
- * a server to ask for its position.
+ * a server to ask for its position. Called by root it gives that up for the directory's owner, whom the server's user is.
  */
 export async function recoverNode(
   words: NodeWords,
@@ -22,10 +23,7 @@ export async function recoverNode(
     });
   }
   const ordered = [...words.filter(isFileWord), ...words.filter((word) => !isFileWord(word))];
-  const argv = [program, ...ordered, `--datadir=${dataDirectory}`, ...(isRoot() ? ['--user=mysql'] : [])];
+  becomeOwner(dataDirectory);
+  const argv = [program, ...ordered, `--datadir=${dataDirectory}`];
   return { dataDirectory, report: await recover({ dataDirectory, command: { argv } }, signal) };
-}
-
-function isRoot(): boolean {
-  return process.geteuid?.() === 0;
 }

@@ -8,6 +8,7 @@ import { dataFileBytes } from '@batondb/mariadb/data-bytes';
 import { parseAddress, portOf } from '../../contract/address.ts';
 import { checkLayout } from '../../state/check-layout.ts';
 import { openStaging, stagingName } from '../../state/staging.ts';
+import { asOwner } from '../owner.ts';
 import { userIdOf } from '../users.ts';
 import { type CheckFinding, findingOf, ok, problem, warning } from './finding.ts';
 import type { Node } from './node.ts';
@@ -57,18 +58,21 @@ function tryLayout({ options, read }: Node): CheckFinding {
   }
   if (process.geteuid?.() !== 0 && process.geteuid?.() !== userIdOf('mysql'))
     return warning('layout', 'only root and mysql can look into the data directory', 'run the check with sudo');
+  const layout = {
+    ...options.call.paths,
+    ...read?.server,
+    innodbLogHome: read?.server.innodbLogGroupHome,
+    dataDirectory,
+  };
   try {
-    using staging = openStaging(dataDirectory, { make: true });
-    try {
-      checkLayout(staging, {
-        ...options.call.paths,
-        ...read?.server,
-        innodbLogHome: read?.server.innodbLogGroupHome,
-        dataDirectory,
-      });
-    } finally {
-      staging.remove();
-    }
+    asOwner(dataDirectory, () => {
+      using staging = openStaging(dataDirectory, { make: true });
+      try {
+        checkLayout(staging, layout);
+      } finally {
+        staging.remove();
+      }
+    });
     return ok('layout', 'the data can be exchanged as a whole');
   } catch (error) {
     return findingOf('layout', error);
