@@ -121,8 +121,9 @@ function piecesOf(one: InstalledPackage): Piece[] {
   return isOurs ? [...pieces, { path: `node_modules/${one.name}`, link: `../../${place}` }] : pieces;
 }
 
-/** Files below a directory of a package, with slashes; not those of packages inside of it. */
+/** Files below a directory of a package, with slashes; not those of packages inside of it. A package may have been built into others whole. */
 function filesBelow(directory: string, part: string): string[] {
+  if (!existsSync(join(directory, part))) return [];
   return readdirSync(join(directory, part), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(directory, join(entry.parentPath, entry.name)).replaceAll(sep, '/'))
