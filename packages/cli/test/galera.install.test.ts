@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeSandbox } from '@batondb/testbed/sandbox';
-import { type Machine, startMachine } from './galera.machine.ts';
+import { asServer, type Machine, startMachine } from './galera.machine.ts';
 
 const timeout = 120_000;
 
@@ -12,10 +12,6 @@ type Installed = {
   readonly keptRuntimes: unknown;
   readonly key: { readonly isNew: boolean; readonly fingerprint: string };
 };
-
-/** Calls it by name as a server does: by a shell, as user mysql, with the PATH of a service. */
-const asServer = ['setpriv', '--reuid=mysql', '--regid=mysql', '--init-groups', 'env', '-i'];
-const servicePath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin';
 
 async function listing(machine: Machine): Promise<string[]> {
   const text = await machine.ask(['find', '/usr/local', '/etc/systemd/system', '/etc/mysql', '-not', '-type', 'd']);
@@ -50,7 +46,7 @@ test('installed twice, used as a server uses it, and uninstalled', { timeout }, 
     '',
   );
 
-  const called = await machine.run([...asServer, servicePath, 'sh', '-c', 'wsrep_sst_baton']);
+  const called = await machine.run(asServer('wsrep_sst_baton'));
   assert.deepEqual([called.code, called.stdout], [22, '']);
   assert.match(called.stderr, /--role/);
 

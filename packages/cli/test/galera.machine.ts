@@ -64,3 +64,9 @@ export async function startMachine(sandbox: Sandbox): Promise<Machine> {
   ]);
   return new Machine(child);
 }
+
+/** The words that call a command by its name as a server does: by a shell, as user mysql, with the PATH of a service. */
+export function asServer(command: string): string[] {
+  const asMysql = ['setpriv', '--reuid=mysql', '--regid=mysql', '--init-groups'];
+  return [...asMysql, 'env', '-i', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin', 'sh', '-c', command];
+}
