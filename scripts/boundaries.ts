@@ -48,7 +48,7 @@ const ioBuiltins = new Set(
 );
 /** Packages that reach the system past Node. */
 const ioPackages: ReadonlySet<string> = new Set(['koffi']);
-const ioRooms = /^packages\/core\/src\/(files|transport|process)\//;
+const ioRooms = /^packages\/core\/src\/(files|transport|process|program)\//;
 const databaseName = /mariadb|mysql|postgres|sqlite|galera|etcd/i;
 
 /** All that is wrong with a workspace's boundaries, as sentences that begin with a path. */

@@ -100,6 +100,10 @@ function makeProgram(accept: (request: Request) => void, print: (text: string) =
     .command('sync')
     .description('keeps etcd, SQLite and others supplied from PostgreSQL: baton sync --help')
     .usage('[options]');
+  program
+    .command('galera')
+    .description('gives Galera nodes their state, as wsrep_sst_method=baton: baton galera --help')
+    .usage('COMMAND …');
   program.command('agent', { hidden: true }).description('the far side of a copy, on standard input and output');
   return program;
 }

@@ -19,6 +19,10 @@ async function main(words: readonly string[]): Promise<number> {
     const { parseSqlite } = await import('./sqlite/command.ts');
     return await runDoor(parseSqlite, words.slice(1), process.env);
   }
+  if (words[0] === 'galera') {
+    const { runGalera } = await import('./galera/run.ts');
+    return await runGalera(words.slice(1), process.env);
+  }
   return await runCommand(words);
 }
 

@@ -6,6 +6,8 @@ import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { splitWords } from '@batondb/core/text/words';
 import { parseCommandLine } from '../src/command-line.ts';
+import { parseGalera } from '../src/galera/command.ts';
+import * as galeraHelp from '../src/galera/help.ts';
 import { copyExamples, verifyExamples } from '../src/help.ts';
 import { parseSqlite } from '../src/sqlite/command.ts';
 import * as sqliteHelp from '../src/sqlite/help.ts';
@@ -43,7 +45,7 @@ function commandIn(code: string): string[] {
   // What is quoted may hold a pipe of its own.
   const [text = ''] = /^(?:'[^']*'|[^'])*?(?= +[#|<>] | +#| +&(?: |$)|$)/.exec(code.replace(/^# /, '')) ?? [];
   const isWhole =
-    /^(\.\/)?baton ((?:copy|verify) .*(^| )[^-\s]|(?:sqlite|sync) .*(?:--|[/.:])|config|help|--)/.test(text) &&
+    /^(\.\/)?baton ((?:copy|verify) .*(^| )[^-\s]|(?:galera|sqlite|sync) .*(?:--|[/.:])|config|help|--)/.test(text) &&
     !/…|SOURCE|\[DIR\]/.test(text);
   return isWhole ? [text.trim()] : [];
 }
@@ -68,7 +70,8 @@ function enterDirectoryWithLists(t: TestContext, all: readonly Shown[]): void {
 
 test('every command line of the pages and of the help parses', (t) => {
   const pages = globSync(['*.md', 'docs/**/*.md', 'bench/*.md', 'packages/*/*.md'], { cwd: root });
-  const examples = [copyExamples, verifyExamples, ...Object.values(sqliteHelp), ...Object.values(syncHelp)]
+  const doors = [galeraHelp, sqliteHelp, syncHelp].flatMap((texts) => Object.values(texts));
+  const examples = [copyExamples, verifyExamples, ...doors]
     .join('\n')
     .split('\n')
     .filter((line) => line.startsWith('  baton '))
@@ -80,6 +83,7 @@ test('every command line of the pages and of the help parses', (t) => {
     // The entry answers these before there is a grammar.
     if (['--version', '-V'].includes(words[0] ?? '')) continue;
     const parse = (): unknown => {
+      if (words[0] === 'galera') return parseGalera(words.slice(1));
       if (words[0] === 'sync') return parseSync(words.slice(1));
       return words[0] === 'sqlite' ? parseSqlite(words.slice(1)) : parseCommandLine(words);
     };

@@ -7,9 +7,10 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { BatonError } from '@batondb/core/errors';
+import type { Processor } from '@batondb/core/program/node-binary';
+import type { Piece } from '@batondb/core/program/pieces';
 import { privateCache } from './local-cache.ts';
-import { findPieces, type Piece, type Pieces } from './pieces.ts';
-import type { Processor } from './processor.ts';
+import { findPieces, type Pieces } from './pieces.ts';
 import { tarEnd, tarHeader, tarPadding } from './tar.ts';
 
 // The packed agent: a gzip'd tar, made once for each content and kept in the user's cache beside its digest, which is its name.

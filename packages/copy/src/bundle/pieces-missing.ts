@@ -1,7 +1,5 @@
 import { BatonError } from '@batondb/core/errors';
-
-/** Processors an agent can be carried to, in Node's words. */
-export type Processor = 'x64' | 'arm64';
+import type { Processor } from '@batondb/core/program/node-binary';
 
 /** The error of a machine that has not all pieces for a processor. */
 export function piecesMissing(processor: Processor, names: readonly string[]): BatonError {

@@ -1,18 +1,19 @@
 import { join } from 'node:path';
-import { piecesDirectory } from './local-cache.ts';
 import { findPackage, packageIn } from './packages.ts';
-import type { Processor } from './processor.ts';
+
+/** Processors a program can be put together for, in Node's words. */
+export type Processor = 'x64' | 'arm64';
 
 /** A Node that runs on other machines of its processor, and what stands for its bytes in a digest. */
 export type NodeBinary = { readonly path: string; readonly identity: string };
 
 /**
- * The Node to carry: that of the package node-linux-PROCESSOR, else the running one, if it is of this processor and all in one
- * file, as those of nodejs.org are and many of distributions are not. Undefined when there is none.
+ * The Node to take along: that of the package node-linux-PROCESSOR, as it is installed for a module in `from`, or else in `others`; else the running
+ * one, if it is of this processor and all in one file, as those of nodejs.org are and many of distributions are not. Undefined when there is none.
  */
-export function findNode(from: string, processor: Processor): NodeBinary | undefined {
+export function findNode(from: string, processor: Processor, others: string = from): NodeBinary | undefined {
   const name = `node-linux-${processor}`;
-  const found = findPackage(from, name) ?? packageIn(piecesDirectory() ?? from, name);
+  const found = findPackage(from, name) ?? packageIn(others, name);
   if (found !== undefined) {
     return { path: join(found.directory, 'bin', 'node'), identity: `node ${found.version} of ${name}` };
   }
