@@ -1,2 +1,1 @@
-export { readStatus, statusFileName, type TransferStatus } from './report/status-file.ts';
 export { runSst } from './sst.ts';
