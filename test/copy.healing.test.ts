@@ -251,7 +251,8 @@ for (const place of someOf(['middle', 'last'] as const, 1, 'slow')) {
     await using bed = await startHosts({ count: 4, linkMbit });
     const chain = await prepareChain(bed);
     const { host, target, others } = choose(chain, place);
-    await host.setLinkMbit(linkMbit / 5);
+    // Slow enough to be noticed on a busy machine, before it has most of it.
+    await host.setLinkMbit(linkMbit / (place === 'middle' ? 10 : 5));
     const result = await runCopy(bed, chain.args);
     const summary = assertAllDone(result, chain.targets);
     const [first, , last] = chain.targets;
