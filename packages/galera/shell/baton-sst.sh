@@ -22,7 +22,9 @@ umask 0007
 
 sst_role= sst_data_directory= sst_address= sst_port= sst_path= sst_bypass= sst_gtid= sst_gtid_domain= sst_socket=
 sst_defaults= sst_server_pid= sst_user= sst_password= sst_secret= sst_progress_wanted=
-sst__stop=
+sst__stop= sst__defaults_words= sst__address=
+# The command of the same installation as this file.
+sst__baton=${BATON:-@library@/current/bin/baton}
 
 # Says a line to the server, and only there.
 sst__tell() {
@@ -40,7 +42,30 @@ sst_fail() {
   exit "${2:-121}"
 }
 
-# sst_ready HOST:PORT [PATH] [SECRET]: joiner, once it listens. PATH and SECRET may hold letters, digits, and . _ -
+# sst_send COMMAND …: donor. Has the joiner's command read what this one writes, by an authenticated and encrypted connection; ends well only when both
+# commands have. Where the joiner takes an incremental transfer, no command is run.
+sst_send() {
+  sst__pipe send "$@" || exit
+}
+
+# sst_receive COMMAND …: joiner. Says ready by itself, and runs the command on what the donor's one writes. Afterwards $sst_gtid is the position, and
+# $sst_bypass is yes where nothing came but that.
+sst_receive() {
+  sst__said=$(sst__pipe receive "$@") || exit
+  [ "${sst__said%% *}" = full ] || sst_bypass=yes
+  sst_gtid=${sst__said#* }
+}
+
+sst__pipe() {
+  sst__kind=$1
+  shift
+  # shellcheck disable=SC2086
+  "$sst__baton" galera "$sst__kind" --role "$sst_role" --address "$sst__address" --datadir "$sst_data_directory" \
+    ${sst_gtid:+--gtid "$sst_gtid"} ${sst_gtid_domain:+--gtid-domain-id "$sst_gtid_domain"} ${sst_bypass:+--bypass} \
+    $sst__defaults_words -- "$@"
+}
+
+# sst_ready HOST:PORT [PATH] [SECRET]: joiner without sst_receive, once it listens. PATH and SECRET may hold letters, digits, and . _ -
 sst_ready() {
   case ${2-}${3-} in
     *[!A-Za-z0-9._-]*) sst_fail "'${2-}' and '${3-}' may hold letters, digits, and . _ - only" 22 ;;
@@ -100,18 +125,10 @@ sst__end() {
   trap - EXIT HUP INT TERM
   [ -z "$sst__watchdog" ] || kill "$sst__watchdog" 2>/dev/null
   eval "$sst__stop"
-  # shellcheck disable=SC2046
-  kill $(sst__children) 2>/dev/null
+  read -r sst__children <"/proc/$$/task/$$/children" 2>/dev/null
+  # shellcheck disable=SC2086
+  [ -z "${sst__children-}" ] || kill $sst__children 2>/dev/null
   exit "$sst__code"
-}
-
-sst__children() {
-  for sst__one in /proc/[0-9]*/stat; do
-    read -r sst__line <"$sst__one" 2>/dev/null || continue
-    # shellcheck disable=SC2086
-    set -- ${sst__line##*) }
-    [ "${2-}" != $$ ] || printf '%s ' "${sst__one#/proc/}" | cut -d/ -f1
-  done
 }
 
 sst__arguments() {
@@ -128,7 +145,7 @@ sst__arguments() {
       --parent) sst_server_pid=$2 ;;
       --progress) sst_progress_wanted=$2 ;;
       --defaults-file | --defaults-extra-file | --defaults-group-suffix)
-        [ -z "${2-}" ] || sst_defaults="$sst_defaults $1=$2"
+        [ -z "${2-}" ] || sst_defaults="$sst_defaults $1=$2" sst__defaults_words="$sst__defaults_words $1 $2"
         ;;
       --*) ;;
       *) shift && continue ;;
@@ -187,8 +204,13 @@ trap 'exit 125' TERM
 # A transfer whose server is gone is nobody's any more.
 (
   trap - EXIT
+  trap 'kill "$sst__sleep" 2>/dev/null; exit' TERM
   exec 3>&-
-  while kill -0 "$sst_server_pid" 2>/dev/null && kill -0 $$ 2>/dev/null; do sleep 1; done
+  while kill -0 "$sst_server_pid" 2>/dev/null && kill -0 $$ 2>/dev/null; do
+    sleep 1 &
+    sst__sleep=$!
+    wait "$sst__sleep"
+  done
   kill -TERM $$ 2>/dev/null
 ) &
 sst__watchdog=$!

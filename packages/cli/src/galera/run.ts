@@ -16,6 +16,10 @@ export async function runGalera(words: readonly string[], environment: NodeJS.Pr
     const { runSst } = await import('@batondb/galera/sst');
     return await runSst(words.slice(1), environment);
   }
+  if (words[0] === 'send' || words[0] === 'receive') {
+    const { runPipe } = await import('@batondb/galera/pipe/run');
+    return await runPipe(words[0], words.slice(1), environment);
+  }
   const { runDoor } = await import('../service/run.ts');
   const { parseGalera } = await import('./command.ts');
   return await runDoor(parseGalera, words, environment);

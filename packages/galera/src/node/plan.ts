@@ -39,8 +39,9 @@ export function planInstallation(layout: NodeLayout, runtime: Runtime): Plan {
   const { library, programs, units } = layout;
   const inLibrary = (name: string): string => join(library, name);
   const shellLibrary = readFileSync(new URL('../../shell/baton-sst.sh', import.meta.url), 'utf8');
+  const content = shellLibrary.replace('@library@', () => library);
   const files: PlannedFile[] = [
-    { path: inLibrary('baton-sst.sh'), mode: readable, content: shellLibrary },
+    { path: inLibrary('baton-sst.sh'), mode: readable, content },
     { path: inLibrary('recover'), mode: executable, content: recoverScript(layout) },
     { path: inLibrary('entrypoint'), mode: executable, content: entrypointScript(layout) },
     { path: join(units, 'mariadb.service.d/50-baton.conf'), mode: readable, content: unitDropIn(layout) },
