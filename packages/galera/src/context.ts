@@ -1,10 +1,10 @@
 import type { Call } from './contract/call.ts';
-import type { Key } from './key.ts';
 import type { ServerLog } from './report/log.ts';
 import type { Progress } from './report/progress.ts';
 import type { StatusFile } from './report/status-file.ts';
 import type { ServerOptions } from './settings/server-options.ts';
 import type { Settings } from './settings/settings.ts';
+import type { Key } from './transfer-key.ts';
 
 /** What both roles work with. */
 export type TransferContext = {

@@ -6,13 +6,13 @@ import { parseStandardInput } from './contract/credentials.ts';
 import { errnoOf } from './contract/exit-codes.ts';
 import { donate } from './donor/donor.ts';
 import { join } from './joiner/joiner.ts';
-import { findKey } from './key.ts';
 import { ServerLog } from './report/log.ts';
 import { Progress } from './report/progress.ts';
 import { StatusFile } from './report/status-file.ts';
 import { sayToServer } from './server-output.ts';
 import { watchServer } from './server-watch.ts';
 import { readSettings } from './settings/settings.ts';
+import { findKey } from './transfer-key.ts';
 
 /** By what proxies and health checks know a transfer. */
 const processTitle = 'wsrep_sst_baton';

@@ -1,13 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { BatonError } from '@batondb/core/errors';
-import { toBatonError } from '@batondb/core/files/system-error';
 import type { Call } from './contract/call.ts';
+import { readKey } from './node/key.ts';
 import type { ServerOptions } from './settings/server-options.ts';
 import type { Settings } from './settings/settings.ts';
-
-/** What a key file has to hold at least, and what is read of it at most. Bytes. */
-const keyBytes = { min: 16, max: 4096 } as const;
 
 /** What proves both sides of a transfer, besides its own secret; and where it is from, for people. */
 export type Key = { readonly bytes: Uint8Array | undefined; readonly origin: string };
@@ -22,7 +19,7 @@ export function findKey(
   { keyFile, isKeyFileNamed, credentials, allowUnauthenticatedDonor }: Settings,
   { isGroupEncrypted }: ServerOptions,
 ): Key {
-  const bytes = readKey(keyFile, isKeyFileNamed);
+  const bytes = readKeyFile(keyFile, isKeyFileNamed);
   if (bytes !== undefined) return { bytes, origin: keyFile };
   // PXC makes credentials anew for each transfer, on the donor alone.
   if (credentials !== undefined && credentials.password !== '' && dialect !== 'pxc') {
@@ -41,28 +38,15 @@ export function findKey(
   );
 }
 
-function readKey(path: string, isNamed: boolean): Uint8Array | undefined {
-  try {
-    const { mode, size } = statSync(path);
-    if ((mode & 0o007) !== 0) {
-      throw new BatonError(
-        'NO_PERMISSION',
-        `${path} can be read or written by everybody (mode ${(mode & 0o777).toString(8)})`,
-        {
-          hint: `chmod 640 ${path}, and make a new key: the old one may be known`,
-        },
-      );
-    }
-    if (size > keyBytes.max)
-      throw new BatonError('USAGE', `${path} has ${size} bytes, and a key has at most ${keyBytes.max}`);
-    const key = Buffer.from(readFileSync(path, 'latin1').trim(), 'latin1');
-    if (key.length >= keyBytes.min) return key;
-    throw new BatonError('USAGE', `${path} holds ${key.length} bytes, and a key has at least ${keyBytes.min}`, {
-      hint: 'make one: openssl rand -hex 32',
-    });
-  } catch (error) {
-    if (error instanceof BatonError) throw error;
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && !isNamed) return undefined;
-    throw toBatonError(error, { path });
+function readKeyFile(path: string, isNamed: boolean): Uint8Array | undefined {
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode;
+  if (mode === undefined && !isNamed) return undefined;
+  if (mode !== undefined && (mode & 0o007) !== 0) {
+    throw new BatonError(
+      'NO_PERMISSION',
+      `${path} can be read or written by everybody (mode ${(mode & 0o777).toString(8)})`,
+      { hint: `chmod 640 ${path}, and make a new key: the old one may be known` },
+    );
   }
+  return Buffer.from(readKey(path));
 }
