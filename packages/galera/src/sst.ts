@@ -14,7 +14,7 @@ import { watchServer } from './server-watch.ts';
 import { readSettings } from './settings/settings.ts';
 import { findKey } from './transfer-key.ts';
 
-/** By what proxies and health checks know a transfer. */
+/** Proxies and health checks look for processes of this name: proc_pid_comm(5) has its first 15 bytes, which is all of it. */
 const processTitle = 'wsrep_sst_baton';
 /** What holds secrets: no child inherits it (G10). */
 const secretVariables = ['WSREP_SST_OPT_AUTH', 'WSREP_SST_OPT_REMOTE_AUTH'] as const;
@@ -25,7 +25,7 @@ const signals = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
  * is in the error log by then. Never rejects.
  */
 export async function runSst(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
-  process.title = processTitle;
+  process.title = [processTitle, ...argv].join(' ');
   const write = (line: string): void => void process.stderr.write(`${line}\n`);
   let log = new ServerLog('documented', argv.includes('joiner') ? 'joiner' : 'donor', write);
   try {

@@ -22,6 +22,7 @@ import { ProgressMark } from './progress-mark.ts';
 import { receiveBackup } from './receive-backup.ts';
 import { receiveFiles } from './receive-files.ts';
 import { checkRoom } from './room.ts';
+import { removeToolFiles } from './tool-files.ts';
 
 /**
  * The joiner's part of a transfer. Whatever can be wrong on this node is found before `ready`, for then the donor is not troubled; the old data stays until the new is
@@ -119,8 +120,11 @@ async function receive(
   } else {
     checkRoom(staging.path, offer.estimatedBytes);
   }
-  const receiveState = offer.method === 'backup' ? receiveBackup : receiveFiles;
-  const position = await receiveState(context, session, offer, staging, signal);
+  const position =
+    offer.method === 'backup'
+      ? await receiveBackup(context, session, offer, staging.newPath, signal)
+      : await receiveFiles(context, session, offer, staging, signal);
+  await removeToolFiles(staging.newPath);
   progress.begin({ name: 'putting the new data in place' });
   const { out, in: incoming } = await swap({ staging, layout, position: formatPosition(position) }, signal);
   log.info(`${incoming} new entries have taken the place of ${out} old ones`);

@@ -6,43 +6,40 @@ import { joinerLines } from '../contract/lines.ts';
 import { formatPosition, type GaleraPosition, parsePosition } from '../contract/position.ts';
 import { positionOf } from '../position-words.ts';
 import { StallGuard } from '../stall-guard.ts';
-import type { Staging } from '../state/staging.ts';
 import type { JoinerSession } from '../wire/joiner-session.ts';
 import type { Offer } from '../wire/messages.ts';
 import { receiveStream } from '../wire/receive-stream.ts';
-import { removeToolFiles } from './tool-files.ts';
 
 /** Recovery says how far it is every 15 s. */
 const prepareSilenceMsMax = 600_000;
 
-/** Unpacks a hot backup while it comes, and prepares it. Returns where it ends: the donor's own position at that moment, as the tool has noted it. */
+/** Unpacks a hot backup into an empty directory while it comes, and prepares it; the tool's own files stay beside the data. Returns where it ends: the donor's own position at that moment, as the tool has noted it. */
 export async function receiveBackup(
   context: TransferContext,
   session: JoinerSession,
   offer: Offer,
-  staging: Staging,
+  directory: string,
   signal: AbortSignal,
 ): Promise<GaleraPosition> {
   const { settings, log } = context;
   const version = parseServerVersion(offer.about['serverVersion'] ?? '', '');
   const tool = await chooseTool(version, signal);
   session.accept({ tool: tool.version.text });
-  await unpack(context, session, offer, { staging, tool }, signal);
+  await unpack(context, session, offer, { directory, tool }, signal);
   const told = positionOf(await session.finish(signal));
   // From here on the donor is free.
   await session.verified();
   using guard = new StallGuard('the preparing of the backup has said nothing', prepareSilenceMsMax);
   context.progress.begin({ name: 'preparing the backup' });
   const options = {
-    directory: staging.newPath,
+    directory,
     tool,
     memoryBytes: settings.prepareMemoryBytes,
     moreArguments: settings.prepareArguments,
   };
   await prepare(options, () => guard.alive(), AbortSignal.any([signal, guard.signal]));
-  const position = await positionIn(staging.newPath, told);
+  const position = await positionIn(directory, told);
   log.info(`the backup is prepared, and ends at ${formatPosition(position)}`);
-  await removeToolFiles(staging.newPath);
   return position;
 }
 
@@ -50,7 +47,7 @@ async function unpack(
   { call, settings, progress, say }: TransferContext,
   session: JoinerSession,
   { estimatedBytes }: Offer,
-  { staging, tool }: { readonly staging: Staging; readonly tool: BackupTool },
+  { directory, tool }: { readonly directory: string; readonly tool: BackupTool },
   signal: AbortSignal,
 ): Promise<void> {
   using guard = new StallGuard('nothing of the backup has come or could be unpacked', settings.silenceMsMax);
@@ -64,7 +61,7 @@ async function unpack(
     if (call.progress) say(joinerLines.complete(bytes));
   };
   const either = AbortSignal.any([signal, guard.signal]);
-  await unpackContent(receiveStream(session, { onProgress }, either), staging.newPath, tool, either);
+  await unpackContent(receiveStream(session, { onProgress }, either), directory, tool, either);
 }
 
 /** The tool's word counts; it is of the donor's cluster, and no older than what was asked for. */
