@@ -1,8 +1,5 @@
 import { closeInherited } from '@batondb/core/process/inherited';
 
-/** Proxies and health checks look for processes of this name: proc_pid_comm(5) has its first 15 bytes, which is all of it. */
-const processTitle = 'wsrep_sst_baton';
-
 /** How the installed script names the descriptors that the server has left open for it. */
 const inheritedVariable = 'BATON_INHERITED';
 
@@ -12,7 +9,6 @@ export async function runGalera(words: readonly string[], environment: NodeJS.Pr
     // What a server says is Galera's contract, not a command line of ours.
     closeInherited(environment[inheritedVariable] ?? '');
     delete environment[inheritedVariable];
-    process.title = [processTitle, ...words.slice(1)].join(' ');
     const { runSst } = await import('@batondb/galera/sst');
     return await runSst(words.slice(1), environment);
   }
