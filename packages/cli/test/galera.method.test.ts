@@ -63,9 +63,9 @@ test('a program that fails on the donor fails both, and the donor goes on', { ti
   const [first, second] = [cluster.node(1), cluster.node(2)];
   await second.start();
   await second.untilEnd();
+  const left = (): number => first.childProcesses().length + second.childProcesses().length;
+  await waitUntil('both scripts end', () => left() === 0, 30_000);
   assert.match(first.log(), /WSREP_SST: \[ERROR\] baton galera send: sh .* ended with exit code 3 \(CHILD_FAILED\)/);
   assert.match(second.log(), /WSREP_SST: \[ERROR\] baton galera receive: .*ended with exit code 3/);
   await first.untilSynced();
-  const left = (): number => first.childProcesses().length + second.childProcesses().length;
-  await waitUntil('both scripts end', () => left() === 0);
 });

@@ -1,4 +1,7 @@
 import { type Stats, statSync } from 'node:fs';
+import type { Call } from '../../contract/call.ts';
+import type { ReadSettings } from '../../settings/settings.ts';
+import { findKey } from '../../transfer-key.ts';
 import { keyFingerprint, readKey } from '../key.ts';
 import { groupIdOf, userIdOf } from '../users.ts';
 import { type CheckFinding, findingOf, ok, problem, warning } from './finding.ts';
@@ -7,14 +10,14 @@ import type { Node } from './node.ts';
 const others = 0o007;
 const readByGroup = 0o040;
 const readByOwner = 0o400;
+const next = 'bring the key of another node here, or make the first one: baton galera key --create';
 
 /** The key, who can read it, and what proves the nodes to one another without it. */
 export function checkKey({ read, options }: Node): CheckFinding[] {
   if (read === undefined) return [];
-  const { settings, server } = read;
-  const path = settings.keyFile;
+  const path = read.settings.keyFile;
   const found = tryStat(path);
-  if (found === undefined) return [withoutKey(path, { ...settings, ...server, credentials: options.call.credentials })];
+  if (found === undefined) return [withoutKey(path, options.call, read)];
   try {
     const fingerprint = keyFingerprint(readKey(path));
     const shown = ok('key', `${path}, fingerprint ${fingerprint}; it has to be the same on every node`);
@@ -34,27 +37,14 @@ export function checkKey({ read, options }: Node): CheckFinding[] {
   }
 }
 
-type Without = {
-  readonly isKeyFileNamed: boolean;
-  readonly allowUnauthenticatedDonor: boolean;
-  readonly isGroupEncrypted: boolean;
-  readonly credentials: unknown;
-};
-
-function withoutKey(path: string, node: Without): CheckFinding {
-  const next = 'bring the key of another node here, or make the first one: baton galera key --create';
-  if (node.isKeyFileNamed) return problem('key', `${path} is named in [sst], and is not there`, next);
-  if (node.credentials !== undefined)
-    return warning('key', `${path} is not there, so wsrep_sst_auth is all that proves a node`, next);
-  if (node.isGroupEncrypted)
-    return warning('key', `${path} is not there, so whoever is in the encrypted group is trusted`, next);
-  if (node.allowUnauthenticatedDonor)
-    return warning(
-      'key',
-      `${path} is not there, and anybody can hand this node a state (allow-unauthenticated-donor)`,
-      next,
-    );
-  return problem('key', `${path} is not there, and nothing else proves a donor: a transfer is refused`, next);
+/** What proves the nodes to one another instead. */
+function withoutKey(path: string, call: Call, { settings, server }: ReadSettings): CheckFinding {
+  try {
+    const { origin } = findKey(call, settings, server);
+    return warning('key', `${path} is not there: ${origin} is all that proves a node`, next);
+  } catch (error) {
+    return { ...findingOf('key', error), nextStep: next };
+  }
 }
 
 function tryStat(path: string): Stats | undefined {
