@@ -14,7 +14,7 @@ export type TransferContext = {
   readonly key: Key;
   readonly log: ServerLog;
   readonly progress: Progress;
-  readonly status: StatusFile;
+  readonly status: Pick<StatusFile, 'tell'>;
   /** Says a line of the contract to the server. */
   readonly say: (line: string) => void;
 };

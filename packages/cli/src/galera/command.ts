@@ -3,6 +3,7 @@ import { doorHelp } from './help.ts';
 import { addInstallCommand, addSelfTestCommand, addUninstallCommand } from './install-command.ts';
 import { addKeyCommand } from './key-command.ts';
 import { addCheckCommand, addRecoverCommand, addStatusCommand } from './node-command.ts';
+import { addDonateCommand, addRehearseCommand } from './rehearse-command.ts';
 
 /** Reads the words after `baton galera`. Throws USAGE. */
 export function parseGalera(words: readonly string[]): CommandLine {
@@ -17,6 +18,8 @@ export function parseGalera(words: readonly string[]): CommandLine {
     addCheckCommand(program, accept);
     addStatusCommand(program, accept);
     addRecoverCommand(program, accept);
+    addRehearseCommand(program, accept);
+    addDonateCommand(program, accept);
     addSelfTestCommand(program, accept);
     program.command('sst', { hidden: true }).description('what a server starts as wsrep_sst_baton');
   });

@@ -64,3 +64,11 @@ ${whichNode}
 Examples:
   sudo -u mysql baton galera recover
   sudo -u mysql baton galera recover -- --defaults-group-suffix=.2`;
+
+export const rehearseExamples: string = `A donor gives a hot backup as it would to a joiner, and stays in its cluster as it is;
+no node leaves. What is left is a prepared backup that knows its position. The donor
+needs baton galera install, and a login as root or as the user of its server.
+
+Examples:
+  sudo baton galera rehearse --donor root@db1 --dir /srv/rehearsal
+  baton galera rehearse --donor db1 --dir /srv/r --ssh 'ssh -l mysql' --json`;

@@ -1,7 +1,8 @@
 import { BatonError, type ErrorCode } from '@batondb/core/errors';
+import { isOpenssh } from '@batondb/core/process/ssh';
 import { quoteWord } from '@batondb/core/text/words';
 import { formatHost } from '../endpoint.ts';
-import { commandByHand, isOpenssh, type RemoteRequest } from './ssh.ts';
+import { commandByHand, type RemoteRequest } from './ssh.ts';
 
 // Why an agent could not be started, from what the remote shell and the far side said. The words are those of OpenSSH 9.2
 // (checked in the tests against a real client and server), of dash and bash, and of sudo 1.9. What is not recognised is

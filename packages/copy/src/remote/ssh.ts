@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { isOpenssh, opensshOptions } from '@batondb/core/process/ssh';
 import { quoteWord } from '@batondb/core/text/words';
 import { sshDestination } from '../endpoint.ts';
 
@@ -16,23 +16,6 @@ export type RemoteRequest = {
   readonly sudo: boolean;
 };
 
-/**
- * Only for OpenSSH's client. What the user writes on the command line comes first and wins; these win over configuration
- * files, since a copy must not forward, prompt or run what an interactive login wants.
- */
-const opensshOptions: readonly string[] = [
-  // No terminal, no X11, no agent forwarding: the far side gets what it needs and nothing else.
-  ...['-T', '-x', '-a'],
-  // A question would wait for ever; its answer belongs to a person, whom our error tells what to do.
-  ...['-o', 'BatchMode=yes'],
-  // A host that went away is noticed after 6 seconds, so that everything ends within 10.
-  ...['-o', 'ServerAliveInterval=2', '-o', 'ServerAliveCountMax=3', '-o', 'ConnectTimeout=10'],
-  // An existing master connection is used. Becoming one would keep ours alive after the copy, for others' sessions.
-  ...['-o', 'ControlMaster=no', '-o', 'ControlPersist=no'],
-  // A forwarding or command of the configuration would collide with the user's other sessions or with our command.
-  ...['-o', 'ClearAllForwardings=yes', '-o', 'RemoteCommand=none', '-o', 'PermitLocalCommand=no'],
-];
-
 /** The argument list: `SSH… [options] DESTINATION COMMAND`, COMMAND being one string for a POSIX shell. */
 export function remoteCommand(request: RemoteRequest): string[] {
   return remoteScript(request, agentCommand(request));
@@ -41,11 +24,6 @@ export function remoteCommand(request: RemoteRequest): string[] {
 /** The same with another command. */
 export function remoteScript({ ssh, endpoint }: Pick<RemoteRequest, 'ssh' | 'endpoint'>, script: string): string[] {
   return [...ssh, ...(isOpenssh(ssh) ? opensshOptions : []), sshDestination(endpoint), script];
-}
-
-/** Whether the remote shell is OpenSSH's client (by its name), whose options and messages are known. */
-export function isOpenssh(ssh: readonly string[]): boolean {
-  return basename(ssh[0] ?? '') === 'ssh';
 }
 
 /** A command for a person to run by hand on the host, by the same remote shell: `ssh -F my.conf a true`. */

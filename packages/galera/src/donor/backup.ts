@@ -1,6 +1,6 @@
 import { BatonError } from '@batondb/core/errors';
 import { formatDuration } from '@batondb/core/text/format';
-import { type BackupEvent, chooseTool, Server, startBackup } from '@batondb/mariadb';
+import { type BackupEvent, chooseTool, startBackup } from '@batondb/mariadb';
 import type { TransferContext } from '../context.ts';
 import { donorLines } from '../contract/lines.ts';
 import { formatPosition, type GaleraPosition } from '../contract/position.ts';
@@ -8,12 +8,11 @@ import { domainOf } from '../position-words.ts';
 import { StallGuard } from '../stall-guard.ts';
 import type { DonorSession } from '../wire/donor-session.ts';
 import { sendStream } from '../wire/send-stream.ts';
+import { logIn } from './login.ts';
 import { PrivateDirectory } from './private-directory.ts';
 
 /** Files that the tool reads at the same time, unless an operator says otherwise: one disk gives no more to more. */
 const backupThreads = 4;
-/** The user that the server's own processes log in as by its socket, where wsrep_sst_auth is not set. */
-const socketUser = 'mysql';
 /** How often the other side's log hears of us. */
 const tellMs = 10_000;
 
@@ -30,13 +29,7 @@ export async function sendBackup(
   // The cluster need not wait for us: a backup takes what locks it needs by itself, and only at its end.
   say(donorLines.continue);
   await using directory = await PrivateDirectory.make();
-  const defaultsFile = await directory.writeCredentials(settings.credentials);
-  if (call.socket === undefined)
-    throw new BatonError('USAGE', 'the server has not said --socket, by which it is backed up');
-  const server = await Server.connect(
-    { socketPath: call.socket, ...(defaultsFile === undefined ? { user: socketUser } : { defaultsFile }) },
-    signal,
-  );
+  const server = await logIn(call, settings.credentials, directory, signal);
   const tool = await chooseTool(server.version, signal);
   const estimatedBytes = await server.dataBytes(signal);
   const about = { serverVersion: server.version.text, tool: tool.version.text, ...domainOf(position) };

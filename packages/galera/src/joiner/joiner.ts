@@ -120,7 +120,7 @@ async function receive(
   } else {
     checkRoom(staging.path, offer.estimatedBytes);
   }
-  const position =
+  const { position } =
     offer.method === 'backup'
       ? await receiveBackup(context, session, offer, staging.newPath, signal)
       : await receiveFiles(context, session, offer, staging, signal);

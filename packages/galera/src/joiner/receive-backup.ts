@@ -13,20 +13,28 @@ import { receiveStream } from '../wire/receive-stream.ts';
 /** Recovery says how far it is every 15 s. */
 const prepareSilenceMsMax = 600_000;
 
-/** Unpacks a hot backup into an empty directory while it comes, and prepares it; the tool's own files stay beside the data. Returns where it ends: the donor's own position at that moment, as the tool has noted it. */
+export type ReceivedBackup = {
+  /** Where it ends: the donor's own position at that moment, as the tool has noted it. */
+  readonly position: GaleraPosition;
+  /** How long tables of the donor could not be changed; NaN where it has not said so. */
+  readonly lockedMs: number;
+};
+
+/** Unpacks a hot backup into an empty directory while it comes, and prepares it; the tool's own files stay beside the data. */
 export async function receiveBackup(
   context: TransferContext,
   session: JoinerSession,
   offer: Offer,
   directory: string,
   signal: AbortSignal,
-): Promise<GaleraPosition> {
+): Promise<ReceivedBackup> {
   const { settings, log } = context;
   const version = parseServerVersion(offer.about['serverVersion'] ?? '', '');
   const tool = await chooseTool(version, signal);
   session.accept({ tool: tool.version.text });
   await unpack(context, session, offer, { directory, tool }, signal);
-  const told = positionOf(await session.finish(signal));
+  const finish = await session.finish(signal);
+  const told = positionOf(finish);
   // From here on the donor is free.
   await session.verified();
   using guard = new StallGuard('the preparing of the backup has said nothing', prepareSilenceMsMax);
@@ -40,7 +48,7 @@ export async function receiveBackup(
   await prepare(options, () => guard.alive(), AbortSignal.any([signal, guard.signal]));
   const position = await positionIn(directory, told);
   log.info(`the backup is prepared, and ends at ${formatPosition(position)}`);
-  return position;
+  return { position, lockedMs: Number(finish.about['lockedMs'] ?? Number.NaN) };
 }
 
 async function unpack(

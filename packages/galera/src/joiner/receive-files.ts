@@ -14,7 +14,7 @@ export async function receiveFiles(
   { estimatedBytes }: Offer,
   staging: Staging,
   signal: AbortSignal,
-): Promise<GaleraPosition> {
+): Promise<{ readonly position: GaleraPosition }> {
   session.accept();
   let receivedBytes = 0;
   progress.begin({ name: 'receiving files', doneBytes: () => receivedBytes, totalBytes: estimatedBytes });
@@ -24,5 +24,5 @@ export async function receiveFiles(
   await receiveTree(session, { directory: staging.path, name: partNames.new, onProgress }, signal);
   const position = positionOf(await session.finish(signal));
   await session.verified();
-  return position;
+  return { position };
 }

@@ -19,14 +19,14 @@ export type Stage = {
 /** Tells log and status of every stage as it begins, and every 10 s while it lasts. Disposing of it ends the last stage. */
 export class Progress implements Disposable {
   readonly #log: ServerLog;
-  readonly #status: StatusFile;
+  readonly #status: Pick<StatusFile, 'tell'>;
   readonly #timer: NodeJS.Timeout;
   #stage: Stage | undefined;
   #beganMs = 0;
   #loggedMs = 0;
   #loggedBytes = 0;
 
-  constructor(log: ServerLog, status: StatusFile) {
+  constructor(log: ServerLog, status: Pick<StatusFile, 'tell'>) {
     this.#log = log;
     this.#status = status;
     this.#timer = setInterval(() => this.#look(), lookMs);
