@@ -35,5 +35,5 @@ export function decodeRequest(line: string): RehearsalRequest {
   const isHost = host === undefined || (typeof host === 'string' && /^[A-Za-z0-9.:_-]{1,255}$/.test(host));
   if (!isHost || !Number.isInteger(port) || !isWord(secret) || !isWord(fingerprint))
     throw new BatonError('PROTOCOL', 'the request of a rehearsal makes no sense');
-  return { host: host as string | undefined, port: port as number, secret, fingerprint };
+  return { host, port: port as number, secret, fingerprint };
 }
