@@ -1,6 +1,7 @@
 import { BatonError } from '@batondb/core/errors';
 import { formatDuration } from '@batondb/core/text/format';
 import { type BackupEvent, chooseTool, startBackup } from '@batondb/mariadb';
+import { checkEncryption, checkTables, factsOf } from '../compatibility.ts';
 import type { TransferContext } from '../context.ts';
 import { donorLines } from '../contract/lines.ts';
 import { formatPosition, type GaleraPosition } from '../contract/position.ts';
@@ -21,18 +22,25 @@ const tellMs = 10_000;
  * is the same or later.
  */
 export async function sendBackup(
-  { call, settings, log, progress, say }: TransferContext,
+  { call, settings, server: options, log, progress, say }: TransferContext,
   session: DonorSession,
   position: GaleraPosition,
   signal: AbortSignal,
 ): Promise<GaleraPosition> {
+  checkEncryption(options, 'backup');
+  checkTables(call.dataDirectory);
   // The cluster need not wait for us: a backup takes what locks it needs by itself, and only at its end.
   say(donorLines.continue);
   await using directory = await PrivateDirectory.make();
   const server = await logIn(call, settings.credentials, directory, signal);
   const tool = await chooseTool(server.version, signal);
   const estimatedBytes = await server.dataBytes(signal);
-  const about = { serverVersion: server.version.text, tool: tool.version.text, ...domainOf(position) };
+  const about = {
+    serverVersion: server.version.text,
+    tool: tool.version.text,
+    ...factsOf(options),
+    ...domainOf(position),
+  };
   await session.offer({ method: 'backup', estimatedBytes, about }, signal);
   using guard = new StallGuard('neither the backup tool nor the joiner has gone on', settings.silenceMsMax);
   const either = AbortSignal.any([signal, guard.signal]);
@@ -58,7 +66,7 @@ export async function sendBackup(
   const telling = setInterval(() => session.progress('sending the backup', sentBytes, estimatedBytes), tellMs);
   try {
     const source = { content: backup.stdout, finished: async (): Promise<void> => void (await backup.done) };
-    const options = {
+    const sending = {
       streams: settings.streams,
       compression: settings.compression === 'none' ? ({ mode: 'none' } as const) : ({ mode: 'auto' } as const),
       bytesPerSecond: settings.bytesPerSecondMax,
@@ -67,7 +75,7 @@ export async function sendBackup(
         sentBytes = bytes;
       },
     };
-    await sendStream(session, source, options, either);
+    await sendStream(session, source, sending, either);
   } catch (error) {
     // How the tool ended tells more than that its stream did.
     throw await toolError(backup.done, error);

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BatonError } from '@batondb/core/errors';
 import { formatDuration } from '@batondb/core/text/format';
 import { dataFileBytes } from '@batondb/mariadb/data-bytes';
+import { checkTables, factsOf } from '../compatibility.ts';
 import type { TransferContext } from '../context.ts';
 import { donorLines, flushAnswerFiles } from '../contract/lines.ts';
 import { formatPosition, type GaleraPosition, parsePosition } from '../contract/position.ts';
@@ -22,13 +23,14 @@ export async function sendFiles(
 ): Promise<GaleraPosition> {
   const { dataDirectory } = call;
   checkOnePlace(server);
+  checkTables(dataDirectory);
   const places = {
     dataDirectory,
     moreDirectories: [],
     logBasenames: server.binlog === undefined ? [] : [server.binlog],
   };
   const estimatedBytes = await dataFileBytes(places, signal);
-  await session.offer({ method: 'files', estimatedBytes, about: {} }, signal);
+  await session.offer({ method: 'files', estimatedBytes, about: factsOf(server) }, signal);
   const beganMs = performance.now();
   const position = await flushTables(dataDirectory, say, settings.silenceMsMax, signal);
   try {

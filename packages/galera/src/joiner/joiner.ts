@@ -1,4 +1,5 @@
 import { BatonError } from '@batondb/core/errors';
+import { checkEncryption, checkFacts } from '../compatibility.ts';
 import type { TransferContext } from '../context.ts';
 import { portOf } from '../contract/address.ts';
 import { joinerLines } from '../contract/lines.ts';
@@ -31,6 +32,7 @@ import { removeToolFiles } from './tool-files.ts';
 export async function join(context: TransferContext, signal: AbortSignal): Promise<void> {
   const { call, settings, server, log } = context;
   await checkMethod(settings.method, signal);
+  checkEncryption(server, settings.method);
   const { staging: taken, settled } = takeStaging(call.dataDirectory);
   using staging = taken;
   const found = describeSettled(settled);
@@ -111,6 +113,7 @@ async function receive(
     staging.remove();
     return position;
   }
+  checkFacts(offer.about, server);
   const layout = layoutOf(server);
   if (settings.space === 'in-place') {
     log.warn(
