@@ -22,14 +22,14 @@ const tellMs = 10_000;
  * is the same or later.
  */
 export async function sendBackup(
-  { call, settings, log, progress, say }: TransferContext,
+  { call, settings, log, progress, leftovers, say }: TransferContext,
   session: DonorSession,
   position: GaleraPosition,
   signal: AbortSignal,
 ): Promise<GaleraPosition> {
   // The cluster need not wait for us: a backup takes what locks it needs by itself, and only at its end.
   say(donorLines.continue);
-  await using directory = await PrivateDirectory.make();
+  await using directory = await PrivateDirectory.make(leftovers);
   const defaultsFile = await directory.writeCredentials(settings.credentials);
   if (call.socket === undefined)
     throw new BatonError('USAGE', 'the server has not said --socket, by which it is backed up');
