@@ -1,4 +1,5 @@
 import type { Call } from './contract/call.ts';
+import type { Leftovers } from './leftovers.ts';
 import type { ServerLog } from './report/log.ts';
 import type { Progress } from './report/progress.ts';
 import type { StatusFile } from './report/status-file.ts';
@@ -15,6 +16,7 @@ export type TransferContext = {
   readonly log: ServerLog;
   readonly progress: Progress;
   readonly status: Pick<StatusFile, 'tell'>;
+  readonly leftovers: Leftovers;
   /** Says a line of the contract to the server. */
   readonly say: (line: string) => void;
 };

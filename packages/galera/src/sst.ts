@@ -6,6 +6,7 @@ import { parseStandardInput } from './contract/credentials.ts';
 import { errnoOf } from './contract/exit-codes.ts';
 import { donate } from './donor/donor.ts';
 import { join } from './joiner/joiner.ts';
+import { Leftovers } from './leftovers.ts';
 import { ServerLog } from './report/log.ts';
 import { Progress } from './report/progress.ts';
 import { StatusFile } from './report/status-file.ts';
@@ -53,13 +54,14 @@ async function transfer(call: Call, log: ServerLog): Promise<void> {
   const onSignal = (name: NodeJS.Signals): void => ended.abort(new BatonError('INTERRUPTED', `ended by ${name}`));
   for (const name of signals) process.once(name, onSignal);
   using _watch = watchServer(call.parentPid, ended);
-  using status = new StatusFile(call.dataDirectory, call.role);
+  using leftovers = new Leftovers();
+  using status = new StatusFile(call.dataDirectory, call.role, leftovers);
   using progress = new Progress(log, status);
   const { signal } = ended;
   const { settings, server, findings } = await readSettings(call, signal);
   for (const { subject, text, hint } of findings)
     log.warn(`${subject}: ${text}${hint === undefined ? '' : `; ${hint}`}`);
   const key = findKey(call, settings, server);
-  const context: TransferContext = { call, settings, server, key, log, progress, status, say: sayToServer };
+  const context: TransferContext = { call, settings, server, key, log, progress, status, leftovers, say: sayToServer };
   await (call.role === 'donor' ? donate(context, signal) : join(context, signal));
 }

@@ -4,6 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { BatonError } from '@batondb/core/errors';
 import { makeSandbox } from '@batondb/testbed/sandbox';
+import { Leftovers } from '../src/leftovers.ts';
 import { ServerLog } from '../src/report/log.ts';
 import { progressSentence } from '../src/report/progress.ts';
 import { readStatus, StatusFile, statusFileName } from '../src/report/status-file.ts';
@@ -15,7 +16,8 @@ test('a status', async () => {
   const { title } = process;
   process.title = 'wsrep_sst_baton';
   try {
-    using status = new StatusFile(sandbox.path, 'donor');
+    using leftovers = new Leftovers();
+    using status = new StatusFile(sandbox.path, 'donor', leftovers);
     status.tell({ stage: 'a stage whose name is long', peer: 'db2:4444', method: 'backup' });
     status.tell({ stage: 'short', doneBytes: 5 });
     const { stage, peer, doneBytes, pid } = readStatus(sandbox.path) ?? {};

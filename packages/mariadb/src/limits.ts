@@ -5,6 +5,10 @@ export const limits = {
   answerBytesMax: 8_388_608,
   /** Time for a statement that only reads, the client's start and login included. */
   readMsMax: 60_000,
+  /** Time for a program to say its version. Its start from a slow disk takes seconds; one that hangs must not hold up who asks. */
+  versionMsMax: 30_000,
+  /** What it may say meanwhile. */
+  versionBytesMax: 65_536,
   /** Time for a thread of replication to stop: it finishes what it is applying, which may be a long ALTER TABLE. */
   stopMsMax: 300_000,
   /** Time for the threads of replication to be seen running after they were started. */

@@ -8,7 +8,7 @@ import { limits } from './limits.ts';
 /** A backup tool at work. */
 export type ToolProcess = {
   readonly child: Child;
-  /** Resolves when the tool has succeeded; otherwise rejects with ACCESS_DENIED, BACKUP_FAILED or the signal's reason. */
+  /** Resolves when the tool has succeeded; otherwise rejects with ACCESS_DENIED, NO_SPACE, BACKUP_FAILED or the signal's reason. */
   readonly done: Promise<void>;
 };
 
@@ -69,14 +69,22 @@ function toolError({ argv, what }: ToolRun, exit: ChildExit): BatonError {
   const words = exit.stderrTail.split('\n').slice(-linesQuotedMax).join('\n');
   const message = `${what} failed: ${program} ${how}${words === '' ? '' : `: ${words}`}`;
   const denied = /Access denied|missing required privilege/i.test(exit.stderrTail);
-  if (!denied) return new BatonError('BACKUP_FAILED', message, { hint: hintFor(exit) });
+  if (!denied) {
+    const code = isFull(exit) ? 'NO_SPACE' : 'BACKUP_FAILED';
+    return new BatonError(code, message, { hint: hintFor(exit) });
+  }
   return new BatonError('ACCESS_DENIED', message, {
     hint: 'a backup needs RELOAD, PROCESS, LOCK TABLES and REPLICATION CLIENT (MySQL 8: BACKUP_ADMIN too)',
   });
 }
 
-function hintFor({ stderrTail }: ChildExit): string {
-  if (/No space left on device|errno: 28/i.test(stderrTail)) return 'make space, and begin with a new backup';
+function isFull({ stderrTail }: ChildExit): boolean {
+  return /No space left on device|err(?:no|code): 28\b/i.test(stderrTail);
+}
+
+function hintFor(exit: ChildExit): string {
+  const { stderrTail } = exit;
+  if (isFull(exit)) return 'make space, and begin with a new backup';
   if (/Too many open files|errno: 24/i.test(stderrTail)) return 'raise the limit of open files (ulimit -n)';
   return 'look at the lines of the tool above; the next attempt is a new backup';
 }

@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { BatonError } from '@batondb/core/errors';
-import { spawnChild } from '@batondb/core/process/child';
+import { type Child, spawnChild } from '@batondb/core/process/child';
 import { findProgram, toolEnvironment } from './client.ts';
+import { limits } from './limits.ts';
 import { formatNumbers, formatVersion, isAtLeast, type Numbers, parseNumbers, type ServerVersion } from './version.ts';
 
 /** `mariadb-backup` (older name: mariabackup) for MariaDB, `xtrabackup` for MySQL and Percona Server. */
@@ -64,7 +64,7 @@ export function debianPackage({ family, major, minor }: ServerVersion): string {
   return major === 5 ? 'percona-xtrabackup-24' : `percona-xtrabackup-${major}${minor}`;
 }
 
-/** Runs `PROGRAM --version`. Throws UNSUPPORTED when it is no backup tool, CHILD_FAILED when it cannot be started. */
+/** Runs `PROGRAM --version`. Throws UNSUPPORTED when it is no backup tool or says nothing for too long, CHILD_FAILED when it cannot be started. */
 export async function toolVersion(program: string, signal: AbortSignal): Promise<ToolVersion> {
   signal.throwIfAborted();
   // mariadb-backup prints it to stderr in some versions and to stdout in others.
@@ -74,15 +74,46 @@ export async function toolVersion(program: string, signal: AbortSignal): Promise
   });
   const end = (): void => void child.terminate(0);
   signal.addEventListener('abort', end, { once: true });
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    end();
+  }, limits.versionMsMax);
   try {
-    const [stdout, { stderrTail }] = await Promise.all([text(child.stdout), child.exited]);
+    const [stdout, { stderrTail }] = await Promise.all([readHead(child, limits.versionBytesMax), child.exited]);
     signal.throwIfAborted();
+    if (isLate) {
+      throw new BatonError(
+        'UNSUPPORTED',
+        `${program} has not said its version within ${limits.versionMsMax / 1000} s, and was ended`,
+        { hint: `run ${program} --version as the server's user` },
+      );
+    }
     const version = parseToolVersion(`${stdout}\n${stderrTail}`);
     if (version !== undefined) return version;
-    throw new BatonError('UNSUPPORTED', `${program} is not a backup tool that we know: it says '${stdout.trim()}'`);
+    throw new BatonError(
+      'UNSUPPORTED',
+      `${program} is not a backup tool that we know: it says '${stdout.trim().slice(0, 200)}'`,
+    );
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener('abort', end);
   }
+}
+
+/** What a child says at first. It is ended when it says more. */
+async function readHead(child: Child, bytesMax: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) {
+      await child.terminate(0);
+      break;
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 /**

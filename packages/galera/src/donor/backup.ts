@@ -22,7 +22,7 @@ const tellMs = 10_000;
  * is the same or later.
  */
 export async function sendBackup(
-  { call, settings, server: options, log, progress, say }: TransferContext,
+  { call, settings, server: options, log, progress, leftovers, say }: TransferContext,
   session: DonorSession,
   position: GaleraPosition,
   signal: AbortSignal,
@@ -31,7 +31,7 @@ export async function sendBackup(
   checkTables(call.dataDirectory);
   // The cluster need not wait for us: a backup takes what locks it needs by itself, and only at its end.
   say(donorLines.continue);
-  await using directory = await PrivateDirectory.make();
+  await using directory = await PrivateDirectory.make(leftovers);
   const server = await logIn(call, settings.credentials, directory, signal);
   const tool = await chooseTool(server.version, signal);
   const estimatedBytes = await server.dataBytes(signal);

@@ -3,6 +3,7 @@ import type { TransferContext } from '../context.ts';
 import { donorLines } from '../contract/lines.ts';
 import { formatPosition, type GaleraPosition } from '../contract/position.ts';
 import { parseReady } from '../contract/ready.ts';
+import { patienceOf } from '../patience.ts';
 import { domainOf } from '../position-words.ts';
 import { type ConnectOptions, connectToJoiner, type DonorSession } from '../wire/donor-session.ts';
 import { sendBackup } from './backup.ts';
@@ -13,7 +14,7 @@ import { sendFiles } from './files.ts';
  * it; the joiner has heard the cause then.
  */
 export async function donate(context: TransferContext, signal: AbortSignal): Promise<void> {
-  const { call, key, log, status, say } = context;
+  const { call, settings, key, log, status, say } = context;
   const { position } = call;
   if (position === undefined)
     throw new BatonError('USAGE', 'the server has not said --gtid, the position of the transfer');
@@ -23,6 +24,7 @@ export async function donate(context: TransferContext, signal: AbortSignal): Pro
   const options: ConnectOptions = {
     ...ready,
     key: key.bytes,
+    patience: patienceOf(settings),
     onNote: (note) => log.info(note),
     onProgress: ({ stage }) => log.info(`the joiner is at: ${stage}`),
   };

@@ -9,6 +9,7 @@ import type { TransferContext } from '../context.ts';
 import { donorLines, flushAnswerFiles } from '../contract/lines.ts';
 import { formatPosition, type GaleraPosition, parsePosition } from '../contract/position.ts';
 import { domainOf } from '../position-words.ts';
+import { StallGuard } from '../stall-guard.ts';
 import type { DonorSession } from '../wire/donor-session.ts';
 import { sendTree } from '../wire/send-tree.ts';
 import { checkOnePlace, notSent } from './own-files.ts';
@@ -17,7 +18,7 @@ const lookMs = 20;
 
 /** Copies our server's files while the cluster waits: for engines that no hot backup takes, and where there is no backup tool. Returns the position that they are at. */
 export async function sendFiles(
-  { call, settings, server, log, progress, say }: TransferContext,
+  { call, settings, server, log, progress, leftovers, say }: TransferContext,
   session: DonorSession,
   signal: AbortSignal,
 ): Promise<GaleraPosition> {
@@ -31,9 +32,12 @@ export async function sendFiles(
   };
   const estimatedBytes = await dataFileBytes(places, signal);
   await session.offer({ method: 'files', estimatedBytes, about: factsOf(server) }, signal);
+  leftovers.add(join(dataDirectory, flushAnswerFiles.done));
   const beganMs = performance.now();
   const position = await flushTables(dataDirectory, say, settings.silenceMsMax, signal);
   try {
+    // The whole cluster waits for these bytes.
+    using guard = new StallGuard('neither could files be read nor has the joiner taken any', settings.silenceMsMax);
     let sentBytes = 0;
     progress.begin({
       name: 'sending files while the cluster waits',
@@ -44,9 +48,13 @@ export async function sendFiles(
       streams: settings.streams,
       compression: settings.compression === 'none' ? ({ mode: 'none' } as const) : ({ mode: 'auto' } as const),
       bytesPerSecond: settings.bytesPerSecondMax,
-      onProgress: (bytes: number): void => void (sentBytes = bytes),
+      onProgress: (bytes: number): void => {
+        if (bytes !== sentBytes) guard.alive();
+        sentBytes = bytes;
+      },
     };
-    await sendTree(session, { directory: dataDirectory, exclude: notSent(server) }, options, signal);
+    const either = AbortSignal.any([signal, guard.signal]);
+    await sendTree(session, { directory: dataDirectory, exclude: notSent(server) }, options, either);
   } finally {
     say(donorLines.continue);
     rmSync(join(dataDirectory, flushAnswerFiles.done), { force: true });

@@ -1,12 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
 import { toBatonError } from '@batondb/core/files/system-error';
 import type { Credentials } from '../contract/credentials.ts';
+import type { Leftovers } from '../leftovers.ts';
 
-/** The process that made it is in its name: what a killed one left is known by that, and removed by the next. */
+/** The process that made it is in its name: what one left that was killed together with all beside it is known by that, and removed by the next. */
 const pattern = /^baton-sst-(?<pid>\d+)-/;
 
 /** A directory that only this user can look into (0700), for credentials and the backup tool's small files. */
@@ -18,7 +20,7 @@ export class PrivateDirectory implements AsyncDisposable {
   }
 
   /** Throws NO_SPACE, NO_PERMISSION, READ_ONLY. */
-  static async make(): Promise<PrivateDirectory> {
+  static async make(leftovers: Leftovers): Promise<PrivateDirectory> {
     const parent = tmpdir();
     try {
       for (const name of await readdir(parent)) {
@@ -27,7 +29,10 @@ export class PrivateDirectory implements AsyncDisposable {
         if (pid !== undefined && !existsSync(`/proc/${pid}`))
           await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined);
       }
-      return new PrivateDirectory(await mkdtemp(join(parent, `baton-sst-${process.pid}-`)));
+      const path = join(parent, `baton-sst-${process.pid}-${randomBytes(6).toString('hex')}`);
+      leftovers.add(path);
+      await mkdir(path, { mode: 0o700 });
+      return new PrivateDirectory(path);
     } catch (error) {
       throw toBatonError(error, { path: parent });
     }

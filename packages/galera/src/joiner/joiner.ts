@@ -6,6 +6,7 @@ import { joinerLines } from '../contract/lines.ts';
 import { parseOptionWords } from '../contract/option-words.ts';
 import { formatPosition, type GaleraPosition } from '../contract/position.ts';
 import { formatReady } from '../contract/ready.ts';
+import { patienceOf } from '../patience.ts';
 import { positionOf } from '../position-words.ts';
 import { checkLayout } from '../state/check-layout.ts';
 import { describeSettled } from '../state/describe.ts';
@@ -42,7 +43,7 @@ export async function join(context: TransferContext, signal: AbortSignal): Promi
   const saved = saveState(staging, startPosition);
   if (saved !== undefined)
     log.info(`the old data is at ${saved.uuid}:${saved.seqno}, which is kept until the new is in place`);
-  using _mark = new ProgressMark(call.dataDirectory);
+  using _mark = new ProgressMark(call.dataDirectory, context.leftovers);
   try {
     await take(context, staging, signal);
   } catch (error) {
@@ -60,6 +61,7 @@ async function take(context: TransferContext, staging: Staging, signal: AbortSig
     {
       ports: { first: port, last: port, excluded: [] },
       key: key.bytes,
+      patience: patienceOf(settings),
       onNote: (note) => log.info(note),
       onProgress: ({ stage, totalBytes, doneBytes }) => context.status.tell({ stage, totalBytes, doneBytes }),
     },

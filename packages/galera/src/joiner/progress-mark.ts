@@ -1,15 +1,16 @@
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Leftovers } from '../leftovers.ts';
+import { progressMarkName } from '../state/names.ts';
 
-const name = 'sst_in_progress';
-
-/** The empty file by which scripts, proxies and health checks know a node that is taking its state. */
+/** Marks a node that is taking its state. */
 export class ProgressMark implements Disposable {
   readonly #path: string;
 
   /** Throws what the file system says. */
-  constructor(dataDirectory: string) {
-    this.#path = join(dataDirectory, name);
+  constructor(dataDirectory: string, leftovers: Leftovers) {
+    this.#path = join(dataDirectory, progressMarkName);
+    leftovers.add(this.#path);
     closeSync(openSync(this.#path, 'w', 0o640));
   }
 

@@ -59,17 +59,30 @@ async function unpack(
   signal: AbortSignal,
 ): Promise<void> {
   using guard = new StallGuard('nothing of the backup has come or could be unpacked', settings.silenceMsMax);
-  using _alive = session.onPeerProgress(() => guard.alive());
+  // A donor that waits for a lock sends nothing and is alive; that says nothing of an unpacker that has not taken what came before.
+  let isUnpacking = false;
+  using _alive = session.onPeerProgress(() => {
+    if (!isUnpacking) guard.alive();
+  });
   let receivedBytes = 0;
   progress.begin({ name: 'receiving a hot backup', doneBytes: () => receivedBytes, totalBytes: estimatedBytes });
   if (call.progress) say(joinerLines.total(estimatedBytes));
   const onProgress = (bytes: number): void => {
-    if (bytes !== receivedBytes) guard.alive();
     receivedBytes = bytes;
     if (call.progress) say(joinerLines.complete(bytes));
   };
   const either = AbortSignal.any([signal, guard.signal]);
-  await unpackContent(receiveStream(session, { onProgress }, either), directory, tool, either);
+  const content = async function* (): AsyncGenerator<Uint8Array, void, void> {
+    for await (const chunk of receiveStream(session, { onProgress }, either)) {
+      guard.alive();
+      isUnpacking = true;
+      yield chunk;
+      isUnpacking = false;
+      guard.alive();
+    }
+    isUnpacking = true;
+  };
+  await unpackContent(content(), directory, tool, either);
 }
 
 /** The tool's word counts; it is of the donor's cluster, and no older than what was asked for. */

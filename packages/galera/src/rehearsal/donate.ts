@@ -6,6 +6,7 @@ import { formatPosition, type GaleraPosition, parsePosition } from '../contract/
 import { donate } from '../donor/donor.ts';
 import { logIn } from '../donor/login.ts';
 import { PrivateDirectory } from '../donor/private-directory.ts';
+import { Leftovers } from '../leftovers.ts';
 import { type NodeWords, readNodeOptions } from '../node/node-options.ts';
 import { ServerLog } from '../report/log.ts';
 import { Progress } from '../report/progress.ts';
@@ -40,8 +41,9 @@ export async function donateForRehearsal(options: DonateOptions, signal: AbortSi
   const { settings, server } = await readSettings(call, signal);
   const log = new ServerLog('documented', 'donor', options.write);
   using progress = new Progress(log, noStatus);
+  using leftovers = new Leftovers();
   const context: TransferContext = {
-    call: { ...call, position: await positionNow(call, settings, signal) },
+    call: { ...call, position: await positionNow(call, settings, leftovers, signal) },
     // The other one would stop the cluster.
     settings: { ...settings, method: 'backup' },
     server,
@@ -49,6 +51,7 @@ export async function donateForRehearsal(options: DonateOptions, signal: AbortSi
     log,
     progress,
     status: noStatus,
+    leftovers,
     say: () => undefined,
   };
   await donate(context, signal);
@@ -72,8 +75,13 @@ function callOf(
 }
 
 /** Where the node is in its cluster's history. */
-async function positionNow(call: Call, { credentials }: Settings, signal: AbortSignal): Promise<GaleraPosition> {
-  await using directory = await PrivateDirectory.make();
+async function positionNow(
+  call: Call,
+  { credentials }: Settings,
+  leftovers: Leftovers,
+  signal: AbortSignal,
+): Promise<GaleraPosition> {
+  await using directory = await PrivateDirectory.make(leftovers);
   const server = await logIn(call, credentials, directory, signal);
   const names = "'wsrep_cluster_state_uuid', 'wsrep_last_committed', 'wsrep_local_state_comment'";
   const rows = await server.query(`SHOW GLOBAL STATUS WHERE Variable_name IN (${names})`, signal);

@@ -10,6 +10,7 @@ import { parseCall } from '../contract/call.ts';
 import { formatPosition } from '../contract/position.ts';
 import { receiveBackup } from '../joiner/receive-backup.ts';
 import { checkRoom } from '../joiner/room.ts';
+import { Leftovers } from '../leftovers.ts';
 import { ServerLog } from '../report/log.ts';
 import { Progress } from '../report/progress.ts';
 import { readServerOptions } from '../settings/server-options.ts';
@@ -55,6 +56,7 @@ export async function rehearse(options: RehearseOptions, signal: AbortSignal): P
   makeEmpty(options.directory);
   const log = new ServerLog('documented', 'joiner', options.write);
   using progress = new Progress(log, noStatus);
+  using leftovers = new Leftovers();
   await using session = await listenForDonor(
     {
       ports: { first: options.port, last: options.port, excluded: [] },
@@ -71,7 +73,7 @@ export async function rehearse(options: RehearseOptions, signal: AbortSignal): P
     .finally(() => clearTimeout(late));
   const running = AbortSignal.any([signal, session.signal]);
   checkRoom(options.directory, offer.estimatedBytes);
-  const context = contextOf(options, log, progress);
+  const context = contextOf(options, { log, progress, leftovers });
   const { position, lockedMs } = await receiveBackup(context, session, offer, options.directory, running);
   await writePosition(options.directory, await readPosition(options.directory));
   await donor.ended;
@@ -85,8 +87,7 @@ export async function rehearse(options: RehearseOptions, signal: AbortSignal): P
 
 function contextOf(
   { directory, prepareMemoryBytes }: RehearseOptions,
-  log: ServerLog,
-  progress: Progress,
+  parts: Pick<TransferContext, 'log' | 'progress' | 'leftovers'>,
 ): TransferContext {
   const call = parseCall(['--role', 'joiner', '--address', '127.0.0.1', '--datadir', directory], {});
   const server = readServerOptions(call, new Map());
@@ -96,8 +97,7 @@ function contextOf(
     settings: { ...settings, prepareMemoryBytes, silenceMsMax },
     server,
     key: { bytes: undefined, origin: 'the secret that went by the login' },
-    log,
-    progress,
+    ...parts,
     status: noStatus,
     say: () => undefined,
   };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
 import { toBatonError } from '@batondb/core/files/system-error';
 import type { Role } from '../contract/call.ts';
+import type { Leftovers } from '../leftovers.ts';
 
 /** In a node's data directory, for as long as a transfer runs: `baton galera status` reads it. */
 export const statusFileName = 'baton_sst.json';
@@ -33,8 +34,9 @@ export class StatusFile implements Disposable {
   readonly #descriptor: number | undefined;
   #status: TransferStatus;
 
-  constructor(dataDirectory: string, role: Role) {
+  constructor(dataDirectory: string, role: Role, leftovers: Leftovers) {
     this.#path = join(dataDirectory, statusFileName);
+    leftovers.add(this.#path);
     this.#descriptor = tryOpen(this.#path);
     const unknown = { method: undefined, peer: undefined, doneBytes: undefined, totalBytes: undefined };
     this.#status = {

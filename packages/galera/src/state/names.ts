@@ -17,6 +17,9 @@ export type Role =
   /** Databases, and all else that is data or speaks of it. */
   | 'data';
 
+/** The empty file by which scripts, proxies and health checks know a node that is taking its state. */
+export const progressMarkName = 'sst_in_progress';
+
 /** Names that depend on the server's options. */
 export type ServerNames = {
   /** Files of the system tablespace, in order. Default of the server: `ibdata1`. */
@@ -47,7 +50,7 @@ const keptNames: ReadonlySet<string> = new Set([
   'grastate.dat',
   'gvwstate.dat',
   'galera.cache',
-  'sst_in_progress',
+  progressMarkName,
   'tables_flushed',
   'lost+found',
   'auto.cnf',

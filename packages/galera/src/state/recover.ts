@@ -1,6 +1,9 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { toBatonError } from '@batondb/core/files/system-error';
 import { checkNotInUse } from '@batondb/mariadb';
 import { noUuid, readGrastate, writeGrastate } from './grastate.ts';
+import { progressMarkName } from './names.ts';
 import { type RecoverCommand, recoverPosition } from './recovered-position.ts';
 import { forgetState, readSavedState, type SavedState } from './saved-state.ts';
 import { type Settled, settle } from './settle.ts';
@@ -36,6 +39,8 @@ export async function recover({ dataDirectory, command }: RecoverOptions, signal
   if (staging === undefined) return { swap: 'nothing', position: { kind: 'none' } };
   await checkNotInUse(staging.dataDirectory);
   signal.throwIfAborted();
+  // Of a transfer that was killed with all beside it: health checks would go on sparing this node.
+  rmSync(join(staging.dataDirectory, progressMarkName), { force: true });
   const swap = settleNamed(staging);
   // What a failed transfer had received is of no use to the next one, and takes the room that a server needs.
   staging.empty([savedStateName]);
