@@ -22,20 +22,26 @@ export type Database = AsyncDisposable & { readonly data: DataSet };
 
 /** Starts the server on its data below `directory`, which are made at the first time. Needs root. */
 export async function startDatabase(directory: string, sizeBytes: number, seed: number): Promise<Database> {
-  const parent = join(directory, `${database}-${seed}-${sizeBytes}`);
+  const parent = await makeDatabase(directory, sizeBytes, seed);
   await using stack = new AsyncDisposableStack();
   const sandbox = stack.use(makeSandbox());
-  if (!isComplete(parent)) {
-    rmSync(parent, { recursive: true, force: true });
-    mkdirSync(parent, { recursive: true });
-    await fill(sandbox, parent, sizeBytes, seed);
-    markComplete(parent);
-  }
   const { socketPath } = stack.use(await start(sandbox, parent));
   const dataDirectory = dataDirectoryIn(parent);
   const data: DataSet = { name: database, parent: dataDirectory, path: join(dataDirectory, database), socketPath };
   const kept = stack.move();
   return { data, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** Makes the data below `directory`, if it is not there yet. Returns the directory that holds the data directory. Needs root. */
+export async function makeDatabase(directory: string, sizeBytes: number, seed: number): Promise<string> {
+  const parent = join(directory, `${database}-${seed}-${sizeBytes}`);
+  if (isComplete(parent)) return parent;
+  rmSync(parent, { recursive: true, force: true });
+  mkdirSync(parent, { recursive: true });
+  await using sandbox = makeSandbox();
+  await fill(sandbox, parent, sizeBytes, seed);
+  markComplete(parent);
+  return parent;
 }
 
 /** Makes the tables, and ends the server in order, so that a backup finds all pages in their files. */
@@ -100,6 +106,7 @@ async function start(sandbox: Sandbox, parent: string): Promise<MariadbServer> {
   return await startMariadb(sandbox, { name: 'server', dataDirectory: dataDirectoryIn(parent), more: serverOptions });
 }
 
-function dataDirectoryIn(parent: string): string {
+/** The data directory of a server whose data are below `parent`. */
+export function dataDirectoryIn(parent: string): string {
   return join(parent, 'data');
 }

@@ -13,6 +13,9 @@ import type { Sandbox } from './sandbox.ts';
 export { compareNodes } from './galera-compare.ts';
 export { startGaleraLoad } from './galera-load.ts';
 
+/** Some gigabytes, on a slow disk. */
+const copyMsMax = 300_000;
+
 /** What a cluster is made of. */
 export type GaleraOptions = GaleraNodeOptions & {
   /** How many nodes it has. Default: 2. */
@@ -21,6 +24,8 @@ export type GaleraOptions = GaleraNodeOptions & {
   readonly running?: number;
   /** An address of the loopback. Default: `127.0.0.1`. */
   readonly host?: '127.0.0.1' | '[::1]';
+  /** A data directory of a server that was ended in order, of which the first node begins with a copy. Default: a new one. */
+  readonly dataDirectory?: string;
 };
 
 /** Nodes `n1`, `n2`, … At the end of its block all of them are killed; the sandbox takes their files. */
@@ -67,12 +72,13 @@ export async function startGalera(sandbox: Sandbox, options: GaleraOptions): Pro
   requireRoot('a cluster');
   requireTools('a cluster', ['mariadbd', 'mariadb-install-db', 'mariadb', 'mariadb-dump']);
   await sweep();
-  const { nodes: count = 2, running = count, host = '127.0.0.1', ...nodeOptions } = options;
+  const { nodes: count = 2, running = count, host = '127.0.0.1', dataDirectory, ...nodeOptions } = options;
   const places = await planPlaces(sandbox, count, host);
   const cluster = new GaleraCluster(places.map((place) => new GaleraNode(sandbox, place, nodeOptions)));
   try {
     for (const node of cluster.nodes) await node.prepare();
-    await beginCluster(sandbox, cluster.first, nodeOptions);
+    await copyData(sandbox, cluster.first, dataDirectory);
+    await beginCluster(cluster.first, nodeOptions);
     for (const node of cluster.nodes.slice(1, running)) {
       await node.start();
       await node.untilSynced();
@@ -98,10 +104,14 @@ async function planPlaces(sandbox: Sandbox, count: number, host: string): Promis
   return places.map((place, index) => ({ ...place, weight: index === 0 ? count + 1 : 1, members }));
 }
 
-async function beginCluster(sandbox: Sandbox, first: GaleraNode, options: GaleraNodeOptions): Promise<void> {
+async function copyData(sandbox: Sandbox, first: GaleraNode, from: string | undefined): Promise<void> {
   rmSync(first.dataDirectory, { recursive: true });
-  await copyTemplate(sandbox, first.dataDirectory);
+  if (from === undefined) await copyTemplate(sandbox, first.dataDirectory);
+  else await mustRun(['cp', '-a', from, first.dataDirectory], { timeoutMs: copyMsMax });
   await mustRun(['chown', '-R', 'mysql:mysql', first.dataDirectory]);
+}
+
+async function beginCluster(first: GaleraNode, options: GaleraNodeOptions): Promise<void> {
   await first.start({ isNewCluster: true });
   await first.untilSynced();
   const { auth } = options;
