@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeSandbox } from '@batondb/testbed/sandbox';
@@ -24,6 +24,7 @@ goals (Markdown). Starts its own servers, as root.
   --minutes N      begin no round that would end later than this (default 14)
   --dir DIR        keep the data in DIR for the next run (default: a temporary directory, removed)
   --logs DIR       leave the error logs of all transfers in DIR
+  --profiles DIR   leave profiles of baton's processor time in DIR
   --json           print one JSON document with every sample instead
   --help           this text
 `;
@@ -39,6 +40,7 @@ function readOptions() {
       minutes: { type: 'string', default: '14' },
       dir: { type: 'string' },
       logs: { type: 'string' },
+      profiles: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -73,13 +75,20 @@ async function measureAll(values: Values, chosen: readonly Method[], signal: Abo
   const rounds = wholeNumber('--rounds', values.rounds);
   const msMax = wholeNumber('--minutes', values.minutes) * 60_000;
   const dataBytes = byteCount('--size', values.size);
-  const logs = values.logs === undefined ? undefined : resolve(values.logs);
+  const [logs, profiles] = [values.logs, values.profiles].map((path) =>
+    path === undefined ? undefined : resolve(path),
+  );
   if (logs !== undefined) mkdirSync(logs, { recursive: true });
+  if (profiles !== undefined) {
+    mkdirSync(profiles, { recursive: true });
+    // User mysql leaves them.
+    chmodSync(profiles, 0o777);
+  }
   const beganMs = performance.now();
   await using sandbox = makeSandbox();
   tell('making the data');
   const parent = await makeDatabase(values.dir === undefined ? sandbox.path : resolve(values.dir), dataBytes, 1);
-  const programs = await installBaton(sandbox.path);
+  const programs = await installBaton(sandbox.path, profiles);
   await using cluster = await Cluster.start(sandbox, { dataDirectory: dataDirectoryIn(parent), programs, logs });
   const samples: Sample[] = [];
   const failures: { readonly method: string; readonly message: string }[] = [];
