@@ -11,7 +11,7 @@ import type { Sandbox } from '@batondb/testbed/sandbox';
 /** How it ended for the joiner's server. */
 export type Ending = 'ended' | 'Synced';
 
-export type JoiningOptions = Parameters<typeof startGalera>[1];
+export type JoiningOptions = Omit<Parameters<typeof startGalera>[1], 'method'>;
 
 const auth = { user: 'sst', password: 'of-all-nodes' };
 const endingMsMax = 120_000;

@@ -273,7 +273,7 @@ test('a full disk', { timeout }, async () => {
     sizeBytes: 4 * 1024 * 1024,
   });
   await assert.rejects(unpackFile(path, disk.path), {
-    code: 'BACKUP_FAILED',
+    code: 'NO_SPACE',
     message: /No space left on device/,
     hint: /^make space/,
   });

@@ -12,6 +12,7 @@ import type { Sandbox } from './sandbox.ts';
 
 export { compareNodes } from './galera-compare.ts';
 export { startGaleraLoad } from './galera-load.ts';
+export type { GaleraNode } from './galera-node.ts';
 
 /** Some gigabytes, on a slow disk. */
 const copyMsMax = 300_000;
