@@ -1,10 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { BatonError, toErrorRecord } from '@batondb/core/errors';
-import { limits } from '@batondb/core/limits';
-import type { FileEntry } from '@batondb/core/protocol/entry';
-import { type Manifest, ManifestBuilder } from '@batondb/core/protocol/manifest';
+import type { Manifest } from '@batondb/core/protocol/manifest';
 import { treeDigest } from '@batondb/core/protocol/tree-digest';
 import { Layout } from '@batondb/core/transfer/layout';
+import { streamManifest } from '@batondb/core/transfer/stream-manifest';
 import { StreamSupply } from '@batondb/core/transfer/stream-supply';
 import type { WorkerPool } from '@batondb/core/transfer/worker-pool';
 import { fromBase64, toHex } from '../bytes.ts';
@@ -14,8 +12,6 @@ import type { Report } from './agent.ts';
 import { type FoundInput, findInput } from './stream-input.ts';
 
 const reportMs = 100;
-/** A stream is whatever its maker wrote, which may be a whole database: its owner alone may read it. */
-const streamMode = 0o600;
 
 type StreamContext = { readonly input: FoundInput; readonly report: Report; readonly ended: AbortController };
 
@@ -42,9 +38,7 @@ export class StreamRole implements AsyncDisposable {
   static async open(pool: WorkerPool, params: RequestParams<'stream'>, report: Report): Promise<StreamRole> {
     const ended = new AbortController();
     const input = await findInput(params.input, report, ended.signal);
-    const builder = new ManifestBuilder();
-    builder.add(entryOf(fromBase64(params.name)));
-    return new StreamRole(pool, builder.finish(), { input, report, ended });
+    return new StreamRole(pool, streamManifest(fromBase64(params.name)), { input, report, ended });
   }
 
   /** Opens the stream, the first time it is called, and reads it to its end. */
@@ -94,24 +88,4 @@ export class StreamRole implements AsyncDisposable {
       clearInterval(timer);
     }
   }
-}
-
-/** What a stream becomes. Its identity is made up, so that no two streams are ever taken for one. */
-function entryOf(name: Uint8Array): FileEntry {
-  const nowNs = BigInt(Date.now()) * 1_000_000n;
-  return {
-    kind: 'file',
-    parent: -1,
-    name,
-    mode: streamMode,
-    uid: process.geteuid?.() ?? 0,
-    gid: process.getegid?.() ?? 0,
-    modifyTimeNs: nowNs,
-    accessTimeNs: nowNs,
-    xattrs: [],
-    sizeBytes: limits.streamBytesMax,
-    identity: { device: 0n, inode: randomBytes(8).readBigUInt64LE(), changeTimeNs: nowNs },
-    extents: undefined,
-    isStream: true,
-  };
 }

@@ -1,10 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { BatonError } from '@batondb/core/errors';
-import { limits } from '@batondb/core/limits';
-import type { FileEntry } from '@batondb/core/protocol/entry';
-import { type Manifest, ManifestBuilder } from '@batondb/core/protocol/manifest';
 import { treeDigest } from '@batondb/core/protocol/tree-digest';
 import { Layout } from '@batondb/core/transfer/layout';
+import { streamManifest } from '@batondb/core/transfer/stream-manifest';
 import { StreamSupply } from '@batondb/core/transfer/stream-supply';
 import { WorkerPool } from '@batondb/core/transfer/worker-pool';
 import type { DonorSession } from './donor-session.ts';
@@ -40,7 +37,7 @@ export async function sendStream(
 ): Promise<SentStream> {
   const { compression = sendDefaults.compression, workers = sendDefaults.workers, onProgress } = options;
   await using pool = new WorkerPool(workers);
-  const manifest = streamManifest();
+  const manifest = streamManifest(Buffer.from('stream'));
   using supply = new StreamSupply(pool, manifest, Layout.of(manifest));
   const manifestBytes = manifest.sections.reduce((bytes, { byteLength }) => bytes + byteLength, 0);
   const transfer = session.announce({ kind: 'stream', manifestDigest: manifest.digest, manifestBytes });
@@ -74,27 +71,4 @@ async function produce(
   await finished();
   signal.throwIfAborted();
   supply.end();
-}
-
-/** A manifest of one stream. Its identity is made up, so that no two streams are ever taken for one. */
-function streamManifest(): Manifest {
-  const nowNs = BigInt(Date.now()) * 1_000_000n;
-  const entry: FileEntry = {
-    kind: 'file',
-    parent: -1,
-    name: Buffer.from('stream'),
-    mode: 0o600,
-    uid: process.geteuid?.() ?? 0,
-    gid: process.getegid?.() ?? 0,
-    modifyTimeNs: nowNs,
-    accessTimeNs: nowNs,
-    xattrs: [],
-    sizeBytes: limits.streamBytesMax,
-    identity: { device: 0n, inode: randomBytes(8).readBigUInt64LE(), changeTimeNs: nowNs },
-    extents: undefined,
-    isStream: true,
-  };
-  const builder = new ManifestBuilder();
-  builder.add(entry);
-  return builder.finish();
 }
