@@ -1,9 +1,12 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Writable } from 'node:stream';
 
-/** Gathers paths, a line each, and removes them when they end without the word that all is well: the kernel ends them when we are killed. */
-const script =
-  'while IFS= read -r path; do [ "$path" = done ] && exit; set -- "$@" "$path"; done; [ $# -eq 0 ] || rm -rf -- "$@"';
+/**
+ * Gathers paths, a line each, and removes them when they end without the word that all is well: the kernel ends them when we are killed. Twice, since a child of
+ * ours that is killed at the same moment may still have made a file in between.
+ */
+const script = `while IFS= read -r path; do [ "$path" = done ] && exit; set -- "$@" "$path"; done
+[ $# -eq 0 ] || rm -rf -- "$@" || { sleep 1; rm -rf -- "$@"; }`;
 
 /**
  * What must not outlive this process, even if it is killed by kill -9: files with credentials, and marks by which others know a transfer. A shell beside us

@@ -18,7 +18,11 @@ export function watchServer(parentPid: number | undefined, abort: AbortControlle
   const timer = setInterval(() => {
     if (server !== undefined && readProcess(server.pid)?.startTicks === server.startTicks) return;
     clearInterval(timer);
-    abort.abort(new BatonError('INTERRUPTED', 'the server that had started this transfer is gone'));
+    abort.abort(
+      new BatonError('INTERRUPTED', 'the server that had started this transfer is gone', {
+        hint: "its own last lines say why; a joiner's server ends when the donor fails, whose error log has the cause then",
+      }),
+    );
   }, lookMs);
   timer.unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };

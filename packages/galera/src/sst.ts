@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BatonError, fromErrorRecord, toErrorRecord } from '@batondb/core/errors';
 import type { TransferContext } from './context.ts';
 import { type Call, parseCall } from './contract/call.ts';
@@ -19,6 +20,8 @@ import { findKey } from './transfer-key.ts';
 const processTitle = 'wsrep_sst_baton';
 /** What holds secrets: no child inherits it (G10). */
 const secretVariables = ['WSREP_SST_OPT_AUTH', 'WSREP_SST_OPT_REMOTE_AUTH'] as const;
+/** The donor's process ends as soon as it hears of our failure; longer is waited only where it cannot hear of it. */
+const serverEndsMsMax = 10_000;
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 
 /**
@@ -33,13 +36,17 @@ export async function runSst(argv: readonly string[], environment: NodeJS.Proces
     const call = readCall(argv, environment);
     log = new ServerLog(call.dialect, call.role, write);
     for (const name of secretVariables) delete environment[name];
-    await transfer(call, log);
-    return 0;
+    return await transfer(call, log);
   } catch (error) {
-    const failure = error instanceof BatonError ? error : fromErrorRecord(toErrorRecord(error));
-    log.fail(failure);
-    return errnoOf(failure);
+    return tell(error, log);
   }
+}
+
+/** Returns the exit code. */
+function tell(error: unknown, log: ServerLog): number {
+  const failure = error instanceof BatonError ? error : fromErrorRecord(toErrorRecord(error));
+  log.fail(failure);
+  return errnoOf(failure);
 }
 
 function readCall(argv: readonly string[], environment: NodeJS.ProcessEnv): Call {
@@ -49,7 +56,7 @@ function readCall(argv: readonly string[], environment: NodeJS.ProcessEnv): Call
   return { ...call, credentials: credentials ?? call.credentials, remote: remote ?? call.remote };
 }
 
-async function transfer(call: Call, log: ServerLog): Promise<void> {
+async function transfer(call: Call, log: ServerLog): Promise<number> {
   const ended = new AbortController();
   const onSignal = (name: NodeJS.Signals): void => ended.abort(new BatonError('INTERRUPTED', `ended by ${name}`));
   for (const name of signals) process.once(name, onSignal);
@@ -62,6 +69,26 @@ async function transfer(call: Call, log: ServerLog): Promise<void> {
   for (const { subject, text, hint } of findings)
     log.warn(`${subject}: ${text}${hint === undefined ? '' : `; ${hint}`}`);
   const key = findKey(call, settings, server);
-  const context: TransferContext = { call, settings, server, key, log, progress, status, leftovers, say: sayToServer };
-  await (call.role === 'donor' ? donate(context, signal) : join(context, signal));
+  let hasSpoken = false;
+  const say = (line: string): void => {
+    sayToServer(line);
+    hasSpoken = true;
+  };
+  const context: TransferContext = { call, settings, server, key, log, progress, status, leftovers, say };
+  try {
+    await (call.role === 'donor' ? donate(context, signal) : join(context, signal));
+    return 0;
+  } catch (error) {
+    const code = tell(error, log);
+    if (call.role === 'joiner' && hasSpoken) await untilServerEnds(signal);
+    return code;
+  }
+}
+
+/**
+ * Waits until the joiner's server has ended since the donor's has failed, as that is told to the whole group. A server that hears of it from the group and
+ * from us at the same moment leaves the group twice at once, and may hang for ever in it (seen with galera-4 26.4.23).
+ */
+async function untilServerEnds(signal: AbortSignal): Promise<void> {
+  await sleep(serverEndsMsMax, undefined, { signal }).catch(() => undefined);
 }

@@ -80,7 +80,14 @@ export class Joining implements AsyncDisposable {
     const number = this.#generation;
     const { first } = this.cluster;
     for (const name of ['first', 'second']) {
-      await first.sql(`UPDATE shop.${name} SET generation = ${number}, filler = REPEAT(MD5(id + ${number}), 512)`);
+      const statement = `UPDATE shop.${name} SET generation = ${number}, filler = REPEAT(MD5(id + ${number}), 512)`;
+      // While a view is formed anew a large transaction is refused.
+      await waitUntil(
+        'the cluster takes a large transaction',
+        async () => await isDone(first.sql(statement)),
+        60_000,
+        200,
+      );
     }
     // Changes of other engines are each node's own.
     for (const node of this.cluster.nodes.filter((one) => one.isRunning && one !== this.joiner))
@@ -248,6 +255,16 @@ export function scriptOf(node: GaleraNode): ProcessInfo | undefined {
 /** A backup tool at work on a node: `mariadb-backup --backup`, `mbstream -x`, `mariadb-backup --prepare`. */
 export function toolOf(node: GaleraNode, program: string, word: string): ProcessInfo | undefined {
   return node.childProcesses().find(({ executable, argv }) => basename(executable) === program && argv.includes(word));
+}
+
+async function isDone(statement: Promise<unknown>): Promise<boolean> {
+  return await statement.then(
+    () => true,
+    (error: unknown) => {
+      if (/Not connected to Primary Component|Deadlock/.test(String(error))) return false;
+      throw error;
+    },
+  );
 }
 
 async function isOpen(port: number): Promise<boolean> {

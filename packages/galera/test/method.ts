@@ -1,40 +1,36 @@
 // A directory with `wsrep_sst_baton` in it that runs this checkout, for the PATH of a server.
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { makeMysqlDirectory } from '@batondb/testbed/galera';
 import type { Sandbox } from '@batondb/testbed/sandbox';
 
 const entry = resolve(import.meta.dirname, 'sst-process.ts');
 
-/** How the method is called, besides as servers call it. */
-export type MethodOptions = {
-  /** Name of the directory. Default: `method`. */
-  readonly name?: string;
-  /** The donor is told this port of the loopback instead of the joiner's own: something listens there that is between the two. */
-  readonly donorPort?: number;
-};
+/** A donor that is told of a joiner, whose address has a path behind its port, goes to the port in the file instead, if there is one. */
+const detour = `if [ -r "$0.port" ]; then
+  port=$(cat "$0.port")
+  count=$#
+  while [ $count -gt 0 ]; do
+    word=$1; shift; count=$((count - 1))
+    case $word in 127.0.0.1:*/1.*) word="127.0.0.1:$port/\${word#*/}" ;; esac
+    set -- "$@" "$word"
+  done
+fi
+`;
 
 /** Returns the directory. */
-export async function makeMethod(
-  sandbox: Sandbox,
-  { name = 'method', donorPort }: MethodOptions = {},
-): Promise<string> {
-  const directory = await makeMysqlDirectory(sandbox, name);
+export async function makeMethod(sandbox: Sandbox): Promise<string> {
+  const directory = await makeMysqlDirectory(sandbox, 'method');
   const node = `${process.execPath} --expose-gc --conditions=batondb-source --disable-warning=ExperimentalWarning`;
   const path = `${directory}/wsrep_sst_baton`;
-  const between = donorPort === undefined ? '' : detour(donorPort);
-  writeFileSync(path, `#!/bin/sh\n${between}exec ${node} ${entry} "$@"\n`);
+  writeFileSync(path, `#!/bin/sh\n${detour}exec ${node} ${entry} "$@"\n`);
   chmodSync(path, 0o755);
   return directory;
 }
 
-/** A ready line has a path behind its port; what a joiner is told has none. */
-function detour(port: number): string {
-  return `count=$#
-while [ $count -gt 0 ]; do
-  word=$1; shift; count=$((count - 1))
-  case $word in 127.0.0.1:*/1.*) word="127.0.0.1:${port}/\${word#*/}" ;; esac
-  set -- "$@" "$word"
-done
-`;
+/** From now on donors connect to this port of the loopback, where something stands between them and their joiner; undefined: to the joiner. */
+export function detourDonors(directory: string, port: number | undefined): void {
+  const path = `${directory}/wsrep_sst_baton.port`;
+  if (port === undefined) rmSync(path, { force: true });
+  else writeFileSync(path, String(port));
 }
