@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { BatonError, fromErrorRecord, toErrorRecord } from '@batondb/core/errors';
 import type { TransferContext } from './context.ts';
 import { type Call, parseCall } from './contract/call.ts';
@@ -8,6 +7,7 @@ import { errnoOf } from './contract/exit-codes.ts';
 import { donate } from './donor/donor.ts';
 import { join } from './joiner/joiner.ts';
 import { Leftovers } from './leftovers.ts';
+import { pause } from './pause.ts';
 import { ServerLog } from './report/log.ts';
 import { Progress } from './report/progress.ts';
 import { StatusFile } from './report/status-file.ts';
@@ -90,5 +90,5 @@ async function transfer(call: Call, log: ServerLog): Promise<number> {
  * from us at the same moment leaves the group twice at once, and may hang for ever in it (seen with galera-4 26.4.23).
  */
 async function untilServerEnds(signal: AbortSignal): Promise<void> {
-  await sleep(serverEndsMsMax, undefined, { signal }).catch(() => undefined);
+  await pause(serverEndsMsMax, signal).catch(() => undefined);
 }

@@ -43,9 +43,10 @@ function makeTools(sandbox: Sandbox): { directory: string; set: (mood: Mood) => 
 test('tools that misbehave', { timeout }, async (t) => {
   await using sandbox = makeSandbox();
   const { directory, set } = makeTools(sandbox);
-  const path = [await makeMethod(sandbox), directory];
+  const path = [await makeMethod(sandbox)];
+  const environment = { BATON_TEST_TOOLS: directory };
   const sst = { 'sst-idle-timeout': '3', 'sst-initial-timeout': '30' };
-  await using joining = await Joining.start(sandbox, { path, sst });
+  await using joining = await Joining.start(sandbox, { path, environment, sst });
   const { joiner } = joining;
   await joining.leaveBehind();
   const cases: readonly (readonly [Mood, RegExp, RegExp | undefined])[] = [
@@ -64,7 +65,7 @@ test('tools that misbehave', { timeout }, async (t) => {
       set(mood);
       const old = dataOf(joiner);
       const { ending, joinerLog, donorLog } = await joining.attempt();
-      assert.equal(ending, 'ended');
+      assert.equal(ending, 'ended', joinerLog + donorLog);
       assert.match(joinerLog, atJoiner);
       if (atDonor !== undefined) assert.match(donorLog, atDonor);
       assert.deepEqual(dataOf(joiner), old);

@@ -18,12 +18,15 @@ const detour = `if [ -r "$0.port" ]; then
 fi
 `;
 
-/** Returns the directory. */
+/** Servers put the system's programs before others for what they start. */
+const tools = '[ -z "$BATON_TEST_TOOLS" ] || PATH=$BATON_TEST_TOOLS:$PATH\n';
+
+/** Returns the directory. Programs in the directory that the server's variable BATON_TEST_TOOLS names go before the system's. */
 export async function makeMethod(sandbox: Sandbox): Promise<string> {
   const directory = await makeMysqlDirectory(sandbox, 'method');
   const node = `${process.execPath} --expose-gc --conditions=batondb-source --disable-warning=ExperimentalWarning`;
   const path = `${directory}/wsrep_sst_baton`;
-  writeFileSync(path, `#!/bin/sh\n${detour}exec ${node} ${entry} "$@"\n`);
+  writeFileSync(path, `#!/bin/sh\n${tools}${detour}exec ${node} ${entry} "$@"\n`);
   chmodSync(path, 0o755);
   return directory;
 }

@@ -14,8 +14,9 @@ import { PrivateDirectory } from './private-directory.ts';
 
 /** Files that the tool reads at the same time, unless an operator says otherwise: one disk gives no more to more. */
 const backupThreads = 4;
-/** How often the other side's log hears of us. */
-const tellMs = 10_000;
+/** How often the other side hears of us at least: several times in what it takes for silence. */
+const tellMsMax = 10_000;
+const tellsPerSilence = 3;
 
 /**
  * Streams a hot backup of our server to the joiner, while clients go on. Returns the position that the transfer was asked for: the joiner has that of the backup, which
@@ -63,6 +64,7 @@ export async function sendBackup(
   let sentBytes = 0;
   progress.begin({ name: 'sending a hot backup', doneBytes: () => sentBytes, totalBytes: estimatedBytes });
   // A tool that waits for a lock sends nothing, and is alive.
+  const tellMs = Math.min(tellMsMax, settings.silenceMsMax / tellsPerSilence);
   const telling = setInterval(() => session.progress('sending the backup', sentBytes, estimatedBytes), tellMs);
   try {
     const source = { content: backup.stdout, finished: async (): Promise<void> => void (await backup.done) };

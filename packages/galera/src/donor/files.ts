@@ -1,6 +1,5 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { BatonError } from '@batondb/core/errors';
 import { formatDuration } from '@batondb/core/text/format';
 import { dataFileBytes } from '@batondb/mariadb/data-bytes';
@@ -8,6 +7,7 @@ import { checkTables, factsOf } from '../compatibility.ts';
 import type { TransferContext } from '../context.ts';
 import { donorLines, flushAnswerFiles } from '../contract/lines.ts';
 import { formatPosition, type GaleraPosition, parsePosition } from '../contract/position.ts';
+import { pause } from '../pause.ts';
 import { domainOf } from '../position-words.ts';
 import { StallGuard } from '../stall-guard.ts';
 import type { DonorSession } from '../wire/donor-session.ts';
@@ -78,11 +78,7 @@ async function flushTables(
   // The server never removes them.
   for (const path of [done, failed]) rmSync(path, { force: true });
   say(donorLines.flushTables);
-  for (
-    const endsMs = performance.now() + msMax;
-    performance.now() < endsMs;
-    await sleep(lookMs, undefined, { signal })
-  ) {
+  for (const endsMs = performance.now() + msMax; performance.now() < endsMs; await pause(lookMs, signal)) {
     if (existsSync(failed)) {
       throw new BatonError('BACKUP_FAILED', 'the server could not flush its tables', {
         hint: "look at the donor's error log, and for statements that hold table locks",

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { BatonError } from '@batondb/core/errors';
 import { type Identity, makeIdentity } from '@batondb/core/transport/certificate';
 import type { Connection } from '@batondb/core/transport/transport';
+import { pause } from '../pause.ts';
 import { connectProven, type Dialing, type JoinerPlace } from './handshake.ts';
 import { wireLimits } from './limits.ts';
 import type { About, Accept, Offer, Transfer, Verified } from './messages.ts';
@@ -127,7 +127,7 @@ export class DonorSession extends Session {
         refusedSinceMs = isRefusal(error) ? (refusedSinceMs ?? now) : undefined;
         const isGone = refusedSinceMs !== undefined && now - refusedSinceMs >= this.patience.refusedMsMax;
         if (isGone || now - beganMs >= this.patience.absenceMsMax) throw unreachable(error, now - beganMs);
-        await sleep(delayMs, undefined, { signal });
+        await pause(delayMs, signal);
       }
     }
   }

@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { BatonError } from '@batondb/core/errors';
 import { dataVersions } from '@batondb/core/protocol/versions';
 import { sendToHop } from '@batondb/core/transfer/hop-sender';
 import type { UnitCompression } from '@batondb/core/transfer/jobs';
 import { RateLimit } from '@batondb/core/transfer/rate-limit';
 import type { UnitSupply } from '@batondb/core/transfer/supply';
+import { pause } from '../pause.ts';
 import type { DonorSession } from './donor-session.ts';
 import { wireLimits } from './limits.ts';
 import { jobIdOf } from './proof.ts';
@@ -67,14 +67,13 @@ export async function feed(
       signal.throwIfAborted();
       if (!(error instanceof BatonError) || !error.retryable) {
         // The conversation tells more of the cause than the end of a data connection does.
-        await sleep(wireLimits.causeMsMax, undefined, { signal }).catch(() => undefined);
-        signal.throwIfAborted();
+        await pause(wireLimits.causeMsMax, signal);
         throw error;
       }
       session.tellBreak(error);
       // What worked for a moment is tried again at once.
       if (performance.now() - beganMs > wireLimits.retryMsMin) delayMs = wireLimits.retryMsMin;
-      await sleep(delayMs, undefined, { signal });
+      await pause(delayMs, signal);
     }
   }
 }
