@@ -256,11 +256,20 @@ test('an unpacker that dies is an error', { timeout }, async () => {
   await assert.rejects(unpack.done, { code: 'BACKUP_FAILED', message: /SIGKILL/ });
   assert.equal((unpack.stdin.errored as { code?: string } | null)?.code, 'BACKUP_FAILED');
   const second = await startUnpack(makeDirectory('unpack-killed-later'), tool, never);
-  const fed = pipeline(createReadStream(path), second.stdin);
+  const killed = Promise.withResolvers<void>();
+  const content = async function* (): AsyncGenerator<Buffer> {
+    let chunks = 0;
+    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+      yield chunk;
+      if (++chunks === 8) await killed.promise;
+    }
+  };
+  const fed = pipeline(content, second.stdin);
   // It may fail before the kill is known to have worked.
   fed.catch(() => undefined);
   await once(second.stdin, 'drain');
   await killProcess(second.pid);
+  killed.resolve();
   await assert.rejects(fed, { code: 'BACKUP_FAILED', message: /SIGKILL/ });
   await assert.rejects(unpackFile(path, join(sandbox.path, 'nowhere')), { code: 'BACKUP_FAILED' });
 });
