@@ -26,7 +26,7 @@ The tests in test/ and of the testbed need root: they make network namespaces an
 const root = resolve(import.meta.dirname, '..');
 
 const alone = /\/(copy\.kill\.resume|demo)\.test\.ts$/;
-const apart = /\/copy\.(chain|healing|kill|lifetime|security)\.test\.ts$/;
+const apart = /\/(copy\.(chain|healing|kill|lifetime|security)|(children|kill|network|refused)\.galera)\.test\.ts$/;
 
 type Group = { readonly files: readonly string[]; readonly concurrency: number };
 
@@ -41,17 +41,11 @@ function findGroups(parts: readonly string[]): Group[] {
       .filter((path) => parts.length === 0 || parts.some((part) => path.includes(part)))
       .sort()
       .map((path) => resolve(root, path));
-  const blackBox = find('test/**/*.test.ts');
+  const all = [...find('test/**/*.test.ts'), ...find('packages/*/test/**/*.test.ts')];
   return [
-    {
-      files: [
-        ...blackBox.filter((path) => !apart.test(path) && !alone.test(path)),
-        ...find('packages/*/test/**/*.test.ts'),
-      ],
-      concurrency: 4,
-    },
-    { files: blackBox.filter((path) => apart.test(path)), concurrency: 3 },
-    { files: blackBox.filter((path) => alone.test(path)), concurrency: 1 },
+    { files: all.filter((path) => !apart.test(path) && !alone.test(path)), concurrency: 4 },
+    { files: all.filter((path) => apart.test(path)), concurrency: 3 },
+    { files: all.filter((path) => alone.test(path)), concurrency: 1 },
   ].filter(({ files }) => files.length > 0);
 }
 
