@@ -161,7 +161,8 @@ test('the rate limit waits, and stops waiting when it is told to', async () => {
 test('compression follows what the sender finds', () => {
   let nowMs = 0;
   let idleShare = 0;
-  const surroundings = { now: () => nowMs, idleShare: () => idleShare };
+  let busyShare = 0;
+  const surroundings = { now: () => nowMs, idleShare: () => idleShare, busyShare: () => busyShare };
   const auto = new CompressionChoice({ mode: 'auto' }, surroundings);
   const sendAt = (mebibytesPerSecond: number): void => {
     nowMs += 1000;
@@ -179,6 +180,12 @@ test('compression follows what the sender finds', () => {
   idleShare = 0;
   sendAt(12);
   assert.equal(auto.current().mode, 'auto', 'a slow link, and busy processors');
+  busyShare = 0.9;
+  sendAt(12);
+  assert.equal(auto.current().mode, 'none', 'a thread that cannot send more than that, and busy processors');
+  busyShare = 0.3;
+  sendAt(12);
+  assert.equal(auto.current().mode, 'auto');
   for (const wanted of [{ mode: 'none' }, { mode: 'zstd', level: 3 }] as const) {
     const choice = new CompressionChoice(wanted, surroundings);
     for (let unit = 0; unit < 100; unit++) choice.observe(unit % 2 === 0);
