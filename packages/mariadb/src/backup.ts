@@ -48,7 +48,7 @@ export type BackupResult = {
 /** A running backup. Leaving its block ends it. */
 export type RunningBackup = AsyncDisposable & {
   readonly pid: number;
-  /** The stream in xbstream format, as fast as it is read. It is whole only when it has ended and `done` has resolved. */
+  /** The stream in xbstream format, as fast as it is read, in pieces of a unit. It is whole only when it has ended and `done` has resolved. */
   readonly stdout: Readable;
   /**
    * Resolves when the tool has ended with 0 and its last words were `completed OK!`. Rejects with BACKUP_FAILED (with the tool's
@@ -93,7 +93,8 @@ export async function startBackup(options: BackupOptions, signal: AbortSignal): 
     const event = onEvent === undefined ? undefined : parseBackupLine(line);
     if (event !== undefined) onEvent?.(event);
   };
-  const { child, done } = await startTool({ argv: backupArguments(options), what: 'the backup', onLine }, signal);
+  const argv = backupArguments(options);
+  const { child, done } = await startTool({ argv, what: 'the backup', stdout: 'units', onLine }, signal);
   // The tool reads nothing.
   child.stdin.end();
   const result = done.then(() => readResult(temporaryDirectory));

@@ -22,6 +22,8 @@ export type ToolRun = {
    * Default: true.
    */
   readonly needsLastWord?: boolean;
+  /** As of `spawnChild`. */
+  readonly stdout?: 'stream' | 'units';
   /** Gets every line of its stderr. */
   readonly onLine?: (line: string) => void;
 };
@@ -37,7 +39,11 @@ export async function startTool(run: ToolRun, signal: AbortSignal): Promise<Tool
     if (line.trim() !== '') lastLine = line;
     run.onLine?.(line);
   });
-  const child = await spawnTethered(run.argv, { env: toolEnvironment(), onStderr: (chunk) => lines.append(chunk) });
+  const child = await spawnTethered(run.argv, {
+    env: toolEnvironment(),
+    stdout: run.stdout ?? 'stream',
+    onStderr: (chunk) => lines.append(chunk),
+  });
   // At once by SIGKILL: mariadb-backup blocks SIGTERM. Either way the server frees what the tool's connection held.
   const end = (): void => void child.terminate(0);
   signal.addEventListener('abort', end, { once: true });

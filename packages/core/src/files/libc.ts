@@ -51,6 +51,7 @@ const prototypes = {
   getpriority: 'int getpriority(int, uint)',
   mallopt: 'int mallopt(int, int)',
   socket: 'int socket(int, int, int)',
+  socketpair: 'int socketpair(int, int, int, void *)',
   sendto: 'int64_t sendto(int, const void *, size_t, int, const void *, uint)',
 } as const;
 type Library = Record<keyof typeof prototypes | 'getdents64' | 'listxattrat' | 'ioprioSet', Call>;
@@ -282,6 +283,10 @@ export function limitMalloc(arenas: number, keptBytes: number): void {
 /** A socket of the default protocol. */
 export function socket(domain: number, type: number): number {
   return settle(libc().socket(domain, type, 0));
+}
+/** Two sockets that are connected with each other; `into` takes their descriptors, which are close-on-exec. */
+export function socketpair(domain: number, type: number, into: Int32Array): number {
+  return settle(libc().socketpair(domain, type | flags.SOCK_CLOEXEC, 0, into));
 }
 /** Sends one datagram to an address as sockaddr. Returns the bytes sent. */
 export function sendto(fd: number, datagram: Uint8Array, address: Uint8Array): number {

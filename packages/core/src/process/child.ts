@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { BatonError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { quoteWord } from '../text/words.ts';
 import { Tail } from './tail.ts';
+import { makeUnitOutput } from './unit-output.ts';
 
 /**
  * How long we read on after a child has ended. A daemon it left behind (an ssh master connection) may hold its stderr open
@@ -22,6 +24,8 @@ export type SpawnOptions = {
   /** Its whole environment. Default: ours. */
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
+  /** `stream`: pieces as they come. `units`: pieces of a unit, for much of it (`makeUnitOutput`). Default: `stream`. */
+  readonly stdout?: 'stream' | 'units';
   /** `keep`: the last lines are kept for an error message; `inherit`: they go where ours go. Default: `keep`. */
   readonly stderr?: 'keep' | 'inherit';
   /**
@@ -65,15 +69,19 @@ export async function spawnChild(argv: readonly string[], options: SpawnOptions 
   const isDetached = options.detached ?? false;
   const { descriptor3 } = options;
   const third = descriptor3 === undefined ? [] : [typeof descriptor3 === 'number' ? descriptor3 : ('pipe' as const)];
+  const output = options.stdout === 'units' ? makeUnitOutput() : undefined;
   const child = spawn(program, rest, {
-    stdio: ['pipe', 'pipe', options.stderr === 'inherit' ? 'inherit' : 'pipe', ...third],
+    stdio: ['pipe', output?.descriptor ?? 'pipe', options.stderr === 'inherit' ? 'inherit' : 'pipe', ...third],
     detached: isDetached,
     ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
+  if (output !== undefined) closeSync(output.descriptor);
   const exited = watchExit(child, options.onStderr);
-  const { stdin, stdout, pid } = child;
+  const { stdin, pid } = child;
+  const stdout = output?.stdout ?? child.stdout;
   if (pid === undefined || stdin === null || stdout === null) {
+    output?.stdout.destroy();
     throw startError(program, await new Promise<unknown>((resolve) => child.once('error', resolve)));
   }
   // Without a listener the EPIPE of a child that has ended would end us too.
@@ -81,7 +89,8 @@ export async function spawnChild(argv: readonly string[], options: SpawnOptions 
   if (typeof descriptor3 === 'object') giveText(child, descriptor3.text);
   else if (descriptor3 === 'held') child.once('exit', () => child.stdio[3]?.destroy());
   let ending: Promise<void> | undefined;
-  const terminate = (graceMs: number): Promise<void> => (ending ??= endChild(child, isDetached, exited, graceMs));
+  const terminate = (graceMs: number): Promise<void> =>
+    (ending ??= endChild({ child, stdout, isGroup: isDetached, exited }, graceMs));
   return { pid, stdin, stdout, exited, terminate, [Symbol.asyncDispose]: () => terminate(disposeGraceMs) };
 }
 
@@ -124,12 +133,14 @@ function watchExit(child: ChildProcess, onStderr: SpawnOptions['onStderr']): Pro
   });
 }
 
-async function endChild(
-  child: ChildProcess,
-  isGroup: boolean,
-  exited: Promise<unknown>,
-  graceMs: number,
-): Promise<void> {
+type Running = {
+  readonly child: ChildProcess;
+  readonly stdout: Readable;
+  readonly isGroup: boolean;
+  readonly exited: Promise<unknown>;
+};
+
+async function endChild({ child, stdout, isGroup, exited }: Running, graceMs: number): Promise<void> {
   const { pid } = child;
   // A pid that was waited for may belong to a stranger by now.
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
@@ -142,7 +153,7 @@ async function endChild(
   clearTimeout(timer);
   // What is left of its session. The id stays taken while the group has members, and pids are not reused at once.
   if (isGroup) signalProcess(id, 'SIGKILL');
-  child.stdout?.destroy();
+  stdout.destroy();
 }
 
 function signalProcess(id: number, signal: NodeJS.Signals): void {

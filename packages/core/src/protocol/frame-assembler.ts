@@ -41,6 +41,13 @@ export class FrameAssembler {
     this.#pieceOffset = 0;
   }
 
+  /** Copies what is left of the piece, whose bytes are about to change. */
+  keepPiece(): void {
+    if (this.#piece === undefined) return;
+    this.#piece = this.#piece.slice(this.#pieceOffset);
+    this.#pieceOffset = 0;
+  }
+
   /** The next whole frame, or undefined when another piece is needed. Throws PROTOCOL or LIMIT at a bad header, and again at every later call. */
   next(): OwnedFrame | undefined {
     while (this.#piece !== undefined) {

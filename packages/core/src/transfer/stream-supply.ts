@@ -1,7 +1,7 @@
 import { BatonError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import { freeBuffer, giveUnitBuffer, SharedUnit, takeUnitBuffer } from '../transport/unit-buffers.ts';
+import { freeBuffer, giveUnitBuffer, isUnitBuffer, SharedUnit, takeUnitBuffer } from '../transport/unit-buffers.ts';
 import type { CompressionChoice } from './compression-choice.ts';
 import { HaveSet } from './have.ts';
 import type { UnitCompression } from './jobs.ts';
@@ -89,6 +89,11 @@ export class StreamSupply implements UnitSupply, Disposable {
     let filledBytes = 0;
     for await (const chunk of content) {
       signal.throwIfAborted();
+      if (filledBytes === 0 && isUnit(chunk)) {
+        this.#contentBytes += chunk.byteLength;
+        await encode(chunk);
+        continue;
+      }
       for (let at = 0; at < chunk.byteLength; ) {
         const part = chunk.subarray(at, at + limits.unitBytes - filledBytes);
         filling.set(part, filledBytes);
@@ -175,4 +180,9 @@ export class StreamSupply implements UnitSupply, Disposable {
     }
     this.#isWaiting = false;
   }
+}
+
+/** It can go on as it is. */
+function isUnit(chunk: Uint8Array): chunk is Uint8Array<ArrayBuffer> {
+  return chunk.byteLength === limits.unitBytes && isUnitBuffer(chunk);
 }

@@ -58,6 +58,14 @@ export class FrameInbox {
     this.#advance();
   }
 
+  /** A piece has arrived in a buffer that is used again as soon as this returns. */
+  pushShared(piece: Uint8Array): void {
+    this.push(piece);
+    // What follows a frame that nobody has taken yet, and so little of all. Earlier pieces that wait were copied when they came.
+    if (this.#pieces.at(-1) === piece) this.#pieces[this.#pieces.length - 1] = piece.slice();
+    else this.#assembler.keepPiece();
+  }
+
   /** The peer has ended. */
   end(): void {
     this.#isEnded = true;

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { assert } from '../errors.ts';
 import type { OwnedFrame } from '../protocol/frame-assembler.ts';
 import { connectionLost, FrameInbox } from './frame-inbox.ts';
+import { readInto } from './read-into.ts';
 import { keepAliveMs, reasonOf } from './tls-settings.ts';
 import type { Connection } from './transport.ts';
 
@@ -30,8 +31,15 @@ export class SocketConnection implements Connection {
   #isEnding = false;
   #bytesSent = 0;
 
-  /** `head`: what was read from the socket already and belongs to this conversation. */
-  constructor(socket: Duplex, { fingerprint, binding, name }: Peer, head: Uint8Array = new Uint8Array(0)) {
+  /**
+   * `head`: what was read from the socket already and belongs to this conversation. `isOurs`: nobody else has ever read from the socket, so
+   * that it may be read into a buffer of ours.
+   */
+  constructor(
+    socket: Duplex,
+    { fingerprint, binding, name }: Peer,
+    { head = new Uint8Array(0), isOurs = false }: { readonly head?: Uint8Array; readonly isOurs?: boolean } = {},
+  ) {
     this.#socket = socket;
     this.peerFingerprint = fingerprint;
     this.binding = binding;
@@ -39,7 +47,8 @@ export class SocketConnection implements Connection {
     this.#inbox = new FrameInbox(socket);
     if (socket instanceof Socket) socket.setNoDelay(true).setKeepAlive(true, keepAliveMs);
     this.#inbox.push(head);
-    socket.on('data', (piece: Buffer) => this.#inbox.push(piece));
+    const isRead = isOurs && socket instanceof Socket && readInto(socket, (piece) => this.#inbox.pushShared(piece));
+    if (!isRead) socket.on('data', (piece: Buffer) => this.#inbox.push(piece));
     socket.on('end', () => this.#inbox.end());
     socket.on('error', (error: Error) =>
       this.#fail(connectionLost(`connection with ${this.#peer} broke: ${reasonOf(error)}`, error)),

@@ -5,8 +5,8 @@ import { limits } from '../limits.ts';
 
 /** A unit's content with its header, remarks on every piece included. */
 const capacityBytes = limits.unitBytes + 64 * 1024;
-/** More than are in use at a time are not worth keeping. */
-const freeMax = 16;
+/** All that a stream's window gives back at a time. There are never more than were in use at once. */
+const freeMax = limits.streamWindowUnits + 16;
 
 const free: ArrayBuffer[] = [];
 
@@ -16,9 +16,15 @@ export function takeUnitBuffer(bytes: number = capacityBytes): Uint8Array<ArrayB
   return new Uint8Array(free.pop() ?? new ArrayBuffer(capacityBytes), 0, bytes);
 }
 
+/** Whether it is, or is a part of, a buffer that takeUnitBuffer has given. */
+export function isUnitBuffer({ buffer }: Uint8Array): boolean {
+  return buffer.byteLength === capacityBytes;
+}
+
 /** Gives a buffer back that nobody will look at any more. One that has moved to another thread, or is not ours, is let go. */
-export function giveUnitBuffer({ buffer }: Uint8Array<ArrayBuffer>): void {
-  if (buffer.byteLength === capacityBytes && free.length < freeMax && !free.includes(buffer)) free.push(buffer);
+export function giveUnitBuffer(bytes: Uint8Array<ArrayBuffer>): void {
+  const { buffer } = bytes;
+  if (isUnitBuffer(bytes) && free.length < freeMax && !free.includes(buffer)) free.push(buffer);
 }
 
 /**
