@@ -2,6 +2,7 @@ import { Writable } from 'node:stream';
 import { BatonError } from '@batondb/core/errors';
 import type { BackupTool } from './tool.ts';
 import { startTool } from './tool-process.ts';
+import { WriteBehind } from './write-behind.ts';
 import { StreamCheck, type StreamSummary } from './xbstream.ts';
 
 /** A running unpacker. Leaving its block ends it. */
@@ -28,7 +29,9 @@ export async function startUnpack(directory: string, tool: BackupTool, signal: A
   const argv = [tool.unpackProgram, '-x', '-C', directory];
   const { child, done } = await startTool({ argv, what: 'unpacking the backup', needsLastWord: false }, signal);
   child.stdout.resume();
-  const check = new StreamCheck(tool.kind === 'mariadb-backup' ? 'mariadb' : 'percona');
+  const behind = new WriteBehind(directory);
+  const dialect = tool.kind === 'mariadb-backup' ? 'mariadb' : 'percona';
+  const check = new StreamCheck(dialect, (part) => behind.given(part));
   const ended = Promise.withResolvers<StreamSummary>();
   const stdin = new Writable({
     write(chunk: Buffer, _encoding, callback) {

@@ -25,6 +25,9 @@ export type StreamSummary = {
   readonly contentBytes: number;
 };
 
+/** A part of a file's content, which follows in the stream. `path` as the stream has it. Bytes. */
+export type StreamPart = { readonly path: string; readonly offset: number; readonly bytes: number };
+
 type Step = { readonly take: number } | { readonly skip: number };
 
 const magic = Buffer.from('XBSTCK01');
@@ -50,8 +53,12 @@ export class StreamCheck {
   #hasInfo = false;
   #isBetweenChunks = true;
 
-  constructor(dialect: StreamDialect) {
+  readonly #onPart: (part: StreamPart) => void;
+
+  /** `onPart` is told of every part of a file's content before its first byte. */
+  constructor(dialect: StreamDialect, onPart: (part: StreamPart) => void = () => undefined) {
     this.#dialect = dialect;
+    this.#onPart = onPart;
     this.#parser = this.#parse();
     this.#step = this.#parser.next().value;
   }
@@ -146,6 +153,7 @@ export class StreamCheck {
     }
     this.#openFiles.add(path);
     this.#contentBytes += Number(bytes);
+    this.#onPart({ path, offset: Number(fields.readBigUInt64LE(8)), bytes: Number(bytes) });
     yield { skip: sparseEntries * 8 + Number(bytes) };
   }
 

@@ -12,7 +12,7 @@ const { EINTR } = errnos;
 const isArm = process.arch === 'arm64';
 const syscalls = { ioprioSet: isArm ? 30 : 251, getdents64: isArm ? 61 : 217, listxattrat: 465 };
 
-type Call = (...parameters: unknown[]) => number;
+type Call = ((...parameters: unknown[]) => number) & { readonly async: (...parameters: unknown[]) => void };
 const prototypes = {
   openat: 'int openat(int, const void *, int, uint)',
   close: 'int close(int)',
@@ -81,6 +81,10 @@ export function openLibc(): void {
 
 function settle(result: number): number {
   return result === -1 ? -koffi.errno() : result;
+}
+
+function aside(name: keyof typeof prototypes, ...parameters: readonly number[]): Promise<void> {
+  return new Promise((resolve) => libc()[name].async(...parameters, () => resolve()));
 }
 
 // Names are given without their NUL. A few buffers used in turn are enough: no call takes more than two strings.
@@ -242,6 +246,14 @@ export function syncfs(fd: number): number {
 /** Has the kernel start writing a range to the disk; waits for nothing but room in the disk's queue. */
 export function startWriteback(fd: number, offset: number, length: number): number {
   return settle(libc().sync_file_range(fd, offset, length, flags.SYNC_FILE_RANGE_WRITE));
+}
+/** As startWriteback, in a thread of libuv's: the queue of a slow disk may be full. Only a hint: it tells of no failure. */
+export function startWritebackAside(fd: number, offset: number, length: number): Promise<void> {
+  return aside('sync_file_range', fd, offset, length, flags.SYNC_FILE_RANGE_WRITE);
+}
+/** Drops what is on the disk already of a range from memory, in a thread of libuv's. Only a hint: it tells of no failure. */
+export function dropCacheAside(fd: number, offset: number, length: number): Promise<void> {
+  return aside('posix_fadvise', fd, offset, length, flags.FADV_DONTNEED);
 }
 export function flock(fd: number, operation: number): number {
   return settle(libc().flock(fd, operation));
