@@ -53,7 +53,11 @@ test('both sides have certificates of the authority', { timeout }, async (t) => 
     ['one each', one, other],
     ['the same for all', one, one],
     ['names are asked', await issue('named', {}, true), { ...other, isForHost: true }],
-    ['each for what it does', await issue('server', { usage: 'serverAuth' }), await issue('client', { usage: 'clientAuth' })],
+    [
+      'each for what it does',
+      await issue('server', { usage: 'serverAuth' }),
+      await issue('client', { usage: 'clientAuth' }),
+    ],
   ];
   for (const [name, ofJoiner, ofDonor] of cases) {
     await t.test(name, async () => {
@@ -79,7 +83,10 @@ test('a certificate of the authority is not enough', { timeout }, async () => {
   const [one, other] = [await issue('one'), await issue('other')];
   await using joiner = await openJoiner({ certified: one });
   for (const more of [{ key: undefined }, { key: Buffer.alloc(32, 9) }, { secret: 'ab'.repeat(32) }]) {
-    await assert.rejects(connectToJoiner(placeOf(joiner, { certified: other, ...more }), never), hasCode('NOT_TRUSTED'));
+    await assert.rejects(
+      connectToJoiner(placeOf(joiner, { certified: other, ...more }), never),
+      hasCode('NOT_TRUSTED'),
+    );
   }
   assert.ok(!joiner.hasDonor);
 });
@@ -94,13 +101,33 @@ test('what the authority does not vouch for', { timeout }, async (t) => {
   const cases: readonly (readonly [string, Demand, Demand, RegExp])[] = [
     ['only the joiner demands it', good, undefined, /nobody but its owner has signed it/],
     ['only the donor demands it', undefined, good, /nobody but its owner has signed it/],
-    ['a donor of another authority', good, { ...(await issueElsewhere('stranger')), authority: good.authority }, /(another authority has signed it|authority that has signed it is not known)/],
-    ['a joiner of another authority', await issueElsewhere('impostor'), good, /(another authority has signed it|authority that has signed it is not known)/],
+    [
+      'a donor of another authority',
+      good,
+      { ...(await issueElsewhere('stranger')), authority: good.authority },
+      /(another authority has signed it|authority that has signed it is not known)/,
+    ],
+    [
+      'a joiner of another authority',
+      await issueElsewhere('impostor'),
+      good,
+      /(another authority has signed it|authority that has signed it is not known)/,
+    ],
     ['a donor whose certificate has expired', good, await issue('expired', { days: -1 }), /has expired/],
     ['a joiner whose certificate has expired', await issue('late', { days: -1 }), good, /has expired/],
     ["a donor with a server's certificate", good, await issue('server', { usage: 'serverAuth' }), /extended key usage/],
-    ["a joiner with a client's certificate", await issue('client', { usage: 'clientAuth' }), good, /extended key usage/],
-    ['a joiner with another address', await issue('far', { names: 'IP:192.0.2.1,DNS:far.example' }), named, /it is for IP Address:192\.0\.2\.1, DNS:far\.example, and not for 127\.0\.0\.1/],
+    [
+      "a joiner with a client's certificate",
+      await issue('client', { usage: 'clientAuth' }),
+      good,
+      /extended key usage/,
+    ],
+    [
+      'a joiner with another address',
+      await issue('far', { names: 'IP:192.0.2.1,DNS:far.example' }),
+      named,
+      /it is for IP Address:192\.0\.2\.1, DNS:far\.example, and not for 127\.0\.0\.1/,
+    ],
   ];
   for (const [name, ofJoiner, ofDonor, reason] of cases) {
     await t.test(name, async () => {
@@ -127,7 +154,14 @@ test('a stranger with the secret and the key', { timeout }, async () => {
   const place = { host: '127.0.0.1', port, expectedFingerprint, timeoutMs: 4000 };
   await using connection = await connectTls({ ...place, identity: makeIdentity() });
   const proof = makeProof('donor', { secret, key }, connection.binding);
-  const hello = { type: 'hello', versions: { min: 1, max: 1 }, proof, purpose: 'control', transfer: 0, received: 0 } as const;
+  const hello = {
+    type: 'hello',
+    versions: { min: 1, max: 1 },
+    proof,
+    purpose: 'control',
+    transfer: 0,
+    received: 0,
+  } as const;
   await connection.write(...encodeFrame(frameTypes.message, encodeMessage(hello)));
   const answer = decodeMessage((await connection.readFrame(AbortSignal.timeout(5000)))?.payload ?? new Uint8Array());
   assert.ok(answer.message.type === 'failed' && answer.message.code === 'NOT_TRUSTED');
@@ -142,9 +176,22 @@ test('a second donor with the same certificate', { timeout }, async () => {
   await using joiner = await openJoiner({ certified: shared });
   const { port, fingerprint: expectedFingerprint, secret } = joiner;
   const { identity } = shared;
-  await using connection = await connectTls({ host: '127.0.0.1', port, expectedFingerprint, identity, timeoutMs: 4000 });
+  await using connection = await connectTls({
+    host: '127.0.0.1',
+    port,
+    expectedFingerprint,
+    identity,
+    timeoutMs: 4000,
+  });
   const proof = makeProof('donor', { secret, key }, connection.binding);
-  const hello = { type: 'hello', versions: { min: 1, max: 1 }, proof, purpose: 'control', transfer: 0, received: 0 } as const;
+  const hello = {
+    type: 'hello',
+    versions: { min: 1, max: 1 },
+    proof,
+    purpose: 'control',
+    transfer: 0,
+    received: 0,
+  } as const;
   await connection.write(...encodeFrame(frameTypes.message, encodeMessage(hello)));
   const answer = decodeMessage((await connection.readFrame(AbortSignal.timeout(5000)))?.payload ?? new Uint8Array());
   assert.ok(answer.message.type === 'failed' && answer.message.code === 'PROTOCOL');

@@ -19,13 +19,14 @@ export type Received = {
  * `serverDescriptor` as soon as a donor may come. Throws what the session ends with, and CHILD_FAILED.
  */
 export async function receiveInto(
-  { call, settings, key, command }: PipeCall,
+  { call, settings, key, certified, command }: PipeCall,
   serverDescriptor: number,
   signal: AbortSignal,
 ): Promise<Received> {
   const port = portOf(call.address);
   const onNote = (note: string): void => void process.stderr.write(`${note}\n`);
-  await using session = await listenForDonor({ ports: { first: port, last: port, excluded: [] }, key, onNote }, signal);
+  const ports = { first: port, last: port, excluded: [] };
+  await using session = await listenForDonor({ ports, key, certified, onNote }, signal);
   try {
     const { secret, fingerprint } = session;
     const ready = formatReady({ host: call.address.host, port: session.port, secret, fingerprint });

@@ -10,12 +10,15 @@ import { endedWell, outputOf, startProgram } from './program.ts';
  * Sends what a donor's program writes, and resolves when the joiner has all of it and its program has ended well. For an incremental transfer only the
  * position is told, and no program is started. Throws what the session ends with, CHILD_FAILED, and USAGE without a position.
  */
-export async function sendFrom({ call, settings, key, command }: PipeCall, signal: AbortSignal): Promise<void> {
+export async function sendFrom(
+  { call, settings, key, certified, command }: PipeCall,
+  signal: AbortSignal,
+): Promise<void> {
   if (call.position === undefined) throw new BatonError('USAGE', 'the server has not said --gtid');
   const { domainId } = call.position;
   const position = `${formatPosition(call.position)}${domainId === undefined ? '' : ` ${domainId}`}`;
   const onNote = (note: string): void => void process.stderr.write(`${note}\n`);
-  await using session = await connectToJoiner({ ...parseReady(call), key, onNote }, signal);
+  await using session = await connectToJoiner({ ...parseReady(call), key, certified, onNote }, signal);
   try {
     await session.offer({ method: call.isBypass ? 'bypass' : 'files', estimatedBytes: 0, about: {} }, signal);
     if (!call.isBypass) {

@@ -48,6 +48,8 @@ export async function donateForRehearsal(options: DonateOptions, signal: AbortSi
     settings: { ...settings, method: 'backup' },
     server,
     key: { bytes: undefined, origin: 'the secret that came by the login' },
+    // The login has proven the other machine, which is no node and need not have a certificate.
+    certified: undefined,
     log,
     progress,
     status: noStatus,

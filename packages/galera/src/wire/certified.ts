@@ -17,6 +17,8 @@ export function notVouchedFor(name: string, distrust: string, { demand }: Pick<C
   return new BatonError(
     'NOT_TRUSTED',
     `${name} has a certificate that ${demand} on this side does not let through: ${distrust}`,
-    { hint: 'demand the same on all nodes, in [sst], with certificates of one authority; baton galera check looks at them' },
+    {
+      hint: 'demand the same on all nodes, in [sst], with certificates of one authority; baton galera check looks at them',
+    },
   );
 }
