@@ -53,7 +53,8 @@ export async function connectProven(
   const connection = await connectTls({ host, port, identity, expectedFingerprint, issued, timeoutMs }, signal);
   try {
     const proof = makeProof('donor', shared, connection.binding);
-    await say(connection, { type: 'hello', versions: sessionVersions, proof, instance, ...purpose });
+    const which = instance === undefined ? {} : { instance };
+    await say(connection, { type: 'hello', versions: sessionVersions, proof, ...which, ...purpose });
     const answer = await listen(connection, name, signal);
     if (answer.type === 'failed') throw failureOf('the joiner refused', answer);
     if (answer.type !== 'proof') throw unexpected(answer, 'proof');

@@ -24,7 +24,7 @@ export type Hello = {
   /** Messages of the joiner that the donor has. */
   readonly received: number;
   /** Which process it is: there where its certificate is not made for one process alone. 32 hexadecimal digits. */
-  readonly instance?: string | undefined;
+  readonly instance?: string;
 };
 
 /** The joiner's answer to a hello that it believes. */
@@ -133,6 +133,7 @@ function messageOf(reader: MessageReader): Message {
       const purpose = reader.oneOf('purpose', ['control', 'data']);
       const transfer = reader.integer('transfer', wireLimits.transfersMax);
       const received = reader.integer('received', count);
+      const instance = reader.optionalHex('instance', instanceBytes);
       return {
         type: 'hello',
         versions: { min, max },
@@ -140,7 +141,7 @@ function messageOf(reader: MessageReader): Message {
         purpose,
         transfer,
         received,
-        instance: reader.optionalHex('instance', instanceBytes),
+        ...(instance === undefined ? {} : { instance }),
       };
     }
     case 'proof':
