@@ -4,6 +4,7 @@ import { parseReady } from '../contract/ready.ts';
 import { connectToJoiner } from '../wire/donor-session.ts';
 import { sendStream } from '../wire/send-stream.ts';
 import type { PipeCall } from './pipe-call.ts';
+import type { PipeLog } from './pipe-log.ts';
 import { endedWell, outputOf, startProgram } from './program.ts';
 
 /**
@@ -12,13 +13,13 @@ import { endedWell, outputOf, startProgram } from './program.ts';
  */
 export async function sendFrom(
   { call, settings, key, certified, command }: PipeCall,
+  { info, progress }: PipeLog,
   signal: AbortSignal,
 ): Promise<void> {
   if (call.position === undefined) throw new BatonError('USAGE', 'the server has not said --gtid');
   const { domainId } = call.position;
   const position = `${formatPosition(call.position)}${domainId === undefined ? '' : ` ${domainId}`}`;
-  const onNote = (note: string): void => void process.stderr.write(`${note}\n`);
-  await using session = await connectToJoiner({ ...parseReady(call), key, certified, onNote }, signal);
+  await using session = await connectToJoiner({ ...parseReady(call), key, certified, onNote: info }, signal);
   try {
     await session.offer({ method: call.isBypass ? 'bypass' : 'files', estimatedBytes: 0, about: {} }, signal);
     if (!call.isBypass) {
@@ -28,8 +29,11 @@ export async function sendFrom(
         content: outputOf(child.stdout),
         finished: async () => await endedWell(child, command, signal),
       };
+      let bytes = 0;
+      progress.begin({ name: `sending what ${command[0]} writes`, doneBytes: () => bytes });
+      const onProgress = (sent: number): void => void (bytes = sent);
       const { streams, bytesPerSecondMax: bytesPerSecond } = settings;
-      await sendStream(session, source, { streams, bytesPerSecond }, signal);
+      ({ bytes } = await sendStream(session, source, { streams, bytesPerSecond, onProgress }, signal));
     }
     await session.finish(position, {}, signal);
   } catch (error) {
