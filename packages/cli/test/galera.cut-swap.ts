@@ -16,8 +16,8 @@ const child = new URL('galera.swap-child.ts', import.meta.url).pathname;
 /** The guard is in place by then, some old entries are out, and all of the new ones are still in staging. */
 const renamesBefore = 4;
 
-/** Makes a data directory of user mysql whose swap was killed, at its fifth rename unless it is said otherwise. */
-export async function cutSwap(directory: string, rename = renamesBefore + 1): Promise<void> {
+/** Makes a data directory of plain files, of user mysql, whose swap was killed in the middle. */
+export async function makeCutSwap(directory: string): Promise<void> {
   for (const [place, content] of [
     [directory, 'old'],
     [join(directory, '.sst/new'), 'new'],
@@ -28,7 +28,12 @@ export async function cutSwap(directory: string, rename = renamesBefore + 1): Pr
     }
   }
   writeFileSync(join(directory, 'notes.txt'), 'kept');
-  const inject = `inject=renameat2:signal=KILL:when=${rename}`;
+  await cutSwap(directory);
+}
+
+/** Begins to exchange the data of a directory for what lies in its staging, and is killed in the middle. All of it is root's before, and mysql's afterwards. */
+export async function cutSwap(directory: string): Promise<void> {
+  const inject = `inject=renameat2:signal=KILL:when=${renamesBefore + 1}`;
   const strace = ['strace', '-f', '-q', '-o', '/dev/null', '-e', 'trace=renameat2', '-e', inject];
   const command = [process.execPath, '--conditions=batondb-source', child, directory];
   const { signal, stderr } = await runCommand([...strace, ...command]);

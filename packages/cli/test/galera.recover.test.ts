@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { type BatonResult, runBaton } from '@batondb/testbed/run-baton';
 import { makeSandbox } from '@batondb/testbed/sandbox';
-import { contentOf, cutSwap } from './galera.cut-swap.ts';
+import { contentOf, makeCutSwap } from './galera.cut-swap.ts';
 
 const timeout = 60_000;
 
@@ -20,7 +20,7 @@ async function recover(directory: string, json = false): Promise<BatonResult> {
 test('a swap that was cut short is finished', { timeout }, async () => {
   await using sandbox = makeSandbox();
   const directory = sandbox.join('data');
-  await cutSwap(directory);
+  await makeCutSwap(directory);
   assert.ok(lstatSync(join(directory, 'ibdata1')).isDirectory(), 'no server starts on it');
   const { code, stdout, stderr } = await recover(directory);
   assert.deepEqual([code, stderr], [0, '']);
@@ -34,7 +34,7 @@ test('a swap that was cut short is finished', { timeout }, async () => {
   const again = await recover(directory);
   assert.deepEqual([again.code, again.stdout], [0, `${directory}: there was nothing to do\n`]);
   const other = sandbox.join('other');
-  await cutSwap(other);
+  await makeCutSwap(other);
   const told = await recover(other, true);
   const { type, swap, position } = JSON.parse(told.stdout) as { type: string; swap: string; position: unknown };
   assert.deepEqual([told.code, type, swap, position], [0, 'recovered', 'finished', { kind: 'none' }]);
@@ -43,13 +43,13 @@ test('a swap that was cut short is finished', { timeout }, async () => {
 test('a swap whose new data is gone is undone, and one that has lost both is left alone', { timeout }, async () => {
   await using sandbox = makeSandbox();
   const [undone, lost] = [sandbox.join('undone'), sandbox.join('lost')];
-  await cutSwap(undone);
+  await makeCutSwap(undone);
   rmSync(join(undone, '.sst/new/undo001'));
   const { code, stdout } = await recover(undone);
   assert.equal(code, 0);
   assert.match(stdout, /a part of the new data is gone: it is undone, and the old data is in place/);
   assert.equal(contentOf(undone), 'old');
-  await cutSwap(lost);
+  await makeCutSwap(lost);
   rmSync(join(lost, '.sst/new/undo001'));
   rmSync(join(lost, '.sst/old/aria_log_control'));
   const refused = await recover(lost);
@@ -64,7 +64,7 @@ test('a swap whose new data is gone is undone, and one that has lost both is lef
 test('a transfer that is at work is not disturbed', { timeout }, async () => {
   await using sandbox = makeSandbox();
   const directory = sandbox.join('data');
-  await cutSwap(directory);
+  await makeCutSwap(directory);
   const holder = spawn('flock', ['--exclusive', join(directory, '.sst'), 'sh', '-c', 'echo held; exec cat'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
