@@ -1,6 +1,6 @@
 // A real cluster whose nodes have certificates of one authority and nothing else: no key, and a group channel in clear.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { mustRun } from '@batondb/testbed/processes';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
@@ -64,6 +64,9 @@ test('nodes with certificates of an authority', { timeout }, async (t) => {
   const pinned = await mustRun(['openssl', 'x509', '-noout', '-fingerprint', '-sha256', '-in', one.certificateFile]);
   const fingerprint = pinned.stdout.split('=')[1]?.replaceAll(':', '').trim().toLowerCase() ?? '';
   assert.ok(donor.log().includes(fingerprint), "the request names the server's own certificate");
+  // G10.
+  const [, ...secrets] = readFileSync(one.keyFile, 'utf8').split('\n').slice(0, -2);
+  for (const node of [joiner, donor]) assert.ok(secrets.every((line) => !node.log().includes(line)));
   await joining.leaveBehind();
   const key = await makeKeyFile(sandbox);
   await t.test('only the donor demands it', async () => {
