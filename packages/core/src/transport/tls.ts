@@ -60,13 +60,13 @@ export async function connectTls(options: ConnectOptions, signal?: AbortSignal):
     // Asked once: a client that asks Node again is told that there is none.
     const certificate = socket.getPeerX509Certificate();
     const found = certificate === undefined ? undefined : fingerprintOf(certificate.raw);
-    if (found !== options.expectedFingerprint) throw wrongCertificate(place, found, options.expectedFingerprint);
+    if (certificate === undefined || found !== options.expectedFingerprint)
+      throw wrongCertificate(place, found, options.expectedFingerprint);
     const connection = tlsConnection(socket, found);
-    if (certificate !== undefined && options.issued !== undefined) {
-      const { isForHost, refuse } = options.issued;
-      const distrust = distrustOf(socket) ?? (isForHost ? strangerTo(certificate, options.host) : undefined);
-      if (distrust !== undefined) throw await turnedAway(connection, distrust, refuse);
-    }
+    if (options.issued === undefined) return connection;
+    const { isForHost, refuse } = options.issued;
+    const distrust = distrustOf(socket) ?? (isForHost ? strangerTo(certificate, options.host) : undefined);
+    if (distrust !== undefined) throw await turnedAway(connection, distrust, refuse);
     return connection;
   } catch (error) {
     // An error may still come while the socket is being destroyed; nobody is left to hear it.
