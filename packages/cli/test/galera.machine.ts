@@ -25,14 +25,19 @@ export class Machine implements AsyncDisposable {
     this.#child = child;
   }
 
+  /** The words that run a program there. */
+  inside(argv: readonly string[]): string[] {
+    return ['nsenter', `--mount=/proc/${this.#child.pid}/ns/mnt`, '--', ...argv];
+  }
+
   /** Runs a program there, as root, and returns how it ended. */
   async run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-    return await runCommand(['nsenter', `--mount=/proc/${this.#child.pid}/ns/mnt`, '--', ...argv], options);
+    return await runCommand(this.inside(argv), options);
   }
 
   /** Runs a program that has to end with 0, and returns what it has said. */
   async ask(argv: readonly string[]): Promise<string> {
-    const { stdout } = await mustRun(['nsenter', `--mount=/proc/${this.#child.pid}/ns/mnt`, '--', ...argv]);
+    const { stdout } = await mustRun(this.inside(argv));
     return stdout;
   }
 

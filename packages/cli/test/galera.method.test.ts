@@ -42,6 +42,9 @@ test('a node gets its state by tar, and comes back by an incremental transfer', 
   assert.deepEqual(await compareNodes(first, second), []);
   assert.match(second.log(), /WSREP_SST: \[INFO\] tar joiner: received [0-9a-f-]{36}:\d+/);
   assert.match(second.log(), /^stray$/m);
+  const rate = String.raw`[\d.]+ [KM]iB in [\d.]+ m?s, `;
+  assert.match(first.log(), new RegExp(`WSREP_SST: \\[INFO\\] baton galera send: sending what tar writes: ${rate}`));
+  assert.match(second.log(), new RegExp(`WSREP_SST: \\[INFO\\] baton galera receive: receiving for sh: ${rate}`));
   await waitUntil('the donor is done', () => first.childProcesses().length === 0);
 
   await second.stop();

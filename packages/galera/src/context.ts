@@ -6,6 +6,7 @@ import type { StatusFile } from './report/status-file.ts';
 import type { ServerOptions } from './settings/server-options.ts';
 import type { Settings } from './settings/settings.ts';
 import type { Key } from './transfer-key.ts';
+import type { Certified } from './wire/certified.ts';
 
 /** What both roles work with. */
 export type TransferContext = {
@@ -13,6 +14,8 @@ export type TransferContext = {
   readonly settings: Settings;
   readonly server: ServerOptions;
   readonly key: Key;
+  /** Where an authority has to vouch for both sides. */
+  readonly certified: Certified | undefined;
   readonly log: ServerLog;
   readonly progress: Progress;
   readonly status: Pick<StatusFile, 'tell'>;
@@ -20,3 +23,10 @@ export type TransferContext = {
   /** Says a line of the contract to the server. */
   readonly say: (line: string) => void;
 };
+
+/** What proves both sides to each other, for people. */
+export function proofsOf({ key, certified }: Pick<TransferContext, 'key' | 'certified'>): string {
+  if (certified === undefined) return key.origin;
+  const asked = `certificates, as ${certified.demand} demands`;
+  return key.bytes === undefined ? asked : `${key.origin}, and by ${asked}`;
+}

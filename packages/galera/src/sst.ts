@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { BatonError, fromErrorRecord, toErrorRecord } from '@batondb/core/errors';
+import { useCertificates } from './certificates/use.ts';
 import type { TransferContext } from './context.ts';
 import { type Call, parseCall } from './contract/call.ts';
 import { parseStandardInput } from './contract/credentials.ts';
@@ -65,16 +66,17 @@ async function transfer(call: Call, log: ServerLog): Promise<number> {
   using status = new StatusFile(call.dataDirectory, call.role, leftovers);
   using progress = new Progress(log, status);
   const { signal } = ended;
-  const { settings, server, findings } = await readSettings(call, signal);
+  const { settings, demand, server, findings } = await readSettings(call, signal);
   for (const { subject, text, hint } of findings)
     log.warn(`${subject}: ${text}${hint === undefined ? '' : `; ${hint}`}`);
-  const key = findKey(call, settings, server);
+  const certified = await useCertificates(demand, call);
+  const key = findKey(call, settings, server, certified);
   let hasSpoken = false;
   const say = (line: string): void => {
     sayToServer(line);
     hasSpoken = true;
   };
-  const context: TransferContext = { call, settings, server, key, log, progress, status, leftovers, say };
+  const context: TransferContext = { call, settings, server, key, certified, log, progress, status, leftovers, say };
   try {
     await (call.role === 'donor' ? donate(context, signal) : join(context, signal));
     return 0;

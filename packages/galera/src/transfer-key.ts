@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { BatonError } from '@batondb/core/errors';
+import type { CertificateFiles } from './certificates/read.ts';
 import type { Call } from './contract/call.ts';
 import { readKey } from './node/key.ts';
+import { limits } from './settings/limits.ts';
 import type { ServerOptions } from './settings/server-options.ts';
 import type { Settings } from './settings/settings.ts';
 
@@ -10,14 +12,15 @@ import type { Settings } from './settings/settings.ts';
 export type Key = { readonly bytes: Uint8Array | undefined; readonly origin: string };
 
 /**
- * The key of this node: the key file; without one, what `wsrep_sst_auth` holds, which every node of MariaDB has alike. With neither, a transfer is only
- * safe where nobody can read or change the group channel: throws NOT_TRUSTED where that is not so and no operator has allowed it (G11). Throws NOT_FOUND for a
- * named file that is not there, NO_PERMISSION, USAGE for one that cannot be a key.
+ * The key of this node: the key file; without one, what `wsrep_sst_auth` holds, which every node of MariaDB has alike. With neither, an authority of the cluster's own that has
+ * to vouch for the other side is enough, and a transfer is else only safe where nobody can read or change the group channel: throws NOT_TRUSTED where that is not so and no
+ * operator has allowed it (G11). Throws NOT_FOUND for a named file that is not there, NO_PERMISSION, USAGE for one that cannot be a key.
  */
 export function findKey(
   { dialect }: Pick<Call, 'dialect'>,
   { keyFile, isKeyFileNamed, credentials, allowUnauthenticatedDonor }: Settings,
   { isGroupEncrypted }: ServerOptions,
+  certified: CertificateFiles | undefined,
 ): Key {
   const bytes = readKeyFile(keyFile, isKeyFileNamed);
   if (bytes !== undefined) return { bytes, origin: keyFile };
@@ -26,6 +29,8 @@ export function findKey(
     const text = JSON.stringify([credentials.user, credentials.password]);
     return { bytes: createHash('sha256').update(text).digest(), origin: 'wsrep_sst_auth' };
   }
+  if (certified !== undefined && certified.authorities.length <= limits.ownAuthoritiesMax)
+    return { bytes: undefined, origin: `certificates of ${certified.authorityPath}` };
   if (isGroupEncrypted) return { bytes: undefined, origin: 'the encrypted group channel' };
   if (allowUnauthenticatedDonor)
     return { bytes: undefined, origin: 'nothing, which allow-unauthenticated-donor allows' };

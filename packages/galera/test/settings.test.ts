@@ -175,20 +175,18 @@ test('included files and a group suffix', async () => {
 
 test('a security option is honoured, or it ends the transfer (G11)', async () => {
   const refused = [
-    ...[
-      'encrypt=1',
-      'encrypt=2',
-      'encrypt=4',
-      'encrypt=3\ntca=/ca.pem',
-      'ssl-mode=VERIFY_CA',
-      'ssl_mode=verify_identity',
-    ],
+    ...['encrypt=1', 'encrypt=1\nssl-mode=VERIFY_CA\nssl-ca=/a\nssl-cert=/c\nssl-key=/k'],
     ...['sockopt=,cipher=HIGH', 'sockopt=",range=10.0.0.0/8"'],
+    'ssl-mode=VERIFY_CA\nssl-ca=/a\nssl-cert=/c\nssl-key=/k\nssl-crlpath=/d',
   ];
   for (const lines of refused) assert.equal(await codeOf(`[sst]\n${lines}\n`), 'UNSUPPORTED', lines);
-  for (const lines of ['encrypt=5', 'ssl-mode=ON']) assert.equal(await codeOf(`[sst]\n${lines}\n`), 'USAGE', lines);
+  const senseless = [
+    ...['encrypt=5', 'ssl-mode=ON', 'encrypt=2', 'encrypt=4', 'ssl-mode=VERIFY_CA', 'ssl_mode=verify_identity'],
+    ...['encrypt=3\ntca=/ca.pem', 'encrypt=4\ntcert=/c\ntkey=/k', 'ssl-mode=VERIFY_CA\nssl-ca=/a\nssl-cert=/c'],
+  ];
+  for (const lines of senseless) assert.equal(await codeOf(`[sst]\n${lines}\n`), 'USAGE', lines);
   for (const group of ['mysqld', 'mariabackup', 'xtrabackup']) {
-    assert.equal(await codeOf(`[${group}]\nloose-ssl-mode=VERIFY_CA\n`), 'UNSUPPORTED', group);
+    assert.equal(await codeOf(`[${group}]\nloose-ssl-mode=VERIFY_CA\n`), 'USAGE', group);
   }
   for (const lines of [
     'encrypt=0',

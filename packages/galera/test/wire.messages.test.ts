@@ -18,6 +18,19 @@ const golden: readonly [Exclude<Message, Unknown>, number, string][] = [
     `{"type":"hello","versions":[1,2],"proof":"${hex32}","purpose":"data","transfer":1,"received":3}`,
   ],
   [
+    {
+      type: 'hello',
+      versions: { min: 1, max: 1 },
+      proof: bytes32,
+      instance: 'cd'.repeat(16),
+      purpose: 'control',
+      transfer: 0,
+      received: 0,
+    },
+    0,
+    `{"type":"hello","versions":[1,1],"proof":"${hex32}","instance":"${'cd'.repeat(16)}","purpose":"control","transfer":0,"received":0}`,
+  ],
+  [
     { type: 'proof', version: 1, proof: bytes32, received: 0 },
     0,
     `{"type":"proof","version":1,"proof":"${hex32}","received":0}`,

@@ -3,9 +3,10 @@ import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 // An ephemeral identity: an Ed25519 key and a certificate signed by itself. RFC 5280 (profile), RFC 8410 (Ed25519), X.690 (DER).
 // Nobody validates a path here: the peer compares the certificate's fingerprint. Names and dates are there because the format has them.
 
-/** A node's identity for one job. The key never leaves the host that made it. */
+/** A node's identity: for one job, or issued by an authority. The key never leaves the host that has it. */
 export type Identity = {
   readonly privateKeyPem: string;
+  /** Behind the certificate those on the way to its authority may stand. */
   readonly certificatePem: string;
   /** SHA-256 of the certificate (DER), 64 hexadecimal digits. */
   readonly fingerprint: string;

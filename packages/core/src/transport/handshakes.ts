@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { BatonError } from '../errors.ts';
 import { limits } from '../limits.ts';
+import type { Authority } from './authority.ts';
 import type { Identity } from './certificate.ts';
 import { bindFirstFree, type PortRange } from './ports.ts';
 import { peerFingerprintOf, secureOptions } from './tls-settings.ts';
@@ -12,6 +13,8 @@ export type HandshakeOptions = {
   readonly host?: string;
   readonly ports: PortRange;
   readonly identity: Identity;
+  /** Who is to vouch for strangers; whoever looks at them asks distrustOf(). */
+  readonly authority?: Authority | undefined;
   /** Told of every stranger that was turned away. Must not throw. */
   readonly onRefused?: (error: BatonError) => void;
 };
@@ -34,9 +37,9 @@ export class Handshakes implements Disposable {
     this.#options = options;
     // The TLS server never listens: it is handed the sockets (the documented use of its 'connection' event).
     const tlsServer = createTlsServer({
-      ...secureOptions(options.identity),
+      ...secureOptions(options.identity, options.authority),
       requestCert: true,
-      // Certificates are pinned, not issued: the check is that of `onSecure`.
+      // The check is that of `onSecure`: most certificates are pinned, not issued.
       rejectUnauthorized: false,
       handshakeTimeout: limits.handshakeMsMax,
     });

@@ -1,6 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 import { BatonError } from '../errors.ts';
 import { limits } from '../limits.ts';
+import { distrustOf } from './authority.ts';
 import { type HandshakeOptions, Handshakes } from './handshakes.ts';
 import type { SocketConnection } from './socket-connection.ts';
 import { tlsConnection } from './tls-connection.ts';
@@ -13,6 +14,8 @@ import type { Connection } from './transport.ts';
 export type UnprovenPeer = Pick<Connection, 'peerFingerprint' | 'binding' | 'write' | 'readFrame'> & {
   /** For messages: an address. */
   readonly name: string;
+  /** Why the authority that is asked for does not vouch for it: `prove` has to reject then, and can tell it why. */
+  readonly distrust: string | undefined;
 };
 
 /** Takes a connection whose peer is proven, and ends it. */
@@ -75,9 +78,10 @@ async function judge(
   const timer = new AbortController();
   const timeout = setTimeout(() => timer.abort(late), limits.handshakeMsMax);
   try {
-    const peer = peerOf(connection, name);
+    const peer = peerOf(connection, name, options.authority === undefined ? undefined : distrustOf(socket));
     const take = await options.prove(peer, AbortSignal.any([signal, timer.signal]));
     signal.throwIfAborted();
+    if (peer.distrust !== undefined) throw new BatonError('BUG', `${name} was let in against the authority`);
     handshakes.settled(socket);
     connection.frameBytesMax = limits.frameBytesMax;
     take(connection);
@@ -89,10 +93,11 @@ async function judge(
   }
 }
 
-function peerOf(connection: SocketConnection, name: string): UnprovenPeer {
+function peerOf(connection: SocketConnection, name: string, distrust: string | undefined): UnprovenPeer {
   const { peerFingerprint, binding } = connection;
   return {
     name,
+    distrust,
     peerFingerprint,
     binding,
     write: (...chunks) => connection.write(...chunks),

@@ -6,7 +6,7 @@ import type { Connection } from './transport.ts';
 
 export type { PortRange } from './ports.ts';
 
-export type ListenOptions = HandshakeOptions & {
+export type ListenOptions = Omit<HandshakeOptions, 'authority'> & {
   /** Fingerprints that may connect; asked anew for every connection. */
   readonly allowed: () => ReadonlySet<string>;
 };

@@ -1,9 +1,10 @@
 import { constants } from 'node:crypto';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
+import type { Authority } from './authority.ts';
 import { fingerprintOf, type Identity } from './certificate.ts';
 
-/** TLS 1.3 only (RFC 8446). AES-128-GCM comes first: with the processors' instructions for it, nothing is faster. */
-export function secureOptions(identity: Identity): SecureContextOptions {
+/** TLS 1.3 only (RFC 8446). AES-128-GCM comes first: with the processors' instructions for it, nothing is faster. Of a peer `authority` says only what `distrustOf` tells. */
+export function secureOptions(identity: Identity, authority?: Authority): SecureContextOptions {
   return {
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
@@ -13,6 +14,8 @@ export function secureOptions(identity: Identity): SecureContextOptions {
     secureOptions: constants.SSL_OP_NO_TICKET,
     key: identity.privateKeyPem,
     cert: identity.certificatePem,
+    ...(authority === undefined ? {} : { ca: [...authority.certificates] }),
+    ...(authority === undefined || authority.revocations.length === 0 ? {} : { crl: [...authority.revocations] }),
   };
 }
 

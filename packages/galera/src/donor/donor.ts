@@ -1,5 +1,5 @@
 import { BatonError } from '@batondb/core/errors';
-import type { TransferContext } from '../context.ts';
+import { proofsOf, type TransferContext } from '../context.ts';
 import { donorLines } from '../contract/lines.ts';
 import { formatPosition, type GaleraPosition } from '../contract/position.ts';
 import { parseReady } from '../contract/ready.ts';
@@ -14,16 +14,17 @@ import { sendFiles } from './files.ts';
  * it; the joiner has heard the cause then.
  */
 export async function donate(context: TransferContext, signal: AbortSignal): Promise<void> {
-  const { call, settings, key, log, status, say } = context;
+  const { call, settings, key, certified, log, status, say } = context;
   const { position } = call;
   if (position === undefined)
     throw new BatonError('USAGE', 'the server has not said --gtid, the position of the transfer');
   const ready = parseReady(call);
   const peer = `${ready.host}:${ready.port}`;
-  log.info(`the joiner is at ${peer}; both sides are proven by ${key.origin}`);
+  log.info(`the joiner is at ${peer}; both sides are proven by ${proofsOf(context)}`);
   const options: ConnectOptions = {
     ...ready,
     key: key.bytes,
+    certified,
     patience: patienceOf(settings),
     onNote: (note) => log.info(note),
     onProgress: ({ stage }) => log.info(`the joiner is at: ${stage}`),

@@ -1,6 +1,6 @@
 import { BatonError } from '@batondb/core/errors';
 import { checkEncryption, checkFacts } from '../compatibility.ts';
-import type { TransferContext } from '../context.ts';
+import { proofsOf, type TransferContext } from '../context.ts';
 import { portOf } from '../contract/address.ts';
 import { joinerLines } from '../contract/lines.ts';
 import { parseOptionWords } from '../contract/option-words.ts';
@@ -54,20 +54,21 @@ export async function join(context: TransferContext, signal: AbortSignal): Promi
 }
 
 async function take(context: TransferContext, staging: Staging, signal: AbortSignal): Promise<void> {
-  const { call, key, log, status, say, settings } = context;
+  const { call, key, certified, log, status, say, settings } = context;
   const { host } = call.address;
   const port = portOf(call.address);
   await using session = await listenForDonor(
     {
       ports: { first: port, last: port, excluded: [] },
       key: key.bytes,
+      certified,
       patience: patienceOf(settings),
       onNote: (note) => log.info(note),
       onProgress: ({ stage, totalBytes, doneBytes }) => context.status.tell({ stage, totalBytes, doneBytes }),
     },
     signal,
   );
-  log.info(`waiting for the donor at port ${port}; both sides are proven by ${key.origin}`);
+  log.info(`waiting for the donor at port ${port}; both sides are proven by ${proofsOf(context)}`);
   say(formatReady({ host, port: session.port, secret: session.secret, fingerprint: session.fingerprint }));
   const either = AbortSignal.any([signal, session.signal]);
   try {

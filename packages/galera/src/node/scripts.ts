@@ -45,6 +45,18 @@ ${cleanEnvironment}
 if [ "$(id -u)" = 0 ]; then
   exec setpriv --reuid=mysql --regid=mysql --init-groups "$0" "$@"
 fi
+# A server takes the value of an option as the next word, too. What stands before the first option is a program.
+option=
+for word; do
+  shift
+  case $word in
+    --*) [ -z "$option" ] || set -- "$@" "$option"; option=$word ;;
+    -h) [ -z "$option" ] || set -- "$@" "$option"; option=--datadir ;;
+    -*) [ -z "$option" ] || set -- "$@" "$option"; option= ;;
+    *) [ -z "$option" ] || set -- "$@" "$option=$word"; option= ;;
+  esac
+done
+[ -z "$option" ] || set -- "$@" "$option"
 directory=
 files=
 for word; do
@@ -62,11 +74,26 @@ exec '${runtimeProgram(layout)}' galera recover -- "$@"
 `;
 }
 
-/** For containers: the entrypoint in front of the image's own. */
+/**
+ * For containers: the entrypoint in front of the image's own. The first process of a container ignores every signal that it has not asked for, so what
+ * stops a container would wait for the end of `recover`; what is cut short there goes on with the next start.
+ */
 export function entrypointScript({ library }: NodeLayout): string {
   return `#!/bin/sh
-# entrypoint COMMAND ...: what recover does, then the command: ENTRYPOINT ["${library}/entrypoint", "docker-entrypoint.sh"]
-'${library}/recover' || exit
+# entrypoint COMMAND [SERVER OPTIONS]: what recover does, then the command: ENTRYPOINT ["${library}/entrypoint", "docker-entrypoint.sh"]
+if [ "$#" = 0 ]; then
+  echo 'entrypoint: no command; next step: name the server, or the entrypoint of the image: entrypoint docker-entrypoint.sh mariadbd' >&2
+  exit 2
+fi
+recover=
+stop() {
+  [ -z "$recover" ] || kill -s TERM "$recover" 2>/dev/null
+  exit 143
+}
+trap stop TERM INT HUP
+'${library}/recover' "$@" &
+recover=$!
+wait "$recover" || exit
 exec "$@"
 `;
 }

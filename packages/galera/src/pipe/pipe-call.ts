@@ -1,7 +1,9 @@
 import { BatonError } from '@batondb/core/errors';
+import { useCertificates } from '../certificates/use.ts';
 import { type Call, parseCall } from '../contract/call.ts';
 import { type ReadSettings, readSettings } from '../settings/settings.ts';
 import { findKey } from '../transfer-key.ts';
+import type { Certified } from '../wire/certified.ts';
 
 /** What a method of somebody's own asks for: words of the server's own form, and a program with its arguments behind `--`. */
 export type PipeCall = {
@@ -9,6 +11,7 @@ export type PipeCall = {
   readonly settings: ReadSettings['settings'];
   /** Undefined where the session secret alone is to count. */
   readonly key: Uint8Array | undefined;
+  readonly certified: Certified | undefined;
   readonly command: readonly string[];
 };
 
@@ -24,6 +27,7 @@ export async function readPipeCall(
   const command = end < 0 ? [] : words.slice(end + 1);
   if (command.length === 0) throw new BatonError('USAGE', 'there is no command behind --');
   const call = parseCall(words.slice(0, end), environment);
-  const read = await readSettings(call, signal);
-  return { call, settings: read.settings, key: findKey(call, read.settings, read.server).bytes, command };
+  const { settings, demand, server } = await readSettings(call, signal);
+  const certified = await useCertificates(demand, call);
+  return { call, settings, key: findKey(call, settings, server, certified).bytes, certified, command };
 }

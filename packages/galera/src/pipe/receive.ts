@@ -4,6 +4,7 @@ import { formatReady } from '../contract/ready.ts';
 import { listenForDonor } from '../wire/joiner-session.ts';
 import { receiveStream } from '../wire/receive-stream.ts';
 import type { PipeCall } from './pipe-call.ts';
+import type { PipeLog } from './pipe-log.ts';
 import { endedWell, give, startProgram } from './program.ts';
 
 /** What has come. */
@@ -19,13 +20,14 @@ export type Received = {
  * `serverDescriptor` as soon as a donor may come. Throws what the session ends with, and CHILD_FAILED.
  */
 export async function receiveInto(
-  { call, settings, key, command }: PipeCall,
+  { call, settings, key, certified, command }: PipeCall,
+  { info, progress }: PipeLog,
   serverDescriptor: number,
   signal: AbortSignal,
 ): Promise<Received> {
   const port = portOf(call.address);
-  const onNote = (note: string): void => void process.stderr.write(`${note}\n`);
-  await using session = await listenForDonor({ ports: { first: port, last: port, excluded: [] }, key, onNote }, signal);
+  const ports = { first: port, last: port, excluded: [] };
+  await using session = await listenForDonor({ ports, key, certified, onNote: info }, signal);
   try {
     const { secret, fingerprint } = session;
     const ready = formatReady({ host: call.address.host, port: session.port, secret, fingerprint });
@@ -35,7 +37,12 @@ export async function receiveInto(
     if (method !== 'bypass') {
       await using child = await startProgram(command, AbortSignal.any([signal, session.signal]));
       child.stdout.pipe(process.stderr, { end: false });
-      for await (const chunk of receiveStream(session, {}, signal)) await give(child.stdin, chunk, signal);
+      let bytes = 0;
+      progress.begin({ name: `receiving for ${command[0]}`, doneBytes: () => bytes });
+      for await (const chunk of receiveStream(session, {}, signal)) {
+        bytes += chunk.byteLength;
+        await give(child.stdin, chunk, signal);
+      }
       child.stdin.end();
       await endedWell(child, command, signal);
     }

@@ -1,7 +1,7 @@
 import { BatonError, fromErrorRecord, toErrorRecord } from '@batondb/core/errors';
 import { errnoOf } from '../contract/exit-codes.ts';
-import { formatLogLine } from '../contract/log-line.ts';
 import { readPipeCall } from './pipe-call.ts';
+import { openPipeLog, sayOfPipe } from './pipe-log.ts';
 import { receiveInto } from './receive.ts';
 import { sendFrom } from './send.ts';
 
@@ -23,17 +23,17 @@ export async function runPipe(
   }
   try {
     const pipe = await readPipeCall(words, environment, ended.signal);
-    if (kind === 'send') await sendFrom(pipe, ended.signal);
+    using log = openPipeLog(kind, pipe.call.dialect);
+    if (kind === 'send') await sendFrom(pipe, log, ended.signal);
     else {
-      const { position, isBypass } = await receiveInto(pipe, serverDescriptor, ended.signal);
+      const { position, isBypass } = await receiveInto(pipe, log, serverDescriptor, ended.signal);
       process.stdout.write(`${isBypass ? 'bypass' : 'full'} ${position}\n`);
     }
     return 0;
   } catch (error) {
     const record = toErrorRecord(error);
     const more = record.hint === undefined ? '' : `; next step: ${record.hint}`;
-    const sentence = `baton galera ${kind}: ${record.message} (${record.code})${more}`;
-    process.stderr.write(`${formatLogLine('mariadb', 'error', sentence, new Date())}\n`);
+    sayOfPipe(kind, 'mariadb', 'error', `${record.message} (${record.code})${more}`);
     return errnoOf(error instanceof BatonError ? error : fromErrorRecord(record));
   }
 }

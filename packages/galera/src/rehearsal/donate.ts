@@ -38,8 +38,10 @@ export async function donateForRehearsal(options: DonateOptions, signal: AbortSi
   // As a server's own process would be, whoever has logged in.
   becomeOwner(node.dataDirectory);
   const call = { ...callOf(request, options.loginHost, node.call), socket: node.socketPath };
-  const { settings, server } = await readSettings(call, signal);
+  const { settings, demand, server } = await readSettings(call, signal);
   const log = new ServerLog('documented', 'donor', options.write);
+  if (demand !== undefined)
+    log.info(`${demand.option} is for transfers: a rehearsal is proven by its login, and asks no authority`);
   using progress = new Progress(log, noStatus);
   using leftovers = new Leftovers();
   const context: TransferContext = {
@@ -48,6 +50,8 @@ export async function donateForRehearsal(options: DonateOptions, signal: AbortSi
     settings: { ...settings, method: 'backup' },
     server,
     key: { bytes: undefined, origin: 'the secret that came by the login' },
+    // The login has proven the other machine, which is no node and need not have a certificate.
+    certified: undefined,
     log,
     progress,
     status: noStatus,

@@ -97,6 +97,7 @@ function contextOf(
     settings: { ...settings, prepareMemoryBytes, silenceMsMax },
     server,
     key: { bytes: undefined, origin: 'the secret that went by the login' },
+    certified: undefined,
     ...parts,
     status: noStatus,
     say: () => undefined,

@@ -18,7 +18,7 @@ export type Stage = {
 
 /** Tells log and status of every stage as it begins, and every 10 s while it lasts. Disposing of it ends the last stage. */
 export class Progress implements Disposable {
-  readonly #log: ServerLog;
+  readonly #log: Pick<ServerLog, 'info'>;
   readonly #status: Pick<StatusFile, 'tell'>;
   readonly #timer: NodeJS.Timeout;
   #stage: Stage | undefined;
@@ -26,7 +26,7 @@ export class Progress implements Disposable {
   #loggedMs = 0;
   #loggedBytes = 0;
 
-  constructor(log: ServerLog, status: Pick<StatusFile, 'tell'>) {
+  constructor(log: Pick<ServerLog, 'info'>, status: Pick<StatusFile, 'tell'>) {
     this.#log = log;
     this.#status = status;
     this.#timer = setInterval(() => this.#look(), lookMs);

@@ -1,6 +1,8 @@
 // What an operator has demanded of a transfer's security, in the words of other methods. Ours is always encrypted by TLS 1.3 and both sides
-// prove a key; what is demanded beyond that and not done ends the transfer before it begins (G11).
+// prove a key; an authority is asked where that is demanded; what is demanded beyond and not done ends the transfer before it begins (G11).
 import { BatonError } from '@batondb/core/errors';
+import type { Role } from '../contract/call.ts';
+import { type AuthorityDemand, readDemand, valueIn } from './authority.ts';
 import type { Finding } from './finding.ts';
 import type { OptionGroups, Options } from './option-files.ts';
 
@@ -13,33 +15,44 @@ export const securityKeys: readonly string[] = [
   ...['ssl-client-ca', 'ssl-client-capath', 'ssl-client-cert', 'ssl-client-key'],
 ];
 
-/** Key files and certificates of other methods: without a demand they do nothing there either. */
+/** Key files and certificates: without a demand they do nothing in other methods either. */
 const certificateKeys = securityKeys.filter((key) => /^(tkey|tc|ssl-(?!mode))|^encrypt-/.test(key));
+
+/** Those of them that a demand is met with. */
+const usedWithDemand = /^(tkey|tcert|tca|tcapath|ssl-crl|ssl-(server-|client-)?(ca|capath|cert|key))$/;
 
 /** Parts of socat's options that restrict who may connect, or how it is encrypted. */
 const restrictiveSockopt =
   /(^|,)\s*(cipher|method|openssl-min|verify|cert|key|cafile|capath|commonname|cn|dhparam|range|tcpwrap|bind|fips)/i;
 
-/** Throws UNSUPPORTED for a demand that is not honoured, USAGE for one that makes no sense. Returns what is passed over harmlessly. */
-export function checkSecurity(groups: OptionGroups): Finding[] {
-  // The server's groups come first in MariaDB's scripts, too.
-  const value = (key: string): string | undefined =>
-    [groups.server, groups.sst, groups.backup].map((options) => options.get(key)).find((found) => found);
-  const authority = ['tca', 'tcapath', 'ssl-ca', 'ssl-capath'].find((key) => value(key) !== undefined);
-  checkEncrypt(value('encrypt'), authority);
-  checkMode(value('ssl-mode'));
+/** What security options come to. */
+export type Security = {
+  /** Undefined: certificates are made for each transfer, and pinned. */
+  readonly demand: AuthorityDemand | undefined;
+  /** What is passed over harmlessly. */
+  readonly findings: readonly Finding[];
+};
+
+/** Throws UNSUPPORTED for a demand that is not honoured, USAGE for one that makes no sense or lacks what it needs. */
+export function readSecurity(groups: OptionGroups, role: Role, dataDirectory: string): Security {
+  checkEncrypt(valueIn(groups, 'encrypt'));
+  checkMode(valueIn(groups, 'ssl-mode'));
+  const demand = readDemand(groups, role, dataDirectory);
   const sockopt = groups.sst.get('sockopt');
   if (sockopt !== undefined && restrictiveSockopt.test(sockopt)) {
     throw refusal(`sockopt=${sockopt}`, 'restricts connections of socat, which baton does not use');
   }
   const unused = certificateKeys
-    .filter((key) => groups.sst.has(key))
+    .filter((key) => groups.sst.has(key) && (demand === undefined || !usedWithDemand.test(key)))
     .map((key) => ({
       subject: `[sst] ${key}`,
-      text: `${key} is not used: every transfer makes its own certificate, and the key proves both sides`,
+      text:
+        demand === undefined
+          ? `${key} is not used: every transfer makes its own certificate, and the key proves both sides`
+          : `${key} is not used: every transfer is encrypted by TLS 1.3 in our own way`,
       hint: `remove ${key} from [sst] when no node uses another method any more`,
     }));
-  return [...debugFindings(groups.server), ...unused];
+  return { demand, findings: [...debugFindings(groups.server), ...unused] };
 }
 
 /** A joiner's server writes the whole `ready` line into its log then. */
@@ -50,22 +63,15 @@ function debugFindings(server: Options): Finding[] {
   return [{ subject: 'wsrep_debug', text, hint: 'set wsrep_debug=NONE, or see that nobody else reads the log' }];
 }
 
-/** `encrypt=3` verifies the peer where an authority is named, and only encrypts where none is, as every transfer here does. */
-function checkEncrypt(text: string | undefined, authority: string | undefined): void {
-  if (text === undefined || text === '0') return;
+function checkEncrypt(text: string | undefined): void {
   if (text === '1') throw refusal('encrypt=1', 'asks for a cipher with a key of its own inside the stream');
-  const verifies = "asks to verify the peer's certificate by an authority";
-  if (text === '2' || text === '4') throw refusal(`encrypt=${text}`, verifies);
-  if (text === '3' && authority !== undefined) throw refusal(`encrypt=3 with ${authority}`, verifies);
-  if (text !== '3') throw new BatonError('USAGE', `encrypt is '${text}', and has to be a number from 0 to 4`);
+  if (text === undefined || /^[0234]$/.test(text)) return;
+  throw new BatonError('USAGE', `encrypt is '${text}', and has to be a number from 0 to 4`);
 }
 
 function checkMode(text: string | undefined): void {
   const mode = text?.toUpperCase();
-  if (mode === undefined || mode === 'DISABLED' || mode === 'REQUIRED') return;
-  if (mode === 'VERIFY_CA' || mode === 'VERIFY_IDENTITY') {
-    throw refusal(`ssl-mode=${mode}`, "asks to verify the peer's certificate by an authority");
-  }
+  if (mode === undefined || ['DISABLED', 'REQUIRED', 'VERIFY_CA', 'VERIFY_IDENTITY'].includes(mode)) return;
   throw new BatonError(
     'USAGE',
     `ssl-mode is '${text}', and has to be DISABLED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY`,

@@ -4,10 +4,11 @@ import { parseByteRate } from '@batondb/core/text/rate';
 import { splitWords } from '@batondb/core/text/words';
 import type { Call } from '../contract/call.ts';
 import { type Credentials, parseAuth } from '../contract/credentials.ts';
+import type { AuthorityDemand } from './authority.ts';
 import type { Finding } from './finding.ts';
 import { limits } from './limits.ts';
 import { type Options, readOptionGroups } from './option-files.ts';
-import { checkSecurity } from './security.ts';
+import { readSecurity } from './security.ts';
 import { readServerOptions, type ServerOptions } from './server-options.ts';
 import { findUnused } from './unused-keys.ts';
 import { parseBoolean, parseBytes, parseChoice, parseInteger } from './values.ts';
@@ -58,6 +59,8 @@ export const defaults = {
 /** What {@link readSettings} found. */
 export type ReadSettings = {
   readonly settings: Settings;
+  /** Where an operator demands that an authority vouches for both sides. */
+  readonly demand: AuthorityDemand | undefined;
   readonly server: ServerOptions;
   readonly findings: readonly Finding[];
 };
@@ -68,10 +71,10 @@ export type ReadSettings = {
  */
 export async function readSettings(call: Call, signal: AbortSignal): Promise<ReadSettings> {
   const groups = await readOptionGroups(call, signal);
-  const findings = checkSecurity(groups);
+  const { demand, findings } = readSecurity(groups, call.role, call.dataDirectory);
   const server = readServerOptions(call, groups.server);
   const settings = parseSettings(groups.sst, groups.backup, server, call.credentials);
-  return { settings, server, findings: [...findings, ...findUnused(groups.sst)] };
+  return { settings, demand, server, findings: [...findings, ...findUnused(groups.sst)] };
 }
 
 /** The settings of a group `[sst]`; `backup` are the groups of the backup tool. Throws USAGE. */

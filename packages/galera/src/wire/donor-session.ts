@@ -1,17 +1,20 @@
 import { BatonError } from '@batondb/core/errors';
-import { type Identity, makeIdentity } from '@batondb/core/transport/certificate';
+import { makeIdentity } from '@batondb/core/transport/certificate';
 import type { Connection } from '@batondb/core/transport/transport';
 import { pause } from '../pause.ts';
+import type { Certified } from './certified.ts';
 import { connectProven, type Dialing, type JoinerPlace } from './handshake.ts';
 import { wireLimits } from './limits.ts';
 import type { About, Accept, Offer, Transfer, Verified } from './messages.ts';
-import type { Shared } from './proof.ts';
+import { makeInstance, type Shared } from './proof.ts';
 import { type Patience, Session, type SessionEvents } from './session.ts';
 
 /** Where a donor connects to, and what it proves. */
 export type ConnectOptions = SessionEvents &
   JoinerPlace &
   Shared & {
+    /** Default: a certificate of its own, which the joiner pins, and none that an authority vouches for. */
+    readonly certified?: Certified | undefined;
     readonly patience?: Partial<Patience>;
   };
 
@@ -33,19 +36,24 @@ export async function connectToJoiner(options: ConnectOptions, signal: AbortSign
 /** The donor's side of a session. */
 export class DonorSession extends Session {
   readonly #dialing: Dialing;
-  readonly #identity: Identity = makeIdentity();
   #reconnecting: Promise<void> | undefined;
   #transfers = 0;
 
   constructor(options: ConnectOptions) {
     super('donor', options, options.patience);
-    const { host, port, fingerprint, secret, key } = options;
-    this.#dialing = { place: { host, port, fingerprint }, shared: { secret, key }, identity: this.#identity };
+    const { host, port, fingerprint, secret, key, certified } = options;
+    this.#dialing = {
+      place: { host, port, fingerprint },
+      shared: { secret, key },
+      identity: certified?.identity ?? makeIdentity(),
+      certified,
+      instance: certified === undefined ? undefined : makeInstance(),
+    };
   }
 
   get ids(): { readonly secret: string; readonly donor: string; readonly joiner: string } {
-    const { place, shared } = this.#dialing;
-    return { secret: shared.secret, donor: this.#identity.fingerprint, joiner: place.fingerprint };
+    const { place, shared, identity } = this.#dialing;
+    return { secret: shared.secret, donor: identity.fingerprint, joiner: place.fingerprint };
   }
 
   /** Opens the control connection; to be called once. */

@@ -4,8 +4,9 @@ import { encodeFrame, frameTypes } from '@batondb/core/protocol/frame';
 import { chooseVersion } from '@batondb/core/protocol/versions';
 import type { Identity } from '@batondb/core/transport/certificate';
 import type { UnprovenPeer } from '@batondb/core/transport/proof-listener';
-import { connectTls } from '@batondb/core/transport/tls';
+import { connectTls, type IssuedBy } from '@batondb/core/transport/tls';
 import type { Connection } from '@batondb/core/transport/transport';
+import { type Certified, notVouchedFor } from './certified.ts';
 import {
   decodeMessage,
   encodeMessage,
@@ -27,6 +28,10 @@ export type Dialing = {
   readonly place: JoinerPlace;
   readonly shared: Shared;
   readonly identity: Identity;
+  /** Where an authority has to vouch for the joiner. */
+  readonly certified: Certified | undefined;
+  /** Tells processes with the same certificate apart. */
+  readonly instance: string | undefined;
 };
 
 /** What a connection is for. */
@@ -37,17 +42,19 @@ export type Purpose = Pick<Hello, 'purpose' | 'transfer' | 'received'>;
  * that says nothing), NOT_TRUSTED, VERSION_MISMATCH, what the joiner refused with, or the signal's reason.
  */
 export async function connectProven(
-  { place, shared, identity }: Dialing,
+  { place, shared, identity, certified, instance }: Dialing,
   purpose: Purpose,
   signal: AbortSignal,
 ): Promise<{ readonly connection: Connection; readonly proof: Proof }> {
   const { host, port, fingerprint: expectedFingerprint } = place;
   const name = `the joiner at ${host} port ${port}`;
   const timeoutMs = limits.connectMsMax;
-  const connection = await connectTls({ host, port, identity, expectedFingerprint, timeoutMs }, signal);
+  const issued = certified === undefined ? undefined : issuedBy(certified, name);
+  const connection = await connectTls({ host, port, identity, expectedFingerprint, issued, timeoutMs }, signal);
   try {
     const proof = makeProof('donor', shared, connection.binding);
-    await say(connection, { type: 'hello', versions: sessionVersions, proof, ...purpose });
+    const which = instance === undefined ? {} : { instance };
+    await say(connection, { type: 'hello', versions: sessionVersions, proof, ...which, ...purpose });
     const answer = await listen(connection, name, signal);
     if (answer.type === 'failed') throw failureOf('the joiner refused', answer);
     if (answer.type !== 'proof') throw unexpected(answer, 'proof');
@@ -62,13 +69,31 @@ export async function connectProven(
   }
 }
 
+function issuedBy(certified: Certified, name: string): IssuedBy {
+  const { authority, isForHost } = certified;
+  return {
+    authority,
+    isForHost,
+    refuse: async (connection, distrust) => {
+      const error = notVouchedFor(name, distrust, certified);
+      await refuse(connection, error);
+      return error;
+    },
+  };
+}
+
+/** Who proved itself: a certificate, and which of the processes that have it, where certificates are not made for one process. */
+export type DonorId = { readonly fingerprint: string; readonly instance: string | undefined };
+
 /** What the joiner judges a stranger by. */
 export type Admission = {
   readonly shared: Shared;
-  /** The certificate of the donor that is at work already. */
-  readonly donor: () => string | undefined;
+  /** Where an authority has to vouch for the donor. */
+  readonly certified: Certified | undefined;
+  /** The donor that is at work already. */
+  readonly donor: () => DonorId | undefined;
   /** A stranger has proven itself: from now on it is the donor. Called before anything is waited for. */
-  readonly onProven: (hello: Hello, fingerprint: string) => void;
+  readonly onProven: (donor: DonorId) => void;
   /** Messages that the joiner has. */
   readonly received: () => number;
 };
@@ -82,11 +107,12 @@ export async function admitDonor(peer: UnprovenPeer, admission: Admission, signa
     const hello = await listen(peer, peer.name, signal);
     if (hello.type === 'failed') throw failureOf(`${peer.name} refused`, hello);
     if (hello.type !== 'hello') throw unexpected(hello, 'hello');
+    checkVouchedFor(peer, hello, admission.certified);
     const version = chooseVersion(sessionVersions, hello.versions);
     if (version === undefined) throw noVersion(peer.name, hello);
     if (!isProof(hello.proof, 'donor', admission.shared, peer.binding)) throw notProven(peer.name);
     checkDonor(peer, hello, admission.donor());
-    admission.onProven(hello, peer.peerFingerprint);
+    admission.onProven({ fingerprint: peer.peerFingerprint, instance: hello.instance });
     const proof = makeProof('joiner', admission.shared, peer.binding);
     await say(peer, { type: 'proof', version, proof, received: admission.received() });
     return hello;
@@ -109,11 +135,18 @@ export function failedOf(error: unknown): Failed {
   return hint === undefined ? said : { ...said, hint: hint.slice(0, 1000) };
 }
 
-function checkDonor(peer: UnprovenPeer, { purpose, transfer }: Hello, donor: string | undefined): void {
-  if (donor !== undefined && donor !== peer.peerFingerprint) {
+function checkVouchedFor(peer: UnprovenPeer, { instance }: Hello, certified: Certified | undefined): void {
+  if (certified === undefined) return;
+  if (peer.distrust !== undefined) throw notVouchedFor(peer.name, peer.distrust, certified);
+  if (instance === undefined) throw new BatonError('PROTOCOL', `${peer.name} does not say which process it is`);
+}
+
+function checkDonor(peer: UnprovenPeer, { purpose, transfer, instance }: Hello, donor: DonorId | undefined): void {
+  if (donor !== undefined && (donor.fingerprint !== peer.peerFingerprint || donor.instance !== instance)) {
+    const words = (id: DonorId): string => `${id.fingerprint.slice(0, 16)} ${id.instance ?? ''}`.trim();
     throw new BatonError(
       'BUSY',
-      `${peer.name} proved the secret and the key, but another donor is at work: its certificate is ${donor.slice(0, 16)}, and this one's is ${peer.peerFingerprint.slice(0, 16)}`,
+      `${peer.name} proved the secret and the key, but another donor is at work: its certificate is ${words(donor)}, and this one's is ${words({ fingerprint: peer.peerFingerprint, instance })}`,
       { hint: 'find out which node took part in two transfers; its error log says so' },
     );
   }

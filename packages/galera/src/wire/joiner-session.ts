@@ -5,7 +5,8 @@ import { type Identity, makeIdentity } from '@batondb/core/transport/certificate
 import { listenForProof, type ProofListener, type TakeConnection } from '@batondb/core/transport/proof-listener';
 import type { PortRange } from '@batondb/core/transport/tls';
 import type { Connection } from '@batondb/core/transport/transport';
-import { admitDonor } from './handshake.ts';
+import type { Certified } from './certified.ts';
+import { admitDonor, type DonorId } from './handshake.ts';
 import { wireLimits } from './limits.ts';
 import type { About, Finish, Offer, Transfer } from './messages.ts';
 import { makeSecret, type Shared } from './proof.ts';
@@ -21,6 +22,8 @@ export type ListenOptions = SessionEvents & {
   readonly ports: PortRange;
   /** What every node of the cluster has; undefined: the session secret alone counts. */
   readonly key: Uint8Array | undefined;
+  /** Default: a certificate of its own, and any that the donor proves itself with. */
+  readonly certified?: Certified | undefined;
   readonly patience?: Partial<Patience>;
 };
 
@@ -38,36 +41,39 @@ export async function listenForDonor(options: ListenOptions, signal: AbortSignal
 /** The joiner's side of a session. */
 export class JoinerSession extends Session {
   readonly #options: ListenOptions;
-  readonly #identity: Identity = makeIdentity();
+  readonly #identity: Identity;
   readonly #shared: Shared;
   readonly #receivers = new Map<number, DataServer>();
   /** Data that came before anybody asked for it. */
   #early: { readonly connection: Connection; readonly transfer: number }[] = [];
   readonly #serving = new Set<Promise<void>>();
   #listener: ProofListener | undefined;
-  #donor: string | undefined;
+  #donor: DonorId | undefined;
   #absence: NodeJS.Timeout | undefined;
   #transfers = 0;
 
   constructor(options: ListenOptions) {
     super('joiner', options, options.patience);
     this.#options = options;
+    this.#identity = options.certified?.identity ?? makeIdentity();
     this.#shared = { secret: makeSecret(), key: options.key };
     this.signal.addEventListener('abort', () => clearTimeout(this.#absence), { once: true });
   }
 
   async open(): Promise<void> {
-    const { host, ports } = this.#options;
+    const { host, ports, certified } = this.#options;
     this.#listener = await listenForProof({
       ...(host === undefined ? {} : { host }),
       ports,
       identity: this.#identity,
+      authority: certified?.authority,
       onRefused: (error) => this.note(error.message),
       prove: async (peer, signal): Promise<TakeConnection> => {
         const admission = {
           shared: this.#shared,
+          certified,
           donor: () => this.#donor,
-          onProven: (_: unknown, fingerprint: string) => void (this.#donor = fingerprint),
+          onProven: (donor: DonorId) => void (this.#donor = donor),
           received: () => this.control.received,
         };
         const hello = await admitDonor(peer, admission, signal);
@@ -97,7 +103,7 @@ export class JoinerSession extends Session {
   }
 
   get ids(): { readonly secret: string; readonly donor: string; readonly joiner: string } {
-    return { secret: this.#shared.secret, donor: this.#donor ?? '', joiner: this.#identity.fingerprint };
+    return { secret: this.#shared.secret, donor: this.#donor?.fingerprint ?? '', joiner: this.#identity.fingerprint };
   }
 
   /** What the donor offers. Waits for the donor for as long as `signal` lets it. */

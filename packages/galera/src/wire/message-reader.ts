@@ -78,6 +78,11 @@ export class MessageReader {
     return new Uint8Array(Buffer.from(value, 'hex'));
   }
 
+  /** Hexadecimal digits as they are, if there are any. */
+  optionalHex(field: string, bytes: number): string | undefined {
+    return this.#fields[field] === undefined ? undefined : Buffer.from(this.hex(field, bytes)).toString('hex');
+  }
+
   /** Two integers, the first not above the second. */
   range(field: string): [number, number] {
     const value = this.#fields[field];

@@ -2,7 +2,7 @@ import { BatonError, type ErrorCode, type ErrorRecord } from '@batondb/core/erro
 import type { VersionRange } from '@batondb/core/protocol/versions';
 import { wireLimits } from './limits.ts';
 import { MessageReader } from './message-reader.ts';
-import { proofBytes } from './proof.ts';
+import { instanceBytes, proofBytes } from './proof.ts';
 
 // What donor and joiner say to each other beside the data: JSON, one message a frame. Fields that are unknown are passed over; a message
 // that is unknown is passed over if it says itself that it may be. Not checked here: who may say what when.
@@ -23,6 +23,8 @@ export type Hello = {
   readonly transfer: number;
   /** Messages of the joiner that the donor has. */
   readonly received: number;
+  /** Which process it is: there where its certificate is not made for one process alone. 32 hexadecimal digits. */
+  readonly instance?: string;
 };
 
 /** The joiner's answer to a hello that it believes. */
@@ -131,6 +133,7 @@ function messageOf(reader: MessageReader): Message {
       const purpose = reader.oneOf('purpose', ['control', 'data']);
       const transfer = reader.integer('transfer', wireLimits.transfersMax);
       const received = reader.integer('received', count);
+      const instance = reader.optionalHex('instance', instanceBytes);
       return {
         type: 'hello',
         versions: { min, max },
@@ -138,6 +141,7 @@ function messageOf(reader: MessageReader): Message {
         purpose,
         transfer,
         received,
+        ...(instance === undefined ? {} : { instance }),
       };
     }
     case 'proof':

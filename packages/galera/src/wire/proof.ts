@@ -8,6 +8,8 @@ import { BatonError } from '@batondb/core/errors';
 const secretBytes = 32;
 /** Bytes of a proof. */
 export const proofBytes = 32;
+/** Bytes that tell the processes apart that have the same certificate. */
+export const instanceBytes = 16;
 /** Part of every proof: another scheme, or another program with the same key, proves nothing here. */
 const scheme = 'baton galera 1';
 
@@ -24,6 +26,11 @@ export type Shared = {
 /** A new session secret, as text for the ready line. */
 export function makeSecret(): string {
   return randomBytes(secretBytes).toString('hex');
+}
+
+/** A new name of a process, as text: no secret. */
+export function makeInstance(): string {
+  return randomBytes(instanceBytes).toString('hex');
 }
 
 /**

@@ -1,5 +1,6 @@
 import { readSettings } from '../../settings/settings.ts';
 import { type NodeWords, readNodeOptions } from '../node-options.ts';
+import { checkCertificates } from './certificates.ts';
 import { checkConfiguration } from './configuration.ts';
 import { type CheckFinding, findingOf, problem } from './finding.ts';
 import { checkPrograms, checkScript } from './installation.ts';
@@ -16,6 +17,7 @@ const checks: readonly (readonly [string, Check])[] = [
   ['programs', checkPrograms],
   ['script', checkScript],
   ['key', checkKey],
+  ['certificates', checkCertificates],
   ['login', checkLogin],
   ['storage', checkStorage],
   ['port', checkPort],

@@ -1,4 +1,5 @@
 import { type Stats, statSync } from 'node:fs';
+import { readCertificates } from '../../certificates/read.ts';
 import type { Call } from '../../contract/call.ts';
 import type { ReadSettings } from '../../settings/settings.ts';
 import { findKey } from '../../transfer-key.ts';
@@ -38,10 +39,11 @@ export function checkKey({ read, options }: Node): CheckFinding[] {
 }
 
 /** What proves the nodes to one another instead. */
-function withoutKey(path: string, call: Call, { settings, server }: ReadSettings): CheckFinding {
+function withoutKey(path: string, call: Call, { settings, demand, server }: ReadSettings): CheckFinding {
   try {
-    const { origin } = findKey(call, settings, server);
-    return warning('key', `${path} is not there: ${origin} is all that proves a node`, next);
+    const certified = demand === undefined ? undefined : readCertificates(demand);
+    const { origin } = findKey(call, settings, server, certified);
+    return warning('key', `${path} is not there: all that proves a node is ${origin}`, next);
   } catch (error) {
     return { ...findingOf('key', error), nextStep: next };
   }
