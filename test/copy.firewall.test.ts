@@ -110,7 +110,8 @@ async function waitForRules(host: Host, before: string, what: string): Promise<v
   const deadline = performance.now() + ruleMsMax;
   let rules = await rulesOf(host);
   while (rules !== before && performance.now() < deadline) {
-    await sleep(250);
+    // A look takes a dozen programs.
+    await sleep(500);
     rules = await rulesOf(host);
   }
   assert.equal(rules, before, `${what}: the rules of ${host.name}`);
@@ -172,7 +173,7 @@ async function waitForNobody(bed: Bed): Promise<void> {
     return isTimed && !/set baton_[0-9a-f]{16}_[46] \{[^}]*elements/.test(stdout);
   };
   const areClosed = async (): Promise<boolean> => (await Promise.all(bed.hosts.map(isClosed))).every(Boolean);
-  await waitUntil('nobody is let in any more', areClosed, 45_000);
+  await waitUntil('nobody is let in any more', areClosed, 45_000, 500);
 }
 
 // At the same time, since most of each is waiting.

@@ -122,11 +122,7 @@ for (const way of ['process.execve', 'execve of the C library'] as const) {
     const env = way === 'process.execve' ? {} : preload(directory, 'noExecve');
     const { child, told, end } = await start(directory, ['copy', '', 'a b', '--as=ü', '--', '-x'], env);
     assert.equal(told.pid, child.pid);
-    assert.deepEqual(told.flags, [
-      '--conditions=batondb-source',
-      '--disable-warning=ExperimentalWarning',
-      '--expose-gc',
-    ]);
+    assert.deepEqual(told.flags, ['--conditions=batondb-source', '--disable-warning=ExperimentalWarning']);
     assert.deepEqual(
       told.args.map(bytes),
       ['copy', '', 'a b', '--as=ü', '--', '-x'].map((text) => Buffer.from(text)),

@@ -35,7 +35,10 @@ function findBuilt() {
       return stat.ctimeMs === changedMs && stat.size === bytes;
     };
     const inputs = JSON.parse(fs.readFileSync(path.join(built, 'inputs.json'), 'utf8'));
-    return inputs.every(isAsBuilt) ? path.join(built, 'cli', 'src', 'main.js') : undefined;
+    if (!inputs.every(isAsBuilt)) return undefined;
+    // An agent is one file of its own, and one starts on every host of every copy.
+    const isAgent = process.argv.length === 3 && process.argv[2] === 'agent';
+    return isAgent ? path.join(built, 'copy', 'src', 'agent', 'run.js') : path.join(built, 'cli', 'src', 'main.js');
   } catch {
     // Never built, or a source is gone.
     return undefined;
@@ -184,7 +187,7 @@ function main() {
         ' and put it first in PATH: https://nodejs.org/en/download',
     );
   }
-  const flags = ['--conditions=batondb-source', '--disable-warning=ExperimentalWarning', '--expose-gc'];
+  const flags = ['--conditions=batondb-source', '--disable-warning=ExperimentalWarning'];
   // What streams for weeks makes much garbage, and V8 takes 100 MiB more for it where there is room. Measured: no more time.
   if (process.argv[2] === 'sync') flags.push('--max-semi-space-size=8');
   execute(node, [process.argv0 || 'node'].concat(flags, entry, userArguments()), environment());

@@ -24,7 +24,7 @@ const tools = '[ -z "$BATON_TEST_TOOLS" ] || PATH=$BATON_TEST_TOOLS:$PATH\n';
 /** Returns the directory. Programs in the directory that the server's variable BATON_TEST_TOOLS names go before the system's. */
 export async function makeMethod(sandbox: Sandbox): Promise<string> {
   const directory = await makeMysqlDirectory(sandbox, 'method');
-  const node = `${process.execPath} --expose-gc --conditions=batondb-source --disable-warning=ExperimentalWarning`;
+  const node = `${process.execPath} --conditions=batondb-source --disable-warning=ExperimentalWarning`;
   const path = `${directory}/wsrep_sst_baton`;
   writeFileSync(path, `#!/bin/sh\n${tools}${detour}exec ${node} ${entry} "$@"\n`);
   chmodSync(path, 0o755);

@@ -5,7 +5,7 @@ import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rm
 import { join } from 'node:path';
 import { formatOptionFile, type GaleraNodeOptions, type GaleraPlace } from './galera-options.ts';
 import { MariadbClient } from './mariadb-client.ts';
-import { listProcesses, type ProcessInfo, processStart, signalProcess, waitUntil } from './process-table.ts';
+import { type ProcessInfo, processesBelow, processStart, signalProcess, waitUntil } from './process-table.ts';
 import { mustRun } from './processes.ts';
 import type { Sandbox } from './sandbox.ts';
 
@@ -137,9 +137,7 @@ export class GaleraNode extends MariadbClient implements AsyncDisposable {
 
   /** What it has started and still runs, such as the processes of a transfer: what works in its data directory. */
   childProcesses(): ProcessInfo[] {
-    const { dataDirectory } = this;
-    const isBelow = (path: string): boolean => path === dataDirectory || path.startsWith(`${dataDirectory}/`);
-    return listProcesses().filter(({ pid, workingDirectory }) => pid !== this.pid && isBelow(workingDirectory));
+    return processesBelow(this.dataDirectory).filter(({ pid }) => pid !== this.pid);
   }
 
   /** What the server and what it has started have logged so far, over all starts. */

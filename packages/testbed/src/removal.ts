@@ -1,7 +1,7 @@
 // Takes down what a record lists. The same steps serve the end of a test and the sweep after a killed one, so they run in
 // every test; each may run twice, also at the same time as another sweep's.
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { listProcesses, processStart, signalProcess, waitUntil } from './process-table.ts';
+import { listProcesses, processesBelow, processStart, signalProcess, waitUntil } from './process-table.ts';
 import { runCommand } from './processes.ts';
 import { abandonedRecords, type BedRecord, type RecordHandle } from './registry.ts';
 
@@ -28,9 +28,8 @@ export function mountsBelow(directory: string): string[] {
 
 /** Processes without a terminal whose working directory is a directory or below it: servers that other servers started. */
 function daemonsBelow(directory: string): number[] {
-  const isBelow = (path: string): boolean => path === directory || path.startsWith(`${directory}/`);
-  return listProcesses()
-    .filter((info) => info.pid !== process.pid && !info.hasTerminal && isBelow(info.workingDirectory))
+  return processesBelow(directory)
+    .filter((info) => info.pid !== process.pid && !info.hasTerminal)
     .map(({ pid }) => pid);
 }
 
@@ -41,11 +40,8 @@ async function killRecorded(record: BedRecord, failures: string[]): Promise<void
       .filter(({ pid, startTicks }) => processStart(pid) === startTicks)
       .map(({ pid }) => pid);
     pids.push(...record.directories.flatMap(daemonsBelow));
-    if (inodes.size > 0) {
-      for (const info of listProcesses())
-        if (inodes.has(info.namespaceInode) && info.pid !== process.pid) pids.push(info.pid);
-    }
-    return pids;
+    const inside = [...inodes].flatMap((inode) => listProcesses(inode)).map(({ pid }) => pid);
+    return [...pids, ...inside.filter((pid) => pid !== process.pid)];
   };
   try {
     // Killed again and again: a process may fork between the listing and the signal.

@@ -166,7 +166,7 @@ function usesSudo(host: string, { sudo }: CopyOptions): boolean {
 function localArguments(): string[] {
   const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const script = new URL(`../agent/run.${ending}`, import.meta.url);
-  const inherited = process.execArgv.filter((word) => /^(--conditions=|-C|--disable-warning=|--expose-gc$)/.test(word));
+  const inherited = process.execArgv.filter((word) => /^(--conditions=|-C|--disable-warning=)/.test(word));
   return [process.execPath, ...inherited, fileURLToPath(script), 'agent'];
 }
 

@@ -45,7 +45,6 @@ export const moduleDirectory: string = basename(dirname(dirname(fileURLToPath(im
 export const nodeFlags: readonly string[] = [
   ...(moduleEnding === 'ts' ? ['--conditions=batondb-source'] : []),
   '--disable-warning=ExperimentalWarning',
-  '--expose-gc',
 ];
 
 /** Where the package that a module of ours belongs to has been put by {@link findProgram}. */

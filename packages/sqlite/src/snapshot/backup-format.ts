@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BatonError } from '@batondb/core/errors';
 import { toBatonError } from '@batondb/core/files/system-error';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { WrittenFile } from './snapshot-calls.ts';
 
 // A backup as it lies in a directory: ordinary SQLite files, the record of the state, and a manifest of them all.
