@@ -12,8 +12,7 @@ import { type RunnerEvent, Totals } from './test-totals.ts';
 
 // npm test: everything that runs, more files at a time than there are cores, since tests wait for disks, links and silences. First the
 // black-box tests in test/ and the packages' own, the long ones before the many short ones, so that no core waits for a last one; then,
-// fewer at a time, those that judge how soon something ended, and the demo, which takes a core; and by itself the one that judges how much
-// is on its way when a host is killed.
+// fewer at a time, those that judge how soon something ended; and by itself the one that judges how much is on its way when a host is killed.
 
 const help = `Usage: npm test [-- --only PART] [-- --soak]
 
@@ -26,10 +25,9 @@ The tests in test/ and of the testbed need root: they make network namespaces an
 const root = resolve(import.meta.dirname, '..');
 
 const alone = /\/copy\.kill\.resume\.test\.ts$/;
-const apart =
-  /\/(copy\.(chain|healing|kill|lifetime|security)|demo|(children|kill|network|refused)\.galera)\.test\.ts$/;
+const apart = /\/(copy\.(chain|healing|kill|lifetime|security)|(children|kill|network|refused)\.galera)\.test\.ts$/;
 /** Each takes minutes: begun last, it would be waited for. */
-const first = /\/(copy\.(healing|security|stream)|sync\.(faults|history|kill))\.test\.ts$/;
+const first = /\/(copy\.(healing|security|stream)|demo|sync\.(faults|history|kill))\.test\.ts$/;
 
 type Group = { readonly files: readonly string[]; readonly concurrency: number };
 

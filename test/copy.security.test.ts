@@ -291,7 +291,7 @@ test('nothing secret in sight', async () => {
     const [agent] = host.agents();
     assert.deepEqual(agent?.argv.slice(-1), ['agent']);
     assert.ok(
-      agent.argv.slice(1, -1).every((word) => /^(--[a-z-]+(=[\w-]+)?|\/\S*main\.[tj]s)$/.test(word)),
+      agent.argv.slice(1, -1).every((word) => /^(--[a-z-]+(=[\w-]+)?|\/\S*(main\.[tj]s|agent\/run\.js))$/.test(word)),
       agent.argv.join(' '),
     );
     const added = environmentOf(agent).map((line) => line.split('=')[0] ?? '');

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 
 // The launcher in a checkout of its own, with an entry that tells what it was started with.
@@ -193,7 +193,8 @@ test('a build without sources is run', async (t) => {
   assert.equal(await end(0), 0);
 });
 
-// Proves: a build is run while its sources are as they were, and never instead of changed ones, whatever their times of modification say.
+// Proves: a build is run while its sources are as they were, and never instead of changed ones, whatever their times of modification say;
+// an agent, and nothing else, is the file that was built for it.
 test('the build of a checkout is run until a source changes', async (t) => {
   const directory = checkout(t, []);
   const source = join(directory, 'packages/cli/src/main.ts');
@@ -212,6 +213,15 @@ test('the build of a checkout is run until a source changes', async (t) => {
   };
   noteInputs();
   assert.equal(await isBuiltRun(), true);
+  mkdirSync(join(built, 'copy/src/agent'), { recursive: true });
+  writeFileSync(join(built, 'copy/src/agent/run.js'), entryBuilt);
+  const mainOf = async (args: readonly string[]): Promise<string> => {
+    const { told, end } = await start(directory, args);
+    assert.equal(await end(0), 0);
+    return relative(built, told.main);
+  };
+  assert.equal(await mainOf(['agent']), 'copy/src/agent/run.js');
+  assert.equal(await mainOf(['agent', '--help']), 'cli/src/main.js');
   const { atime, mtime } = statSync(source);
   writeFileSync(source, entry);
   utimesSync(source, atime, mtime);
