@@ -13,7 +13,6 @@ import {
   haveUnitsMax,
 } from '../protocol/messages.ts';
 import type { Connection } from '../transport/transport.ts';
-import { GarbageLimit } from './garbage-limit.ts';
 import { Link } from './link.ts';
 import { Permits } from './permits.ts';
 import type { StagedTree } from './staged-tree.ts';
@@ -49,7 +48,6 @@ type Session = { readonly link: Link; readonly epoch: number };
 export class Receiver<T extends UnitSink = StagedTree> {
   readonly #options: ReceiverOptions<T>;
   readonly #permits: Permits;
-  readonly #garbage = new GarbageLimit(16 * 1024 * 1024);
   readonly #sessions = new Set<Session>();
   #tree: Promise<T> | undefined;
   #treeKnown: ((tree: Promise<T>) => void) | undefined;
@@ -192,8 +190,6 @@ export class Receiver<T extends UnitSink = StagedTree> {
         continue;
       }
       if (frame.type !== frameTypes.unit) throw unexpected(frame, 'UNIT');
-      // The pieces that TLS delivered it in.
-      this.#garbage.add(frame.payload.byteLength);
       await this.#permits.take();
       if (this.#closed !== undefined) {
         this.#permits.give();
