@@ -1,6 +1,7 @@
 // Transfers by method=logical between real nodes.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { Server } from '@batondb/mariadb';
 import {
@@ -14,7 +15,10 @@ import { killProcess, waitUntil } from '@batondb/testbed/process-table';
 import { mustRun } from '@batondb/testbed/processes';
 import { Random, seedOfRun } from '@batondb/testbed/random';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
+import { findDump, startRowsDump } from '../src/donor/dump.ts';
 import { type DumpPlan, planDump } from '../src/donor/logical-checks.ts';
+import { checkNode } from '../src/node/check/check-node.ts';
+import { SqlSession } from '../src/sql-session.ts';
 import { parseRecovered } from '../src/state/recovered-position.ts';
 import { dataOf } from './joining.ts';
 import { makeMethod } from './method.ts';
@@ -22,7 +26,8 @@ import { makeMethod } from './method.ts';
 const isSoak = process.env['BATON_SOAK'] === '1';
 const timeout = 240_000;
 const auth = { user: 'sst', password: 'of-all-nodes' };
-const grant = `GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, EXECUTE, PROCESS ON *.* TO 'sst'@'localhost'`;
+const grant = `GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, EXECUTE ON *.* TO 'sst'@'localhost';
+  REVOKE RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR, REPLICA MONITOR ON *.* FROM 'sst'@'localhost'`;
 /** One of everything that a dump could lose. */
 const everything = `CREATE DATABASE shop; USE shop;
   CREATE TABLE kinds (id INT PRIMARY KEY AUTO_INCREMENT, k INT DEFAULT 3, g DOUBLE, s VARCHAR(50) CHARACTER SET sjis, b BLOB, j JSON,
@@ -42,6 +47,9 @@ const everything = `CREATE DATABASE shop; USE shop;
   CREATE TRIGGER noted AFTER INSERT ON parts FOR EACH ROW INSERT INTO log VALUES (NEW.id);
   CREATE EVENT daily ON SCHEDULE EVERY 1 DAY DO DELETE FROM log;
   CREATE USER 'reader'@'%' IDENTIFIED BY 'secret'; CREATE ROLE readers; GRANT SELECT ON shop.* TO readers; GRANT readers TO 'reader'@'%';`;
+/** Its first fragments are in Galera's own table before it ends. */
+const streaming = `SET SESSION wsrep_trx_fragment_unit = 'rows', wsrep_trx_fragment_size = 5; START TRANSACTION;
+  INSERT INTO shop.log SELECT seq FROM shop.seq_1001_to_1050;`;
 const parent = 'CREATE TABLE shop.parts_of (id INT PRIMARY KEY) ENGINE=InnoDB;';
 
 async function startCluster(sandbox: Sandbox, sst: Readonly<Record<string, string>> = {}): Promise<GaleraCluster> {
@@ -66,7 +74,7 @@ async function recovered(node: GaleraNode): Promise<string> {
   return `${position?.uuid}:${position?.seqno}`;
 }
 
-// Proves: a node with pages of another size, encrypted, is given its state as SQL under write load, with its position inside InnoDB, is equal table by table, and what a crash recovers later is right (G3).
+// Proves: a node with pages of another size, encrypted, is given its state as SQL under write load, streaming transactions included, with its position inside InnoDB, is equal table by table, and what a crash recovers later is right (G3).
 test('a node joins by method=logical, and takes the incremental path after a crash', { timeout }, async (t) => {
   await using sandbox = makeSandbox();
   await using cluster = await startCluster(sandbox);
@@ -76,9 +84,15 @@ test('a node joins by method=logical, and takes the incremental path after a cra
   writeFileSync(keys, `1;${'0123456789abcdef'.repeat(4)}\n`);
   const encryption = { 'plugin-load-add': 'file_key_management', 'file-key-management-filename': keys };
   node.configure({ server: { 'innodb-page-size': '8k', 'innodb-encrypt-tables': 'ON', ...encryption } });
+  await using client = await SqlSession.start({ socketPath: cluster.first.socketPath });
+  const { signal } = new AbortController();
+  await client.ask(streaming, signal);
   await node.start();
   await node.untilSynced();
   assert.match(node.log(), /baton joiner: the new data is in place/);
+  assert.equal(await node.value('SELECT COUNT(*) > 0 FROM mysql.wsrep_streaming_log'), '1');
+  await client.ask('COMMIT;', signal);
+  await cluster.untilEqual();
   await node.kill();
   const position = await recovered(node);
   await node.start({ more: [`--wsrep_start_position=${position}`] });
@@ -157,11 +171,28 @@ test('what a dump cannot carry is refused', { timeout }, async () => {
     await assert.rejects(plan(), { code: 'UNSUPPORTED', message });
     await first.sql('DROP TABLE d.bad');
   };
+  first.configure({ sst: { method: 'logical' } });
+  const dumpFinding = async (): Promise<unknown> =>
+    (await checkNode([`--defaults-file=${first.optionFile}`], signal)).filter(({ subject }) => subject === 'dump');
+  assert.match(JSON.stringify(await dumpFinding()), /"ok".*all of 1 tables can be dumped/);
+  await first.sql('CREATE TABLE d.bad (f FLOAT) ENGINE=InnoDB');
+  assert.match(JSON.stringify(await dumpFinding()), /"(error|problem)".*d\.bad\.f is FLOAT/);
+  await first.sql('DROP TABLE d.bad');
   await refused('(id INT PRIMARY KEY, f FLOAT) ENGINE=InnoDB', /d\.bad\.f is FLOAT/);
   await refused('(id INT PRIMARY KEY) ENGINE=Aria', /d\.bad is a table of the engine Aria/);
   const versioned = `(id INT PRIMARY KEY, a BIGINT UNSIGNED GENERATED ALWAYS AS ROW START, b BIGINT UNSIGNED GENERATED ALWAYS AS ROW END,
     PERIOD FOR SYSTEM_TIME (a, b)) ENGINE=InnoDB WITH SYSTEM VERSIONING`;
   await refused(versioned, /d\.bad\.a holds numbers of transactions/);
+  // Its output has to be there for who reads it only after its end.
+  await first.sql('INSERT INTO d.good VALUES (1, 0.1)');
+  const place = {
+    server: { socketPath: first.socketPath, user: 'root' },
+    program: findDump(),
+    directory: sandbox.path,
+  };
+  const rows = await startRowsDump(place, ['d'], () => undefined, signal);
+  await rows.done;
+  assert.match(await text(rows.content), /INSERT INTO `good` VALUES\n\(1,0\.1\)/);
   await first.sql("CREATE USER 'weak'@'localhost'; GRANT SELECT ON d.* TO 'weak'@'localhost'");
   await assert.rejects(plan('weak'), { code: 'ACCESS_DENIED', message: /may not SELECT, SHOW VIEW/ });
 });

@@ -1,6 +1,7 @@
 // The passes of a dump, by the server's own mariadb-dump. What is small and has to be of one moment is written into files while the
 // server waits; rows of tables come from a snapshot that was opened at that moment, while it goes on.
 import { join } from 'node:path';
+import { PassThrough, type Readable } from 'node:stream';
 import { BatonError } from '@batondb/core/errors';
 import type { Child } from '@batondb/core/process/child';
 import type { ServerOptions } from '@batondb/mariadb';
@@ -64,7 +65,12 @@ export async function dumpSmallParts(
 }
 
 /** A dump of rows at work: `opened` resolves when its snapshot is there, `done` when it has ended well. */
-export type RowsDump = { readonly child: Child; readonly opened: Promise<void>; readonly done: Promise<void> };
+export type RowsDump = {
+  readonly child: Child;
+  readonly content: Readable;
+  readonly opened: Promise<void>;
+  readonly done: Promise<void>;
+};
 
 /** Starts the dump of all rows. Its snapshot is opened at its start. */
 export async function startRowsDump(
@@ -88,9 +94,11 @@ export async function startRowsDump(
   };
   const { child, done } = await startTool({ argv, what: 'the dump', needsLastWord: false, onLine: heard }, signal);
   child.stdin.end();
+  // Node throws away what a child that has ended wrote, as long as nobody reads it.
+  const content = child.stdout.pipe(new PassThrough());
   opened.catch(() => undefined);
   done.then(resolve, reject);
-  return { child, opened, done };
+  return { child, content, opened, done };
 }
 
 function commonWords({ server, program }: DumpPlace): string[] {

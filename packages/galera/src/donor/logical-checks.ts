@@ -15,7 +15,7 @@ export type DumpPlan = {
 
 const systemSchemas = "('mysql', 'sys', 'information_schema', 'performance_schema')";
 /** All of them for the whole server: what a user may not see is missing in a dump without a word. */
-export const dumpPrivileges = ['SELECT', 'SHOW VIEW', 'TRIGGER', 'EVENT', 'EXECUTE', 'PROCESS'] as const;
+export const dumpPrivileges = ['SELECT', 'SHOW VIEW', 'TRIGGER', 'EVENT', 'EXECUTE'] as const;
 
 /** Looks for what a dump would lose, and for how much there is to dump. Throws ACCESS_DENIED, UNSUPPORTED, LIMIT, and what the server says. */
 export async function planDump(server: Server, signal: AbortSignal): Promise<DumpPlan> {

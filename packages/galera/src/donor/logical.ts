@@ -58,7 +58,7 @@ export async function sendLogical(
   // A table of which the checksum is made sends nothing, and is alive.
   const tell = setInterval(() => session.progress('sending the dump', sentBytes, estimatedBytes), tellMs);
   try {
-    const content = contentOf(parts, rows.child.stdout);
+    const content = contentOf(parts, rows.content);
     await sendStream(session, { content, finished: () => rows.done }, sending, either);
     progress.begin({ name: 'making checksums of all tables' });
     const checksums = await snapshot.checksums(() => guard.alive(), either);

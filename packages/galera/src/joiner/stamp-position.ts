@@ -4,6 +4,7 @@ import { BatonError } from '@batondb/core/errors';
 import { runStatement } from '@batondb/mariadb/client';
 import type { Call } from '../contract/call.ts';
 import { formatPosition, type GaleraPosition } from '../contract/position.ts';
+import { logicalLimits } from '../logical-limits.ts';
 import { pause } from '../pause.ts';
 import { writeGrastate } from '../state/grastate.ts';
 import { recoverPosition } from '../state/recovered-position.ts';
@@ -44,7 +45,8 @@ export async function stampPosition(
     await server.stop(signal);
   }
   for (const name of galeraFiles) rmSync(join(place.directory, name), { force: true });
-  const found = await recoverPosition({ argv: [...arguments_, '--wsrep-on=ON'] }, signal);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(logicalLimits.startMsMax)]);
+  const found = await recoverPosition({ argv: [...arguments_, '--wsrep-on=ON'] }, limit);
   if (found?.uuid === uuid && found.seqno === seqno) return;
   const said = found === undefined ? 'none' : `${found.uuid}:${found.seqno}`;
   throw new BatonError('BACKUP_FAILED', `InnoDB was given ${formatPosition(position)}, and recovers ${said}`, {
