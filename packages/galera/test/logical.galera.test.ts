@@ -90,6 +90,8 @@ test('a node joins by method=logical, and takes the incremental path after a cra
   await node.start();
   await node.untilSynced();
   assert.match(node.log(), /baton joiner: the new data is in place/);
+  t.diagnostic(`${load.accepted} transactions meanwhile, the longest stall ${Math.round(load.longestStallMs)} ms`);
+  t.diagnostic(/the cluster waited for .* s/.exec(cluster.first.log())?.[0] ?? '');
   assert.equal(await node.value('SELECT COUNT(*) > 0 FROM mysql.wsrep_streaming_log'), '1');
   await client.ask('COMMIT;', signal);
   await cluster.untilEqual();
@@ -99,7 +101,6 @@ test('a node joins by method=logical, and takes the incremental path after a cra
   await node.untilSynced();
   assert.match(node.log(), /the old data is good enough/);
   await load.stop();
-  t.diagnostic(`${load.accepted} transactions, the longest stall ${Math.round(load.longestStallMs)} ms`);
   await assertEqual(cluster);
   const encrypted =
     "SELECT COUNT(*) > 0 FROM information_schema.innodb_tablespaces_encryption WHERE name LIKE 'shop/%' AND encryption_scheme = 1";
@@ -190,9 +191,12 @@ test('what a dump cannot carry is refused', { timeout }, async () => {
     program: findDump(),
     directory: sandbox.path,
   };
-  const rows = await startRowsDump(place, ['d'], () => undefined, signal);
+  const rows = await startRowsDump(place, ['d'], signal);
   await rows.done;
   assert.match(await text(rows.content), /INSERT INTO `good` VALUES\n\(1,0\.1\)/);
+  await first.sql('SET GLOBAL wsrep_sync_wait = 1');
+  await assert.rejects(plan(), { code: 'UNSUPPORTED', message: /wsrep_sync_wait is 1/ });
+  await first.sql('SET GLOBAL wsrep_sync_wait = 0');
   await first.sql("CREATE USER 'weak'@'localhost'; GRANT SELECT ON d.* TO 'weak'@'localhost'");
   await assert.rejects(plan('weak'), { code: 'ACCESS_DENIED', message: /may not SELECT, SHOW VIEW/ });
 });

@@ -76,7 +76,6 @@ export type RowsDump = {
 export async function startRowsDump(
   place: DumpPlace,
   schemas: readonly string[],
-  onLine: () => void,
   signal: AbortSignal,
 ): Promise<RowsDump> {
   const { promise: opened, resolve, reject } = Promise.withResolvers<void>();
@@ -88,11 +87,10 @@ export async function startRowsDump(
     ...['--ignore-table=sys.sys_config', '--databases', '--', ...schemas, 'sys'],
   ];
   // What follows this line is asked within the snapshot.
-  const heard = (line: string): void => {
-    onLine();
+  const onLine = (line: string): void => {
     if (/^-- (Setting savepoint|Retrieving|Sending)/.test(line)) resolve();
   };
-  const { child, done } = await startTool({ argv, what: 'the dump', needsLastWord: false, onLine: heard }, signal);
+  const { child, done } = await startTool({ argv, what: 'the dump', needsLastWord: false, onLine }, signal);
   child.stdin.end();
   // Node throws away what a child that has ended wrote, as long as nobody reads it.
   const content = child.stdout.pipe(new PassThrough());

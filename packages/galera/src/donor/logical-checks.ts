@@ -24,6 +24,7 @@ export async function planDump(server: Server, signal: AbortSignal): Promise<Dum
   }
   await checkPrivileges(server, signal);
   await checkGtidMode(server, signal);
+  await checkSyncWait(server, signal);
   await checkEngines(server, signal);
   await checkColumns(server, signal);
   const schemas = await server.query(
@@ -67,6 +68,14 @@ async function checkGtidMode(server: Server, signal: AbortSignal): Promise<void>
   if (row?.get('m') === '0') return;
   const message = 'wsrep_gtid_mode is on, and a dump cannot bring the GTID that InnoDB keeps for it';
   throw new BatonError('UNSUPPORTED', message, { hint: instead });
+}
+
+/** The dump program's own statements would wait for transactions that wait for it. */
+async function checkSyncWait(server: Server, signal: AbortSignal): Promise<void> {
+  const [row] = await server.query('SELECT @@GLOBAL.wsrep_sync_wait AS w', signal);
+  if (row?.get('w') === '0') return;
+  const message = `wsrep_sync_wait is ${row?.get('w')} for all sessions, and a dump would wait for transactions that wait for it`;
+  throw new BatonError('UNSUPPORTED', message, { hint: 'set it in the sessions that need it, or use method=backup' });
 }
 
 /** A snapshot holds the rows of InnoDB alone. */

@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { BatonError } from '@batondb/core/errors';
 import { formatDuration } from '@batondb/core/text/format';
+import type { Server } from '@batondb/mariadb';
 import type { TransferContext } from '../context.ts';
 import { flushAnswerFiles } from '../contract/lines.ts';
 import { formatPosition, type GaleraPosition } from '../contract/position.ts';
+import { logicalLimits } from '../logical-limits.ts';
 import { domainOf } from '../position-words.ts';
 import { SqlSession } from '../sql-session.ts';
 import { StallGuard } from '../stall-guard.ts';
@@ -13,13 +15,20 @@ import type { DonorSession } from '../wire/donor-session.ts';
 import { sendStream } from '../wire/send-stream.ts';
 import { type DumpPlace, dumpSmallParts, findDump, type RowsDump, type SmallParts, startRowsDump } from './dump.ts';
 import { flushTables, letGoOn } from './flush-tables.ts';
-import { type DumpPlan, planDump } from './logical-checks.ts';
+import { planDump } from './logical-checks.ts';
 import { logIn } from './login.ts';
 import { PrivateDirectory } from './private-directory.ts';
 import { openSnapshot, type TableSnapshot } from './table-snapshot.ts';
 
 /** A dump of one moment, of which rows are still to be read. */
-type OpenDump = { readonly position: GaleraPosition; readonly parts: SmallParts; readonly rows: RowsDump };
+type OpenDump = {
+  readonly position: GaleraPosition;
+  readonly parts: SmallParts;
+  readonly rows: RowsDump;
+  readonly snapshot: TableSnapshot;
+  /** How many there are. */
+  readonly tables: number;
+};
 
 /**
  * Sends what our server holds as SQL, and a checksum of every table: the joiner may keep it in another form. The cluster waits while
@@ -34,18 +43,19 @@ export async function sendLogical(
   await using directory = await PrivateDirectory.make(leftovers);
   const server = await logIn(call, settings.credentials, directory, signal);
   const place = { server: server.options, program: findDump(), directory: directory.path };
-  const plan = await planDump(server, signal);
+  await planDump(server, signal);
   const estimatedBytes = await server.dataBytes(signal);
   const about = { serverVersion: server.version.text, lower_case_table_names: String(options.lowerCaseTableNames) };
   await session.offer({ method: 'logical', estimatedBytes, about }, signal);
-  using guard = new StallGuard('neither the dump nor the joiner has gone on', settings.silenceMsMax);
-  const either = AbortSignal.any([signal, guard.signal]);
   await using connection = await SqlSession.start(server.options);
-  const snapshot = openSnapshot(connection, plan.tables);
-  const { position, parts, rows } = await openDump(context, place, plan, snapshot, () => guard.alive(), either);
-  await using _ending = { [Symbol.asyncDispose]: () => rows.child.terminate(0) };
   let sentBytes = 0;
+  // A table that is long in one of its stages sends nothing, and is alive.
+  const tell = (): void => session.progress('sending the dump', sentBytes, estimatedBytes);
+  using _telling = every(Math.min(tellMsMax, settings.silenceMsMax / tellsPerSilence), tell);
+  const { position, parts, rows, snapshot, tables } = await openDump(context, place, server, connection, signal);
+  await using _ending = { [Symbol.asyncDispose]: () => rows.child.terminate(0) };
   progress.begin({ name: 'sending a dump', doneBytes: () => sentBytes, totalBytes: estimatedBytes });
+  using guard = new StallGuard('neither the dump nor the joiner has gone on', settings.silenceMsMax);
   const sending = {
     streams: settings.streams,
     compression: settings.compression === 'none' ? ({ mode: 'none' } as const) : ({ mode: 'auto' } as const),
@@ -55,36 +65,40 @@ export async function sendLogical(
       sentBytes = bytes;
     },
   };
-  // A table of which the checksum is made sends nothing, and is alive.
-  const tell = setInterval(() => session.progress('sending the dump', sentBytes, estimatedBytes), tellMs);
   try {
     const content = contentOf(parts, rows.content);
-    await sendStream(session, { content, finished: () => rows.done }, sending, either);
+    await sendStream(session, { content, finished: () => rows.done }, sending, AbortSignal.any([signal, guard.signal]));
     progress.begin({ name: 'making checksums of all tables' });
-    const checksums = await snapshot.checksums(() => guard.alive(), either);
+    const checksums = await snapshot.checksums(
+      AbortSignal.any([signal, AbortSignal.timeout(logicalLimits.checksumMsMax)]),
+    );
     const lines = async function* (): AsyncGenerator<Uint8Array> {
       yield Uint8Array.from(Buffer.from(checksums.join('\n')));
     };
-    await sendStream(session, { content: lines(), finished: async () => undefined }, {}, either);
+    await sendStream(session, { content: lines(), finished: async () => undefined }, {}, signal);
   } catch (error) {
     throw explain(error);
-  } finally {
-    clearInterval(tell);
   }
-  log.info(`${plan.tables.length} tables were sent, as they were at ${formatPosition(position)}`);
-  await session.finish(formatPosition(position), domainOf(position), either);
+  log.info(`${tables} tables were sent, as they were at ${formatPosition(position)}`);
+  await session.finish(formatPosition(position), domainOf(position), signal);
   return position;
 }
 
-const tellMs = 5000;
+/** How often the other side hears of us at least: several times in what it takes for silence. */
+const tellMsMax = 10_000;
+const tellsPerSilence = 3;
+
+function every(ms: number, act: () => void): Disposable {
+  const timer = setInterval(act, ms);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
 
 /** Everything that has to be of one moment: the server waits for it. */
 async function openDump(
   { call, settings, log, leftovers, say }: TransferContext,
   place: DumpPlace,
-  plan: DumpPlan,
-  snapshot: TableSnapshot,
-  alive: () => void,
+  server: Server,
+  connection: SqlSession,
   signal: AbortSignal,
 ): Promise<OpenDump> {
   const { dataDirectory } = call;
@@ -93,10 +107,15 @@ async function openDump(
   let rows: RowsDump | undefined;
   try {
     const position = await flushTables(dataDirectory, say, settings.silenceMsMax, signal);
-    await snapshot.open(signal);
-    rows = await startRowsDump(place, plan.schemas, alive, signal);
-    const [parts] = await Promise.all([dumpSmallParts(place, plan.schemas, signal), rows.opened]);
-    return { position, parts, rows };
+    // The cluster is not held up for longer than a silence may last.
+    using guard = new StallGuard('the cluster has waited for the definitions of tables', settings.silenceMsMax);
+    const either = AbortSignal.any([signal, guard.signal]);
+    // Only now nobody can make another table.
+    const { schemas, tables } = await planDump(server, either);
+    const snapshot = await openSnapshot(connection, tables, either);
+    rows = await startRowsDump(place, schemas, either);
+    const [parts] = await Promise.all([dumpSmallParts(place, schemas, either), rows.opened]);
+    return { position, parts, rows, snapshot, tables: tables.length };
   } catch (error) {
     await rows?.child.terminate(0);
     throw error;
@@ -119,7 +138,7 @@ async function* contentOf({ system, definitions, triggers }: SmallParts, rows: R
 function explain(error: unknown): unknown {
   const isChanged =
     error instanceof BatonError &&
-    /Table definition has changed|Deadlock found|Lost connection|Connection was killed/i.test(error.message);
+    /Table definition has changed|Deadlock found|execution was interrupted/i.test(error.message);
   if (!isChanged) return error;
   return new BatonError('BACKUP_FAILED', 'a table was changed by DDL while the tables were dumped', {
     hint: 'let no DDL run while a node joins by method=logical, or use method=backup',

@@ -92,6 +92,11 @@ async function load(
 ): Promise<void> {
   using guard = new StallGuard('nothing of the dump has come or could be loaded', settings.silenceMsMax);
   const either = AbortSignal.any([signal, guard.signal]);
+  // A donor that waits for a lock sends nothing and is alive; that says nothing of a server that has not taken what came before.
+  let isLoading = false;
+  using _alive = session.onPeerProgress(() => {
+    if (!isLoading) guard.alive();
+  });
   const program = findProgram('mariadb') ?? findProgram('mysql') ?? 'mariadb';
   const argv = [
     ...[program, ...connectionArguments(server.options), '--batch', '--binary-mode', '--skip-reconnect'],
@@ -111,7 +116,10 @@ async function load(
     await write(Buffer.from(before));
     for await (const chunk of receiveStream(session, { onProgress: (bytes) => void (receivedBytes = bytes) }, either)) {
       guard.alive();
+      isLoading = true;
       await write(chunk);
+      isLoading = false;
+      guard.alive();
       if (hasEnded) break;
     }
     client.stdin.end();

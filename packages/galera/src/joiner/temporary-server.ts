@@ -65,6 +65,7 @@ export function serverArguments(call: Pick<Call, 'optionFiles' | 'serverArgument
     `--wsrep-data-home-dir=${directory}`,
     ...[
       '--skip-innodb-strict-mode',
+      '--max-statement-time=0',
       '--wsrep-notify-cmd=',
       '--wsrep-gtid-mode=OFF',
       `--max-allowed-packet=${logicalLimits.packetBytesMax}`,
