@@ -137,7 +137,7 @@ test('a transfer by method=logical that fails leaves the old data', { timeout },
   for (const [name, { act, says }] of isSoak ? all : all.slice(chosen, chosen + 1)) {
     // A node that does not say how far its data goes is given all of it.
     writeFileSync(grastate, `# GALERA saved state\nversion: 2.1\n${uuid}\nseqno:   -1\nsafe_to_bootstrap: 0\n`);
-    first.configure({ sst: { method: 'logical', compression: 'none', bwlimit: '400K' } });
+    first.configure({ sst: { method: 'logical', compression: 'none', bwlimit: '800K' } });
     const old = dataOf(node);
     const since = node.log().length;
     await node.start();
