@@ -3,6 +3,7 @@ import { BatonError } from '@batondb/core/errors';
 import { close } from '@batondb/core/files/libc';
 import { openDirectory } from '@batondb/core/files/open';
 import type { ServerOptions } from './settings/server-options.ts';
+import type { Settings } from './settings/settings.ts';
 import { elsewhereIn } from './state/top.ts';
 import type { About } from './wire/messages.ts';
 
@@ -30,8 +31,8 @@ export function checkFacts(donor: About, server: ServerOptions): void {
 }
 
 /** Throws UNSUPPORTED for encrypted tables: a backup of them cannot be prepared without the server's own plugin. */
-export function checkEncryption({ encryption }: ServerOptions, method: 'backup' | 'files'): void {
-  if (method === 'files' || encryption.length === 0) return;
+export function checkEncryption({ encryption }: ServerOptions, method: Settings['method']): void {
+  if (method !== 'backup' || encryption.length === 0) return;
   throw new BatonError(
     'UNSUPPORTED',
     `tables of this server may be encrypted (${encryption.join(', ')}), and a hot backup of them cannot be prepared on the joiner`,

@@ -77,7 +77,7 @@ test('what a newer release adds', () => {
   assert.deepEqual(decodeMessage(Buffer.from(passed)), { number: 2, message: { type: 'unknown', name: 'weather' } });
   for (const text of [
     '{"number":2,"type":"weather"}',
-    '{"type":"offer","method":"logical","estimatedBytes":1,"about":{}}',
+    '{"type":"offer","method":"delta","estimatedBytes":1,"about":{}}',
   ]) {
     assert.throws(() => decodeMessage(Buffer.from(text)), hasCode('VERSION_MISMATCH'));
   }

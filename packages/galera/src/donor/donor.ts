@@ -8,6 +8,7 @@ import { domainOf } from '../position-words.ts';
 import { type ConnectOptions, connectToJoiner, type DonorSession } from '../wire/donor-session.ts';
 import { sendBackup } from './backup.ts';
 import { sendFiles } from './files.ts';
+import { sendLogical } from './logical.ts';
 
 /**
  * The donor's part of a transfer: finds the joiner by what it has said, proves itself, gives it the state, and tells the server that it is free again. Throws what ended
@@ -41,7 +42,7 @@ export async function donate(context: TransferContext, signal: AbortSignal): Pro
   }
 }
 
-function methodOf({ call, settings }: TransferContext): 'bypass' | 'backup' | 'files' {
+function methodOf({ call, settings }: TransferContext): 'bypass' | TransferContext['settings']['method'] {
   return call.isBypass ? 'bypass' : settings.method;
 }
 
@@ -59,6 +60,8 @@ async function give(
       return await sendBackup(context, session, position, signal);
     case 'files':
       return await sendFiles(context, session, signal);
+    case 'logical':
+      return await sendLogical(context, session, signal);
   }
 }
 

@@ -1,20 +1,16 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { BatonError } from '@batondb/core/errors';
 import { formatDuration } from '@batondb/core/text/format';
 import { dataFileBytes } from '@batondb/mariadb/data-bytes';
 import { checkTables, factsOf } from '../compatibility.ts';
 import type { TransferContext } from '../context.ts';
-import { donorLines, flushAnswerFiles } from '../contract/lines.ts';
-import { formatPosition, type GaleraPosition, parsePosition } from '../contract/position.ts';
-import { pause } from '../pause.ts';
+import { flushAnswerFiles } from '../contract/lines.ts';
+import { formatPosition, type GaleraPosition } from '../contract/position.ts';
 import { domainOf } from '../position-words.ts';
 import { StallGuard } from '../stall-guard.ts';
 import type { DonorSession } from '../wire/donor-session.ts';
 import { sendTree } from '../wire/send-tree.ts';
+import { flushTables, letGoOn } from './flush-tables.ts';
 import { checkOnePlace, notSent } from './own-files.ts';
-
-const lookMs = 20;
 
 /** Copies our server's files while the cluster waits: for engines that no hot backup takes, and where there is no backup tool. Returns the position that they are at. */
 export async function sendFiles(
@@ -56,38 +52,9 @@ export async function sendFiles(
     const either = AbortSignal.any([signal, guard.signal]);
     await sendTree(session, { directory: dataDirectory, exclude: notSent(server) }, options, either);
   } finally {
-    say(donorLines.continue);
-    rmSync(join(dataDirectory, flushAnswerFiles.done), { force: true });
+    letGoOn(dataDirectory, say);
   }
   log.info(`the cluster waited for ${formatDuration(performance.now() - beganMs)}`);
   await session.finish(formatPosition(position), domainOf(position), signal);
   return position;
-}
-
-/** Has the server hold back all writes. Throws STALLED when it does not within `msMax`, BACKUP_FAILED when it cannot. */
-async function flushTables(
-  dataDirectory: string,
-  say: (line: string) => void,
-  msMax: number,
-  signal: AbortSignal,
-): Promise<GaleraPosition> {
-  const [done, failed] = [flushAnswerFiles.done, flushAnswerFiles.failed].map((name) => join(dataDirectory, name)) as [
-    string,
-    string,
-  ];
-  // The server never removes them.
-  for (const path of [done, failed]) rmSync(path, { force: true });
-  say(donorLines.flushTables);
-  for (const endsMs = performance.now() + msMax; performance.now() < endsMs; await pause(lookMs, signal)) {
-    if (existsSync(failed)) {
-      throw new BatonError('BACKUP_FAILED', 'the server could not flush its tables', {
-        hint: "look at the donor's error log, and for statements that hold table locks",
-      });
-    }
-    const text = existsSync(done) ? readFileSync(done, 'utf8').trim() : '';
-    if (text !== '') return parsePosition(text);
-  }
-  throw new BatonError('STALLED', `the server has not flushed its tables within ${formatDuration(msMax)}`, {
-    hint: 'look for long statements and table locks on the donor',
-  });
 }

@@ -19,6 +19,7 @@ import { takeStaging } from '../state/take-staging.ts';
 import { type JoinerSession, listenForDonor } from '../wire/joiner-session.ts';
 import type { Offer } from '../wire/messages.ts';
 import { layoutOf } from './layout.ts';
+import { receiveLogical } from './logical.ts';
 import { checkMethod } from './method.ts';
 import { ProgressMark } from './progress-mark.ts';
 import { receiveBackup } from './receive-backup.ts';
@@ -129,7 +130,9 @@ async function receive(
   const { position } =
     offer.method === 'backup'
       ? await receiveBackup(context, session, offer, staging.newPath, signal)
-      : await receiveFiles(context, session, offer, staging, signal);
+      : offer.method === 'logical'
+        ? await receiveLogical(context, session, offer, staging, signal)
+        : await receiveFiles(context, session, offer, staging, signal);
   await removeToolFiles(staging.newPath);
   progress.begin({ name: 'putting the new data in place' });
   const { out, in: incoming } = await swap({ staging, layout, position: formatPosition(position) }, signal);

@@ -15,8 +15,8 @@ import { parseBoolean, parseBytes, parseChoice, parseInteger } from './values.ts
 
 /** How transfers are done. */
 export type Settings = {
-  /** `backup`: a hot backup, while the donor goes on. `files`: a copy of its files, while the cluster waits. */
-  readonly method: 'backup' | 'files';
+  /** `backup`: a hot backup, while the donor goes on. `files`: a copy of its files, while the cluster waits. `logical`: a dump. */
+  readonly method: 'backup' | 'files' | 'logical';
   readonly keyFile: string;
   /** Whether somebody named the key file, so that it must be there. */
   readonly isKeyFileNamed: boolean;
@@ -93,7 +93,7 @@ export function parseSettings(
   const memory = tool('use-memory');
   const threads = tool('backup-threads');
   return {
-    method: value('method', (key, text) => parseChoice(key, text, ['backup', 'files']), defaults.method),
+    method: value('method', (key, text) => parseChoice(key, text, ['backup', 'files', 'logical']), defaults.method),
     keyFile: value('key', keyFile, defaults.keyFile),
     isKeyFileNamed: sst.has('key'),
     allowUnauthenticatedDonor: value('allow-unauthenticated-donor', parseBoolean, defaults.allowUnauthenticatedDonor),

@@ -1,5 +1,6 @@
 import { BatonError } from '@batondb/core/errors';
-import { describeExit, spawnChild } from '@batondb/core/process/child';
+import { describeExit } from '@batondb/core/process/child';
+import { spawnTethered } from '@batondb/core/process/tethered';
 import { limits } from './limits.ts';
 
 /** How InnoDB is asked for its position. */
@@ -26,7 +27,7 @@ export async function recoverPosition(
   { argv }: RecoverCommand,
   signal: AbortSignal,
 ): Promise<RecoveredPosition | undefined> {
-  // To stderr, whatever log the options name: that is where the position is read.
+  // It changes the data, so it ends with us. To stderr, whatever log the options name: that is where the position is read.
   const command = [...argv, '--wsrep-recover', '--disable-log-error'];
   const chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -35,7 +36,7 @@ export async function recoverPosition(
     if (bytes <= limits.recoverOutputBytesMax) chunks.push(chunk);
   };
   signal.throwIfAborted();
-  await using child = await spawnChild(command, { onStderr });
+  await using child = await spawnTethered(command, { onStderr });
   child.stdin.end();
   child.stdout.resume();
   const end = (): void => void child.terminate(0);

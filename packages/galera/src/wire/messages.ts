@@ -42,7 +42,7 @@ export type Failed = { readonly type: 'failed' } & Omit<ErrorRecord, 'host'>;
 /** What the donor has to give. */
 export type Offer = {
   readonly type: 'offer';
-  readonly method: 'backup' | 'files' | 'bypass';
+  readonly method: 'backup' | 'files' | 'logical' | 'bypass';
   /** Bytes that will come, as far as the donor can tell before it begins. */
   readonly estimatedBytes: number;
   readonly about: About;
@@ -164,7 +164,7 @@ function messageOf(reader: MessageReader): Message {
     case 'offer':
       return {
         type: 'offer',
-        method: reader.oneOf('method', ['backup', 'files', 'bypass']),
+        method: reader.oneOf('method', ['backup', 'files', 'logical', 'bypass']),
         estimatedBytes: reader.integer('estimatedBytes'),
         about: reader.about('about'),
       };

@@ -2,6 +2,7 @@ import { readSettings } from '../../settings/settings.ts';
 import { type NodeWords, readNodeOptions } from '../node-options.ts';
 import { checkCertificates } from './certificates.ts';
 import { checkConfiguration } from './configuration.ts';
+import { checkDump } from './dump.ts';
 import { type CheckFinding, findingOf, problem } from './finding.ts';
 import { checkPrograms, checkScript } from './installation.ts';
 import { checkKey } from './key-file.ts';
@@ -22,6 +23,7 @@ const checks: readonly (readonly [string, Check])[] = [
   ['storage', checkStorage],
   ['port', checkPort],
   ['configuration', checkConfiguration],
+  ['dump', checkDump],
 ];
 
 /**

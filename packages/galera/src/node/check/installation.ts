@@ -26,8 +26,8 @@ export async function checkPrograms(
     return [ofServer, ok('backup tool', `${program}, ${tool.text}`)];
   } catch (error) {
     const found = findingOf('backup tool', error);
-    // The method files needs none; a joiner takes what its donor gives.
-    const isNeeded = read?.settings.method !== 'files';
+    // The other methods need none; a joiner takes what its donor gives.
+    const isNeeded = (read?.settings.method ?? 'backup') === 'backup';
     return [ofServer, isNeeded ? found : { ...found, severity: 'warning' }];
   }
 }

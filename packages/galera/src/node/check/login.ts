@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findProgram, toolEnvironment } from '@batondb/mariadb/client';
 import type { Credentials } from '../../contract/credentials.ts';
+import { dumpPrivileges } from '../../donor/logical-checks.ts';
+import type { Settings } from '../../settings/settings.ts';
 import { type Ran, runProgram } from '../run-program.ts';
 import { type CheckFinding, ok, problem, warning } from './finding.ts';
 import type { Node } from './node.ts';
@@ -15,11 +17,12 @@ const needed: readonly (readonly string[])[] = [
   ['BINLOG MONITOR', 'REPLICATION CLIENT'],
 ];
 
-/** Privileges for all databases that a backup needs and these answers of SHOW GRANTS do not give. Pure. */
-export function missingPrivileges(grants: readonly string[]): string[] {
+/** Privileges for all databases that a transfer by the method needs and these answers of SHOW GRANTS do not give. Pure. */
+export function missingPrivileges(grants: readonly string[], method: Settings['method'] = 'backup'): string[] {
   const given = grants.flatMap((grant) => /^GRANT (.+?) ON \*\.\* TO /.exec(grant)?.[1]?.split(', ') ?? []);
   if (given.includes('ALL PRIVILEGES')) return [];
-  return needed.flatMap((names) => (names.some((name) => given.includes(name)) ? [] : [names[0] ?? '']));
+  const names = method === 'logical' ? dumpPrivileges.map((name) => [name]) : needed;
+  return names.flatMap((one) => (one.some((name) => given.includes(name)) ? [] : [one[0] ?? '']));
 }
 
 /** Whether a backup of this server can log in: by wsrep_sst_auth, or as user mysql by unix_socket. Only a server that runs can tell. */
@@ -42,10 +45,11 @@ export async function checkLogin(node: Node, signal: AbortSignal): Promise<Check
         : `look at wsrep_sst_auth, and at the accounts of ${who}`;
     return [problem('login', `a backup as ${who} is refused: ${stderr.trim()}`, next)];
   }
-  const missing = missingPrivileges(stdout.split('\n'));
-  if (missing.length === 0) return [ok('login', `${who} can log in and take a backup`)];
+  const what = read.settings.method === 'logical' ? 'dump' : 'backup';
+  const missing = missingPrivileges(stdout.split('\n'), read.settings.method);
+  if (missing.length === 0) return [ok('login', `${who} can log in and take a ${what}`)];
   const list = missing.join(', ');
-  return [problem('login', `${who} lacks ${list} for a backup`, `GRANT ${list} ON *.* TO '${who}'@'localhost'`)];
+  return [problem('login', `${who} lacks ${list} for a ${what}`, `GRANT ${list} ON *.* TO '${who}'@'localhost'`)];
 }
 
 /** A password is in a file that only we can read, for as long as the client needs it (G10). */
