@@ -15,6 +15,8 @@ const packages: Readonly<Record<string, string>> = {
   'libcap2-bin': 'an independent view of capabilities',
   sudo: 'agents under sudo -n',
   strace: 'faults at a system call, and proof of what was synced',
+  xfsprogs: 'file systems that share blocks: XFS',
+  'btrfs-progs': 'and btrfs',
   rsync: 'a peer of the bench, and a method of Galera beside ours',
   socat: 'the other method of Galera beside ours, mariabackup, sends by it',
   pigz: 'a peer of the bench',

@@ -1,9 +1,10 @@
 // A cluster whose last node has data of its own and needs a whole transfer again and again; what becomes of its data, and what a transfer leaves behind.
 import assert from 'node:assert/strict';
-import { existsSync, lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { basename, join } from 'node:path';
 import { type GaleraCluster, type GaleraNode, makeMysqlDirectory, startGalera } from '@batondb/testbed/galera';
+import { type FileSystemSize, type SmallFileSystem, smallFileSystem } from '@batondb/testbed/mounts';
 import { type ProcessInfo, waitUntil } from '@batondb/testbed/process-table';
 import { mustRun } from '@batondb/testbed/processes';
 import type { Sandbox } from '@batondb/testbed/sandbox';
@@ -11,7 +12,10 @@ import type { Sandbox } from '@batondb/testbed/sandbox';
 /** How it ended for the joiner's server. */
 export type Ending = 'ended' | 'Synced';
 
-export type JoiningOptions = Omit<Parameters<typeof startGalera>[1], 'method'>;
+export type JoiningOptions = Omit<Parameters<typeof startGalera>[1], 'method'> & {
+  /** Statements for more tables, which all nodes but the first get by their first transfer. */
+  readonly moreTables?: string;
+};
 
 const auth = { user: 'sst', password: 'of-all-nodes' };
 const endingMsMax = 120_000;
@@ -34,7 +38,7 @@ export class Joining implements AsyncDisposable {
   }
 
   /** Starts the cluster; all nodes have the same data. */
-  static async start(sandbox: Sandbox, options: JoiningOptions): Promise<Joining> {
+  static async start(sandbox: Sandbox, { moreTables, ...options }: JoiningOptions): Promise<Joining> {
     const temporary = await makeMysqlDirectory(sandbox, 'temporary');
     const count = options.nodes ?? 2;
     const cluster = await startGalera(sandbox, {
@@ -48,6 +52,7 @@ export class Joining implements AsyncDisposable {
     const joining = new Joining(cluster, temporary);
     try {
       await cluster.first.sql(createTables);
+      if (moreTables !== undefined) await cluster.first.sql(moreTables, 60_000);
       await joining.write();
       for (const node of cluster.nodes.slice(1)) {
         node.configure({ server: { ...options.server, 'wsrep-sst-donor': joining.donor.name } });
@@ -225,6 +230,16 @@ const createTables = `CREATE DATABASE shop;
 
 function engineOf(name: (typeof tables)[number]): string {
   return name === 'aria' ? 'Aria' : name === 'myisam' ? 'MyISAM' : 'InnoDB';
+}
+
+/** Puts the data of a joiner that does not run onto a small file system. */
+export async function moveOnto(sandbox: Sandbox, { joiner }: Joining, size: FileSystemSize): Promise<SmallFileSystem> {
+  const aside = `${joiner.dataDirectory}.aside`;
+  await mustRun(['mv', joiner.dataDirectory, aside]);
+  const disk = await smallFileSystem(sandbox, joiner.dataDirectory, size);
+  await mustRun(['cp', '-aT', aside, joiner.dataDirectory]);
+  rmSync(aside, { recursive: true });
+  return disk;
 }
 
 /** Every file of a data directory by what changes when it is replaced or written. */

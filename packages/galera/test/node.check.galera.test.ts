@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { startGalera } from '@batondb/testbed/galera';
 import type { GaleraNode } from '@batondb/testbed/galera-node';
+import { smallFileSystem } from '@batondb/testbed/mounts';
 import { mustRun } from '@batondb/testbed/processes';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
 import { type CheckFinding, checkNode } from '../src/node/check/check-node.ts';
@@ -71,6 +72,19 @@ test('a node that runs, and the same one stopped', { timeout }, async () => {
   expect(stopped, 'server', 'ok', /^MariaDB \d+\.\d+/);
   expect(stopped, 'login', 'ok', /^not tried/);
   expect(stopped, 'layout', 'ok', /as a whole/);
+
+  first.configure({ sst: { key, space: 'reflink' } });
+  for (const [kind, severity, text] of [
+    ['xfs', 'ok', /as a whole, and share blocks/],
+    ['tmpfs', 'error', /space=reflink is set, and .* is on tmpfs, which does not share blocks/],
+  ] as const) {
+    await using _disk = await smallFileSystem(sandbox, first.dataDirectory, { kind, sizeBytes: 400 * 1024 * 1024 });
+    await mustRun(['chown', 'mysql:mysql', first.dataDirectory]);
+    const findings = await check(first);
+    expect(findings, 'layout', severity, text);
+    expect(findings, 'space', 'ok', /space=reflink/);
+    assert.deepEqual(readdirSync(first.dataDirectory), []);
+  }
 });
 
 test('what keeps a transfer from working, without a server', { timeout }, async () => {

@@ -1,13 +1,12 @@
 // Transfers that cannot be: a real joiner with data of its own, whose next step its log names. Its data is untouched each time (G1), nothing is left, and the donor is Synced.
 import assert from 'node:assert/strict';
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { makeIdentity } from '@batondb/core/transport/certificate';
-import { type SmallFileSystem, smallFileSystem } from '@batondb/testbed/mounts';
 import { waitUntil } from '@batondb/testbed/process-table';
 import { mustRun } from '@batondb/testbed/processes';
 import { makeSandbox, type Sandbox } from '@batondb/testbed/sandbox';
-import { dataOf, Joining } from './joining.ts';
+import { dataOf, Joining, moveOnto } from './joining.ts';
 import { makeMethod } from './method.ts';
 
 const timeout = 240_000;
@@ -128,16 +127,6 @@ test('socket.ssl without a key', { timeout }, async () => {
   assert.match(joining.donor.log(), /both sides are proven by the encrypted group channel/);
 });
 
-/** Puts the data of a joiner that does not run onto a small file system. */
-async function moveOnto(sandbox: Sandbox, { joiner }: Joining, sizeBytes: number): Promise<SmallFileSystem> {
-  const aside = `${joiner.dataDirectory}.aside`;
-  await mustRun(['mv', joiner.dataDirectory, aside]);
-  const disk = await smallFileSystem(sandbox, joiner.dataDirectory, { sizeBytes });
-  await mustRun(['cp', '-aT', aside, joiner.dataDirectory]);
-  rmSync(aside, { recursive: true });
-  return disk;
-}
-
 // Proves: a disk that is too small for both is told with the numbers before anything is received, and one that fills up in the middle costs nothing but the attempt.
 test('a full disk', { timeout }, async (t) => {
   await using sandbox = makeSandbox();
@@ -145,7 +134,7 @@ test('a full disk', { timeout }, async (t) => {
   const slow = { bwlimit: '8M', compression: 'none' };
   await using joining = await Joining.start(sandbox, { path, provider: { 'gcache.size': '4M' } });
   await joining.leaveBehind();
-  await using disk = await moveOnto(sandbox, joining, 700 * mebibyte);
+  await using disk = await moveOnto(sandbox, joining, { sizeBytes: 700 * mebibyte });
   await t.test('too small from the beginning', async () => {
     await disk.fill(150 * mebibyte);
     await expectRefusal(joining, {

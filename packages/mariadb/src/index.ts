@@ -23,8 +23,9 @@ export { type ReplicationGuard, stopReplication } from './replication/stop-repli
 export type { Thread, ThreadName } from './replication/threads.ts';
 export { Server } from './server.ts';
 export type { ServerOptions } from './server-options.ts';
+export { ShareBehind } from './share-behind.ts';
 export { type BackupTool, chooseTool, type ToolKind, type ToolVersion, toolVersion } from './tool.ts';
-export { type RunningUnpack, startUnpack } from './unpack.ts';
+export { type RunningUnpack, startUnpack, type UnpackInto } from './unpack.ts';
 export { unpackContent } from './unpack-content.ts';
 export { type Family, formatVersion, type ServerVersion } from './version.ts';
 export type { StreamSummary } from './xbstream.ts';

@@ -1,9 +1,13 @@
 import { Writable } from 'node:stream';
 import { BatonError } from '@batondb/core/errors';
+import type { ShareBehind } from './share-behind.ts';
 import type { BackupTool } from './tool.ts';
 import { startTool } from './tool-process.ts';
 import { WriteBehind } from './write-behind.ts';
 import { StreamCheck, type StreamSummary } from './xbstream.ts';
+
+/** An existing empty directory, or one whose content is to share blocks with an older state while it comes; `room` and `finish` are the caller's to wait for. */
+export type UnpackInto = string | ShareBehind;
 
 /** A running unpacker. Leaving its block ends it. */
 export type RunningUnpack = AsyncDisposable & {
@@ -22,16 +26,20 @@ export type RunningUnpack = AsyncDisposable & {
 };
 
 /**
- * Unpacks a backup's stream into an existing empty directory. Nothing is synced to disk. Throws CHILD_FAILED when the unpacker cannot be
+ * Unpacks a backup's stream. Nothing is synced to disk. Throws CHILD_FAILED when the unpacker cannot be
  * started, and the signal's reason; everything later comes by `done`.
  */
-export async function startUnpack(directory: string, tool: BackupTool, signal: AbortSignal): Promise<RunningUnpack> {
+export async function startUnpack(into: UnpackInto, tool: BackupTool, signal: AbortSignal): Promise<RunningUnpack> {
+  const [directory, sharing] = typeof into === 'string' ? [into, undefined] : [into.directory, into];
   const argv = [tool.unpackProgram, '-x', '-C', directory];
   const { child, done } = await startTool({ argv, what: 'unpacking the backup', needsLastWord: false }, signal);
   child.stdout.resume();
   const behind = new WriteBehind(directory);
   const dialect = tool.kind === 'mariadb-backup' ? 'mariadb' : 'percona';
-  const check = new StreamCheck(dialect, (part) => behind.given(part));
+  const check = new StreamCheck(dialect, (part) => {
+    behind.given(part);
+    sharing?.given(part);
+  });
   const ended = Promise.withResolvers<StreamSummary>();
   const stdin = new Writable({
     write(chunk: Buffer, _encoding, callback) {

@@ -7,7 +7,7 @@ import { Fault } from './faults.ts';
 import { mustRun, runCommand } from './processes.ts';
 import type { RecordHandle } from './registry.ts';
 import { mountsBelow } from './removal.ts';
-import { requireRoot } from './requirements.ts';
+import { requireRoot, requireTools } from './requirements.ts';
 
 /** What mounts are noted in: a Host, a Bed or a Sandbox. */
 export type MountOwner = { readonly record: RecordHandle };
@@ -18,8 +18,8 @@ export type FileSystemSize = {
   readonly sizeBytes?: number;
   /** Number of inodes it has. Default: the file system's own choice. */
   readonly inodes?: number;
-  /** `ext4` on a loop device, or `tmpfs`. Default: ext4. */
-  readonly kind?: 'ext4' | 'tmpfs';
+  /** `ext4`, `xfs` (of 300 MiB at least; it shares blocks) or `btrfs` (of 120) on a loop device, or `tmpfs`. Default: ext4. */
+  readonly kind?: 'ext4' | 'xfs' | 'btrfs' | 'tmpfs';
 };
 
 /** A mounted small file system. */
@@ -81,9 +81,7 @@ export async function smallFileSystem(
   const image = join(tmpdir(), `baton-image-${randomBytes(4).toString('hex')}`);
   owner.record.add('files', image);
   await mustRun(['truncate', '-s', String(sizeBytes), image]);
-  // -m 0: no blocks kept for root, so that "free" is the same for everybody.
-  const inodes = size.inodes === undefined ? [] : ['-N', String(size.inodes)];
-  await mustRun(['mkfs.ext4', '-q', '-F', '-m', '0', '-O', '^has_journal', ...inodes, image]);
+  await mustRun([...makeProgram(size), image]);
   await mustRun(['mount', '-o', 'loop', image, path]);
   // An empty directory is what a test expects of an empty file system.
   rmSync(join(path, 'lost+found'), { recursive: true, force: true });
@@ -91,6 +89,17 @@ export async function smallFileSystem(
     await unmount(owner, path);
     rmSync(image, { force: true });
   });
+}
+
+function makeProgram({ kind, inodes }: FileSystemSize): string[] {
+  if (kind === 'xfs' || kind === 'btrfs') {
+    const program = `mkfs.${kind}` as const;
+    requireTools('a file system that shares blocks', [program]);
+    return kind === 'xfs' ? [program, '-q', '-m', 'reflink=1'] : [program, '-q'];
+  }
+  // -m 0: no blocks kept for root, so that "free" is the same for everybody.
+  const count = inodes === undefined ? [] : ['-N', String(inodes)];
+  return ['mkfs.ext4', '-q', '-F', '-m', '0', '-O', '^has_journal', ...count];
 }
 
 /** Makes a directory read-only by a mount of itself; what is in it stays visible. Needs root. */

@@ -19,6 +19,8 @@ const debianPackages = {
   setfattr: 'attr',
   setfacl: 'acl',
   setcap: 'libcap2-bin',
+  'mkfs.xfs': 'xfsprogs',
+  'mkfs.btrfs': 'btrfs-progs',
   perl: 'perl-base',
   mariadbd: 'mariadb-server',
   'mariadb-install-db': 'mariadb-server',

@@ -47,6 +47,7 @@ const prototypes = {
   flock: 'int flock(int, int)',
   posix_fadvise: 'int posix_fadvise(int, int64_t, int64_t, int)',
   fstatfs: 'int fstatfs(int, void *)',
+  ioctl: 'int ioctl(int, uint64_t, void *)',
   setpriority: 'int setpriority(int, uint, int)',
   getpriority: 'int getpriority(int, uint)',
   mallopt: 'int mallopt(int, int)',
@@ -257,6 +258,20 @@ export function dropCacheAside(fd: number, offset: number, length: number): Prom
 }
 export function flock(fd: number, operation: number): number {
   return settle(libc().flock(fd, operation));
+}
+// 0xc0189436 on x64 and arm64 (linux/fs.h).
+const FIDEDUPERANGE = 0xc0189436;
+/** Has other files share a range with `fd` if they hold the same; `range` is struct file_dedupe_range, which takes what became of each. */
+export function shareRange(fd: number, range: Uint8Array): number {
+  return settle(libc().ioctl(fd, FIDEDUPERANGE, range));
+}
+/** As shareRange, in a thread of libuv's: it reads both files. -EINVAL stands for every failure of the call as a whole. */
+export function shareRangeAside(fd: number, range: Uint8Array): Promise<number> {
+  return new Promise((resolve) => {
+    libc().ioctl.async(fd, FIDEDUPERANGE, range, (error: unknown, result: number) => {
+      resolve(error === null && result >= 0 ? result : -errnos.EINVAL);
+    });
+  });
 }
 /** `length` 0 means to the end. */
 export function posixFadvise(fd: number, offset: number, length: number, advice: number): number {

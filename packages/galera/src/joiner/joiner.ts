@@ -12,6 +12,7 @@ import { checkLayout } from '../state/check-layout.ts';
 import { describeSettled } from '../state/describe.ts';
 import { giveUpOld } from '../state/give-up.ts';
 import { readJournal } from '../state/journal.ts';
+import { resolveLayout } from '../state/layout.ts';
 import { saveState } from '../state/saved-state.ts';
 import { type Staging, savedStateName } from '../state/staging.ts';
 import { removeReplaced, swap } from '../state/swap.ts';
@@ -25,6 +26,7 @@ import { ProgressMark } from './progress-mark.ts';
 import { receiveBackup } from './receive-backup.ts';
 import { receiveFiles } from './receive-files.ts';
 import { checkRoom } from './room.ts';
+import { checkSharedMethod, checkSharing, sharingSentence } from './sharing.ts';
 import { removeToolFiles } from './tool-files.ts';
 
 /**
@@ -35,11 +37,13 @@ export async function join(context: TransferContext, signal: AbortSignal): Promi
   const { call, settings, server, log } = context;
   await checkMethod(settings.method, signal);
   checkEncryption(server, settings.method);
+  checkSharedMethod(settings.space, settings.method);
   const { staging: taken, settled } = takeStaging(call.dataDirectory);
   using staging = taken;
   const found = describeSettled(settled);
   if (found !== undefined) log.warn(found);
   checkLayout(staging, layoutOf(server));
+  if (settings.space === 'reflink') checkSharing(staging);
   const startPosition = parseOptionWords(call.serverArguments).get('wsrep-start-position');
   const saved = saveState(staging, startPosition);
   if (saved !== undefined)
@@ -118,6 +122,7 @@ async function receive(
     return position;
   }
   checkFacts(offer.about, server);
+  checkSharedMethod(settings.space, offer.method);
   const layout = layoutOf(server);
   if (settings.space === 'in-place') {
     log.warn(
@@ -125,11 +130,13 @@ async function receive(
     );
     giveUpOld({ staging, layout }, signal);
   } else {
-    checkRoom(staging.path, offer.estimatedBytes);
+    const { freeBytes, neededBytes } = checkRoom(staging.path, offer.estimatedBytes, settings.space);
+    if (settings.space === 'reflink') log.info(sharingSentence(offer.estimatedBytes, neededBytes, freeBytes));
   }
+  const olds = settings.space === 'reflink' ? resolveLayout(layout).places.map(({ path }) => path) : [];
   const { position } =
     offer.method === 'backup'
-      ? await receiveBackup(context, session, offer, staging.newPath, signal)
+      ? await receiveBackup(context, session, offer, { directory: staging.newPath, olds }, signal)
       : offer.method === 'logical'
         ? await receiveLogical(context, session, offer, staging, signal)
         : await receiveFiles(context, session, offer, staging, signal);

@@ -1,5 +1,6 @@
 import { BatonError } from '@batondb/core/errors';
-import { type BackupTool, chooseTool, prepare, readGaleraInfo, unpackContent } from '@batondb/mariadb';
+import { formatBytes } from '@batondb/core/text/format';
+import { type BackupTool, chooseTool, prepare, readGaleraInfo, ShareBehind, unpackContent } from '@batondb/mariadb';
 import { parseServerVersion } from '@batondb/mariadb/version';
 import type { TransferContext } from '../context.ts';
 import { joinerLines } from '../contract/lines.ts';
@@ -20,19 +21,23 @@ export type ReceivedBackup = {
   readonly lockedMs: number;
 };
 
-/** Unpacks a hot backup into an empty directory while it comes, and prepares it; the tool's own files stay beside the data. */
+/** Where new data comes: an empty directory, and the directories of an old state that it shares with what is equal; none: nothing is shared. */
+export type NewData = { readonly directory: string; readonly olds: readonly string[] };
+
+/** Unpacks a hot backup while it comes, and prepares it; the tool's own files stay beside the data. */
 export async function receiveBackup(
   context: TransferContext,
   session: JoinerSession,
   offer: Offer,
-  directory: string,
+  into: NewData,
   signal: AbortSignal,
 ): Promise<ReceivedBackup> {
   const { settings, log } = context;
+  const { directory } = into;
   const version = parseServerVersion(offer.about['serverVersion'] ?? '', '');
   const tool = await chooseTool(version, signal);
   session.accept({ tool: tool.version.text });
-  await unpack(context, session, offer, { directory, tool }, signal);
+  await unpack(context, session, offer, { into, tool }, signal);
   const finish = await session.finish(signal);
   const told = positionOf(finish);
   // From here on the donor is free.
@@ -52,10 +57,10 @@ export async function receiveBackup(
 }
 
 async function unpack(
-  { call, settings, progress, say }: TransferContext,
+  { call, settings, progress, say, log }: TransferContext,
   session: JoinerSession,
   { estimatedBytes }: Offer,
-  { directory, tool }: { readonly directory: string; readonly tool: BackupTool },
+  { into: { directory, olds }, tool }: { readonly into: NewData; readonly tool: BackupTool },
   signal: AbortSignal,
 ): Promise<void> {
   using guard = new StallGuard('nothing of the backup has come or could be unpacked', settings.silenceMsMax);
@@ -82,7 +87,13 @@ async function unpack(
     }
     isUnpacking = true;
   };
-  await unpackContent(content(), directory, tool, either);
+  if (olds.length === 0) {
+    await unpackContent(content(), directory, tool, either);
+    return;
+  }
+  const sharing = new ShareBehind(directory, olds, either);
+  const { contentBytes } = await unpackContent(content(), sharing, tool, either);
+  log.info(`${formatBytes(sharing.sharedBytes)} of ${formatBytes(contentBytes)} share the blocks of the old data`);
 }
 
 /** The tool's word counts; it is of the donor's cluster, and no older than what was asked for. */

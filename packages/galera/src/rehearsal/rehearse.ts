@@ -72,9 +72,15 @@ export async function rehearse(options: RehearseOptions, signal: AbortSignal): P
     .offer(AbortSignal.any([signal, session.signal, ended.signal]))
     .finally(() => clearTimeout(late));
   const running = AbortSignal.any([signal, session.signal]);
-  checkRoom(options.directory, offer.estimatedBytes);
+  checkRoom(options.directory, offer.estimatedBytes, 'double');
   const context = contextOf(options, { log, progress, leftovers });
-  const { position, lockedMs } = await receiveBackup(context, session, offer, options.directory, running);
+  const { position, lockedMs } = await receiveBackup(
+    context,
+    session,
+    offer,
+    { directory: options.directory, olds: [] },
+    running,
+  );
   await writePosition(options.directory, await readPosition(options.directory));
   await donor.ended;
   return {

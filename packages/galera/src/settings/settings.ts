@@ -27,7 +27,7 @@ export type Settings = {
   /** Undefined: as fast as it goes. */
   readonly bytesPerSecondMax: number | undefined;
   /** What the joiner may do when there is no room for the old data and the new. */
-  readonly space: 'double' | 'in-place';
+  readonly space: 'double' | 'reflink' | 'in-place';
   /** Memory of `--prepare`; the server does not run then. */
   readonly prepareMemoryBytes: number;
   /** Threads of the backup tool. Undefined: it depends on the processors. */
@@ -100,7 +100,7 @@ export function parseSettings(
     streams: value('streams', (key, text) => parseInteger(key, text, 1, limits.streamsMax), defaults.streams),
     compression: value('compression', (key, text) => parseChoice(key, text, ['zstd', 'none']), defaults.compression),
     bytesPerSecondMax: rateOf(sst),
-    space: value('space', (key, text) => parseChoice(key, text, ['double', 'in-place']), defaults.space),
+    space: value('space', (key, text) => parseChoice(key, text, ['double', 'reflink', 'in-place']), defaults.space),
     prepareMemoryBytes: memory === undefined ? server.bufferPoolBytes : parseBytes('use-memory', memory),
     backupThreads:
       threads === undefined ? undefined : parseInteger('backup-threads', threads, 1, limits.backupThreadsMax),

@@ -6,6 +6,8 @@ import { textToBytes } from '@batondb/core/text/bytes';
 import { formatBytes } from '@batondb/core/text/format';
 import { dataFileBytes } from '@batondb/mariadb/data-bytes';
 import { parseAddress, portOf } from '../../contract/address.ts';
+import { neededRoom } from '../../joiner/room.ts';
+import { checkSharedMethod, checkSharing } from '../../joiner/sharing.ts';
 import { checkLayout } from '../../state/check-layout.ts';
 import { openStaging, stagingName } from '../../state/staging.ts';
 import { asOwner } from '../owner.ts';
@@ -39,7 +41,13 @@ async function checkSpace({ options, read }: Node, signal: AbortSignal): Promise
   const dataBytes = await dataFileBytes({ dataDirectory, moreDirectories, logBasenames }, signal);
   const { freeBytes, fileSystemType } = freeSpace(textToBytes(dataDirectory));
   const numbers = `${formatBytes(dataBytes)} of data, ${formatBytes(freeBytes)} free in ${dataDirectory} (${fileSystemType})`;
-  if (settings.space !== 'double' || freeBytes > dataBytes) return [ok('space', `${numbers}, space=${settings.space}`)];
+  if (settings.space === 'in-place') return [ok('space', `${numbers}, space=in-place`)];
+  if (settings.space === 'reflink' && freeBytes < neededRoom('reflink', dataBytes)) {
+    const needed = formatBytes(neededRoom('reflink', dataBytes));
+    return [problem('space', `${numbers}: space=reflink takes ${needed} at least`, 'make room')];
+  }
+  if (settings.space === 'reflink' || freeBytes > dataBytes)
+    return [ok('space', `${numbers}, space=${settings.space}`)];
   return [
     problem(
       'space',
@@ -65,15 +73,18 @@ function tryLayout({ options, read }: Node): CheckFinding {
     dataDirectory,
   };
   try {
+    if (read !== undefined) checkSharedMethod(read.settings.space, read.settings.method);
     asOwner(dataDirectory, () => {
       using staging = openStaging(dataDirectory, { make: true });
       try {
         checkLayout(staging, layout);
+        if (read?.settings.space === 'reflink') checkSharing(staging);
       } finally {
         staging.remove();
       }
     });
-    return ok('layout', 'the data can be exchanged as a whole');
+    const shares = read?.settings.space === 'reflink' ? ', and share blocks with what was there' : '';
+    return ok('layout', `the data can be exchanged as a whole${shares}`);
   } catch (error) {
     return findingOf('layout', error);
   }
