@@ -10,7 +10,7 @@ import { makeMethod } from './method.ts';
 const timeout = 240_000;
 const mebibyte = 1024 * 1024;
 const large = `CREATE TABLE shop.large (id INT PRIMARY KEY, filler MEDIUMTEXT);
-  INSERT INTO shop.large SELECT seq, REPEAT(MD5(seq), 480) FROM shop.seq_1_to_8000;`;
+  INSERT INTO shop.large SELECT seq, REPEAT(MD5(seq), 480) FROM shop.seq_1_to_4000;`;
 
 // Proves (G1): where two copies do not fit, space=double refuses with the numbers and space=reflink brings the new data, which shares what has not changed; a disk that is full
 // all the same costs the attempt and nothing of the old data; what can not share is refused.
@@ -45,7 +45,9 @@ test('new data beside the old on a disk that is too small for both', { timeout }
     const { ending, joinerLog } = await joining.attempt();
     assert.equal(ending, 'Synced');
     assert.match(joinerLog, /space=reflink: about \d+ MiB come and share .* MiB are free/);
-    assert.match(joinerLog, /1\d\d MiB of [12]\d\d MiB share the blocks of the old data/);
+    const [, shared, all] = /([\d.]+) MiB of ([\d.]+) MiB share the blocks of the old data/.exec(joinerLog) ?? [];
+    // All of the large table, less some pages at its top.
+    assert.ok(Number(shared) > 60, `${shared} of ${all} MiB`);
     assert.equal(await joining.generationOf(joiner), joining.generation);
     assert.deepEqual(await compareNodes(donor, joiner), []);
   });
@@ -53,7 +55,7 @@ test('new data beside the old on a disk that is too small for both', { timeout }
     // Now, since XFS gives back what a file had some time after its end.
     disk.empty();
     await joining.leaveBehind();
-    await donor.sql('UPDATE shop.large SET filler = REPEAT(MD5(id + 1), 480) WHERE id > 4000', 60_000);
+    await donor.sql('UPDATE shop.large SET filler = REPEAT(MD5(id + 1), 480)', 60_000);
     const left = dataOf(joiner);
     donor.configure({ sst: { bwlimit: '32M', compression: 'none' } });
     const log = joining.follow();
