@@ -42,7 +42,7 @@ before(async () => {
   // Enough for a copy to be caught in its middle.
   await source.sql(
     `CREATE DATABASE bulk; CREATE TABLE bulk.t (id INT PRIMARY KEY AUTO_INCREMENT, b LONGBLOB);
-     USE bulk; INSERT INTO t (b) SELECT RANDOM_BYTES(1000000) FROM seq_1_to_60;`,
+     USE bulk; INSERT INTO t (b) SELECT REPEAT(RANDOM_BYTES(1000), 100) FROM seq_1_to_60;`,
   );
 });
 
@@ -113,6 +113,11 @@ test('replication runs again, whatever is killed', { timeout }, async () => {
   await using replica = await startMariadb(sandbox, { name: 'replica' });
   await startReplication(replica, { source });
   await waitUntilCaughtUp(replica, source);
+  // More than is read ahead of a target: the backup is still at work, and replication stands, when its first bytes have arrived.
+  await replica.sql(
+    `CREATE DATABASE own; CREATE TABLE own.t (id INT PRIMARY KEY AUTO_INCREMENT, b LONGBLOB);
+     USE own; INSERT INTO t (b) SELECT REPEAT(RANDOM_BYTES(1000), 1000) FROM seq_1_to_90;`,
+  );
   const running = async (): Promise<string> => {
     const [row = []] = await replica.sql('SHOW ALL SLAVES STATUS');
     return row.filter((field) => field === 'Yes').length.toString();
@@ -182,7 +187,7 @@ test('backups that cannot be', { timeout }, async () => {
 test('a backup tool that dies', { timeout }, async () => {
   // More than a source reads ahead of its targets.
   await source.sql(`CREATE USER saver IDENTIFIED BY 'hunter2'; GRANT ALL ON *.* TO saver; USE bulk;
-    INSERT INTO t (b) SELECT RANDOM_BYTES(1000000) FROM seq_1_to_100`);
+    INSERT INTO t (b) SELECT REPEAT(RANDOM_BYTES(1000), 1000) FROM seq_1_to_100`);
   const login = sandbox.join('saver.cnf');
   writeFileSync(login, '[client]\nuser=saver\npassword=hunter2\n', { mode: 0o600 });
   await using bed = await startHosts({ count: 3 });

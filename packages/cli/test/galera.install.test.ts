@@ -1,7 +1,9 @@
 // Proves: what install puts on a node runs as the server's user in its service's sandbox, leaves standard output to the server, replaces nothing of
 // others, is replaced only by what runs, and is taken away without a rest.
 import assert from 'node:assert/strict';
+import { existsSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
+import { waitUntil } from '@batondb/testbed/process-table';
 import { makeSandbox } from '@batondb/testbed/sandbox';
 import { asServer, type Machine, startMachine } from './galera.machine.ts';
 
@@ -108,6 +110,27 @@ test('what an administrator has changed is left where it is', { timeout }, async
   assert.deepEqual((JSON.parse(gone.stdout) as { left: unknown }).left, [unit]);
   assert.match(await machine.ask(['cat', unit]), /# ours/);
   assert.equal(await machine.ask(['sh', '-c', 'ls /etc/mysql/baton.key /usr/local/lib/baton 2>/dev/null || true']), '');
+});
+
+test('what runs in a container is not what is installed here, whatever its name', { timeout }, async () => {
+  await using sandbox = makeSandbox();
+  await using container = makeSandbox();
+  await using here = await startMachine(sandbox);
+  await using there = await startMachine(container);
+  for (const machine of [here, there]) assert.equal((await machine.baton('install')).code, 0);
+  const mark = sandbox.join('runs');
+  const script = `const { existsSync, writeFileSync } = require('node:fs');
+    writeFileSync(process.argv[1], '');
+    setInterval(() => existsSync(process.argv[1]) || process.exit(), 50);`;
+  const running = there.run(['/usr/local/lib/baton/current/bin/node', '-e', script, mark]);
+  await waitUntil('it runs', () => existsSync(mark));
+  const refused = await there.baton('uninstall');
+  assert.notEqual(refused.code, 0);
+  assert.match(refused.stderr, /is running/);
+  const gone = await here.baton('uninstall');
+  assert.equal(gone.code, 0, gone.stderr);
+  rmSync(mark);
+  await running;
 });
 
 test('before a server starts, a node in order does not need the runtime', { timeout }, async () => {
