@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { BatonError } from '@batondb/core/errors';
 import { formatBytes, formatDuration, formatRate } from '@batondb/core/text/format';
 import { readNodeOptions } from '@batondb/galera/node/node-options';
 import { readStatus, type TransferStatus } from '@batondb/galera/report/status-file';
@@ -10,6 +12,11 @@ import type { NodeFlags } from './node-command.ts';
 export async function runStatus(words: readonly string[], flags: NodeFlags, context: CommandContext): Promise<number> {
   const { signal } = context.watchInterruption();
   const { dataDirectory } = await readNodeOptions(words, signal);
+  if (!existsSync(dataDirectory)) {
+    throw new BatonError('NOT_FOUND', `there is no data directory ${dataDirectory}`, {
+      hint: 'name it with --datadir=PATH, or the option file of its server with --defaults-file=FILE',
+    });
+  }
   const transfer = readStatus(dataDirectory);
   const nowMs = Date.now();
   await context.stdout.writeLines(

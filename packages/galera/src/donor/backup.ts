@@ -11,6 +11,7 @@ import type { DonorSession } from '../wire/donor-session.ts';
 import { sendStream } from '../wire/send-stream.ts';
 import { logIn } from './login.ts';
 import { PrivateDirectory } from './private-directory.ts';
+import { sendOptionsOf } from './send-options.ts';
 
 /** Files that the tool reads at the same time, unless an operator says otherwise: one disk gives no more to more. */
 const backupThreads = 4;
@@ -69,9 +70,7 @@ export async function sendBackup(
   try {
     const source = { content: backup.stdout, finished: async (): Promise<void> => void (await backup.done) };
     const sending = {
-      streams: settings.streams,
-      compression: settings.compression === 'none' ? ({ mode: 'none' } as const) : ({ mode: 'auto' } as const),
-      bytesPerSecond: settings.bytesPerSecondMax,
+      ...sendOptionsOf(settings),
       onProgress: (bytes: number): void => {
         if (bytes !== sentBytes) guard.alive();
         sentBytes = bytes;

@@ -11,6 +11,7 @@ import type { DonorSession } from '../wire/donor-session.ts';
 import { sendTree } from '../wire/send-tree.ts';
 import { flushTables, letGoOn } from './flush-tables.ts';
 import { checkOnePlace, notSent } from './own-files.ts';
+import { sendOptionsOf } from './send-options.ts';
 
 /** Copies our server's files while the cluster waits: for engines that no hot backup takes, and where there is no backup tool. Returns the position that they are at. */
 export async function sendFiles(
@@ -41,9 +42,7 @@ export async function sendFiles(
       totalBytes: estimatedBytes,
     });
     const options = {
-      streams: settings.streams,
-      compression: settings.compression === 'none' ? ({ mode: 'none' } as const) : ({ mode: 'auto' } as const),
-      bytesPerSecond: settings.bytesPerSecondMax,
+      ...sendOptionsOf(settings),
       onProgress: (bytes: number): void => {
         if (bytes !== sentBytes) guard.alive();
         sentBytes = bytes;

@@ -18,6 +18,7 @@ import { flushTables, letGoOn } from './flush-tables.ts';
 import { planDump } from './logical-checks.ts';
 import { logIn } from './login.ts';
 import { PrivateDirectory } from './private-directory.ts';
+import { sendOptionsOf } from './send-options.ts';
 import { openSnapshot, type TableSnapshot } from './table-snapshot.ts';
 
 /** A dump of one moment, of which rows are still to be read. */
@@ -57,9 +58,7 @@ export async function sendLogical(
   progress.begin({ name: 'sending a dump', doneBytes: () => sentBytes, totalBytes: estimatedBytes });
   using guard = new StallGuard('neither the dump nor the joiner has gone on', settings.silenceMsMax);
   const sending = {
-    streams: settings.streams,
-    compression: settings.compression === 'none' ? ({ mode: 'none' } as const) : ({ mode: 'auto' } as const),
-    bytesPerSecond: settings.bytesPerSecondMax,
+    ...sendOptionsOf(settings),
     onProgress: (bytes: number): void => {
       if (bytes !== sentBytes) guard.alive();
       sentBytes = bytes;
